@@ -1,0 +1,72 @@
+//! What a successful exchange brought.
+
+use std::time::{Duration, SystemTime};
+
+use crate::{
+    Document, ExposeSecret, InputError, Secret,
+    credential::{ACCESS, REFRESH, is_visible},
+    import::{
+        expiry::{self, LASTS, REFRESH_LASTS},
+        sooner,
+    },
+    jwt,
+};
+
+/// The answer of a token endpoint with at least one token in it.
+#[derive(Clone, Debug)]
+pub struct TokenAnswer {
+    /// The access token. Without one the credential is committed as expired and refreshed once more.
+    pub access_token: Option<Secret>,
+    /// The new refresh token; `None` means that the old one stays.
+    pub refresh_token: Option<Secret>,
+    /// How long the provider says the access token lasts; `None` when it does not say, or nothing positive.
+    pub expires_in: Option<Duration>,
+    /// How long it says the refresh token lasts.
+    pub refresh_expires_in: Option<Duration>,
+    document: Document,
+}
+
+impl TokenAnswer {
+    /// Reads the body of an answer.
+    ///
+    /// # Errors
+    /// The body is no JSON object, or holds neither token.
+    pub fn read(body: &[u8]) -> Result<Self, InputError> {
+        let document = Document::parse_up_to(body, MAX_ANSWER_BYTES)?;
+        let access_token = token(&document, ACCESS).filter(|token| is_visible(token.expose_secret()));
+        let refresh_token = token(&document, REFRESH);
+        if access_token.is_none() && refresh_token.is_none() {
+            return Err(InputError::new(ACCESS, "an access token or a refresh token"));
+        }
+        Ok(Self {
+            access_token,
+            refresh_token,
+            expires_in: expiry::answered(&document, &LASTS),
+            refresh_expires_in: expiry::answered(&document, &REFRESH_LASTS),
+            document,
+        })
+    }
+
+    /// Time left to the access token, counted from `wall_now`, which is from before its request was sent.
+    ///
+    /// A JWT's own `exp` bounds what the provider says, and stands in for it when it says nothing; one that has
+    /// passed speaks of two clocks that differ, and is ignored. Zero without an access token, `None` when unknown.
+    pub fn lifetime(&self, wall_now: SystemTime) -> Option<Duration> {
+        let Some(token) = &self.access_token else { return Some(Duration::ZERO) };
+        let bound = jwt::remaining(token.expose_secret(), wall_now).filter(|left| !left.is_zero());
+        sooner(self.expires_in, bound)
+    }
+
+    /// Everything the provider said.
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+}
+
+/// A token in an answer. Blank ones count as absent, and so do those that are no strings.
+fn token(document: &Document, name: &str) -> Option<Secret> {
+    document.string(name).ok().flatten()
+}
+
+/// Endpoints read no more than this.
+const MAX_ANSWER_BYTES: usize = 1024 * 1024;

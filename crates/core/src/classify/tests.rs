@@ -1,0 +1,275 @@
+#![allow(clippy::unwrap_used)]
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{ExposeSecret, MAX_RETRY_AFTER, Revocation};
+
+const HTML: &str = "<html><head><title>invalid_grant</title></head></html>";
+
+fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_735_689_600)
+}
+
+fn wire(status: u16, headers: &[(&'static str, &str)], body: &str) -> Wire {
+    let headers =
+        headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+    Wire::Reply { status: StatusCode::from_u16(status).unwrap(), headers, body: body.to_owned().into() }
+}
+
+/// The outcome without the tokens.
+fn outcome_of(dialect: &Dialect, wire: &Wire) -> Outcome<()> {
+    classify(dialect, wire, now()).outcome.map(|_| ())
+}
+
+fn outcome(dialect: &Dialect, status: u16, body: &str) -> Outcome<()> {
+    outcome_of(dialect, &wire(status, &[], body))
+}
+
+fn answer(body: &str) -> TokenAnswer {
+    TokenAnswer::read(body.as_bytes()).unwrap()
+}
+
+fn jwt(exp: u64) -> String {
+    format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(format!("{{\"exp\":{exp}}}")))
+}
+
+fn refused(why: Delay) -> Outcome<()> {
+    Outcome::Refused { retry_after: None, why }
+}
+
+#[test]
+fn the_standard_wording_is_understood() {
+    let down = refused(Delay::ProviderDown);
+    let dead = Outcome::Permanent(Revocation::Refused);
+    let dialect = Dialect::rfc6749();
+    for (status, body, expected) in [
+        (200, r#"{"access_token":"a","refresh_token":"r","expires_in":60}"#, Outcome::Success(())),
+        (201, r#"{"access_token":"a","error":null}"#, Outcome::Success(())),
+        (200, r#"{"refresh_token":"r"}"#, Outcome::Success(())),
+        (200, r#"{"access_token":"","refresh_token":"r"}"#, Outcome::Success(())),
+        (200, r#"{"access_token":"a","error":"soft"}"#, Outcome::Success(())),
+        (200, "{}", Outcome::Ambiguous),
+        (200, r#"{"access_token":" ","refresh_token":null}"#, Outcome::Ambiguous),
+        (200, r#"{"access_token":"a""#, Outcome::Ambiguous),
+        (200, HTML, Outcome::Ambiguous),
+        (204, "", Outcome::Ambiguous),
+        (200, r#"{"error":"invalid_grant"}"#, dead),
+        (200, r#"{"error":"invalid_client"}"#, Outcome::OurFault),
+        (200, r#"{"error":"what"}"#, Outcome::Ambiguous),
+        (302, "", down),
+        (307, r#"{"error":"invalid_grant"}"#, down),
+        (400, r#"{"error":"invalid_grant","error_description":"gone"}"#, dead),
+        (400, r#"{"error":"INVALID_GRANT"}"#, dead),
+        (403, r#"{"error":"invalid_grant"}"#, dead),
+        (401, r#"{"error":"invalid_client"}"#, Outcome::OurFault),
+        (400, r#"{"error":"unauthorized_client"}"#, Outcome::OurFault),
+        (400, r#"{"error":"invalid_request"}"#, Outcome::OurFault),
+        (400, r#"{"error":"unsupported_grant_type"}"#, Outcome::OurFault),
+        (400, r#"{"error":"invalid_scope"}"#, Outcome::OurFault),
+        (400, r#"{"error":"use_dpop_nonce"}"#, Outcome::NonceWanted),
+        (400, r#"{"error":"slow_down"}"#, down),
+        (400, r#"{"message":"invalid_grant"}"#, down),
+        (401, r#"["invalid_grant"]"#, down),
+        (400, HTML, down),
+        (404, HTML, down),
+        (403, "", down),
+        (408, "", Outcome::Ambiguous),
+        (429, r#"{"error":"invalid_grant"}"#, refused(Delay::RateLimited)),
+        (500, r#"{"error":"invalid_grant"}"#, Outcome::Ambiguous),
+        (503, "", Outcome::Ambiguous),
+        (504, HTML, Outcome::Ambiguous),
+        (101, "", Outcome::Ambiguous),
+        (999, "", Outcome::Ambiguous),
+    ] {
+        assert_eq!(outcome(&dialect, status, body), expected, "{status} {body}");
+    }
+}
+
+#[test]
+fn openai_names_the_end_of_a_token_in_its_own_way() {
+    let dialect = Dialect::openai();
+    for (code, why) in [
+        ("refresh_token_reused", Revocation::Reused),
+        ("refresh_token_expired", Revocation::Expired),
+        ("refresh_token_invalidated", Revocation::Refused),
+        ("invalid_refresh_token", Revocation::Refused),
+        ("invalid_grant", Revocation::Refused),
+    ] {
+        for body in [
+            format!(
+                r#"{{"error":{{"message":"m","type":"invalid_request_error","param":null,"code":"{code}"}}}}"#
+            ),
+            format!(r#"{{"error":"{code}"}}"#),
+            format!(r#"{{"code":"{code}"}}"#),
+        ] {
+            assert_eq!(outcome(&dialect, 401, &body), Outcome::Permanent(why), "{body}");
+            assert_eq!(outcome(&dialect, 400, &body), Outcome::Permanent(why), "{body}");
+            assert_eq!(outcome(&dialect, 502, &body), Outcome::Ambiguous, "{body}");
+        }
+    }
+    let unknown = r#"{"error":{"code":"unsupported_country_region_territory"}}"#;
+    assert_eq!(outcome(&dialect, 403, unknown), refused(Delay::ProviderDown));
+    assert_eq!(
+        outcome(&Dialect::rfc6749(), 401, r#"{"error":{"code":"refresh_token_reused"}}"#),
+        refused(Delay::ProviderDown),
+        "another provider's word is no evidence"
+    );
+}
+
+#[test]
+fn providers_that_answer_200_or_stretch_the_standard_are_data() {
+    let github = Dialect::rfc6749().permanent("bad_refresh_token", Revocation::Refused);
+    let body = r#"{"error":"bad_refresh_token","error_description":"expired","error_uri":"u"}"#;
+    assert_eq!(outcome(&github, 200, body), Outcome::Permanent(Revocation::Refused));
+
+    let slack = Dialect::rfc6749().permanent("invalid_refresh_token", Revocation::Refused);
+    let body = r#"{"ok":false,"error":"invalid_refresh_token"}"#;
+    assert_eq!(outcome(&slack, 200, body), Outcome::Permanent(Revocation::Refused));
+
+    let x = Dialect::rfc6749().permanent("invalid_request", Revocation::Refused);
+    assert_eq!(outcome(&x, 400, r#"{"error":"invalid_request"}"#), Outcome::Permanent(Revocation::Refused));
+
+    let exact = Dialect::rfc6749().permanent("unauthorized_client", Revocation::Reused);
+    assert_eq!(
+        outcome(&exact, 401, r#"{"error":"unauthorized_client"}"#),
+        Outcome::Permanent(Revocation::Reused)
+    );
+
+    let anthropic =
+        Dialect::rfc6749().code_at("error.type").permanent("not_found_error", Revocation::Refused);
+    let body = r#"{"type":"error","error":{"type":"not_found_error","message":"m"}}"#;
+    assert_eq!(outcome(&anthropic, 404, body), Outcome::Permanent(Revocation::Refused));
+    assert_eq!(outcome(&anthropic, 404, HTML), refused(Delay::ProviderDown));
+}
+
+#[test]
+fn only_provider_data_frees_a_token_after_503() {
+    let both = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+    let open = Dialect::rfc6749().not_processed(both);
+    assert_eq!(outcome(&open, 503, ""), refused(Delay::ProviderDown));
+    assert_eq!(outcome(&open, 429, ""), refused(Delay::RateLimited));
+    assert_eq!(outcome(&Dialect::rfc6749().not_processed([]), 429, ""), Outcome::Ambiguous);
+}
+
+#[test]
+fn retry_after_is_believed_for_an_hour_at_most() {
+    for (header, expected) in [
+        ("7", Some(Duration::from_secs(7))),
+        ("Wed, 01 Jan 2025 00:00:30 GMT", Some(Duration::from_secs(30))),
+        ("31536000", Some(MAX_RETRY_AFTER)),
+        ("99999999999999999999999999", Some(MAX_RETRY_AFTER)),
+        ("Fri, 01 Jan 2055 00:00:00 GMT", Some(MAX_RETRY_AFTER)),
+        ("Wed, 01 Jan 2020 00:00:00 GMT", None),
+        ("0", None),
+        ("-1", None),
+        ("soon", None),
+        ("", None),
+    ] {
+        let said = outcome_of(&Dialect::rfc6749(), &wire(429, &[("retry-after", header)], ""));
+        assert_eq!(said, Outcome::Refused { retry_after: expected, why: Delay::RateLimited }, "{header}");
+    }
+}
+
+#[test]
+fn what_never_arrived_whole_is_told_apart() {
+    let dialect = Dialect::rfc6749();
+    let (not_sent, lost) = (Wire::NotSent { why: "refused".into() }, Wire::Lost { why: "reset".into() });
+    assert_eq!(outcome_of(&dialect, &not_sent), Outcome::NotSent);
+    assert_eq!(outcome_of(&dialect, &lost), Outcome::Ambiguous);
+    assert_eq!(classify(&dialect, &lost, now()).reason, "no answer: reset");
+}
+
+#[test]
+fn the_reason_names_status_and_code_and_quotes_nothing_else() {
+    for (status, body, expected) in [
+        (200, r#"{"access_token":"hush"}"#, "200"),
+        (400, r#"{"error":"invalid_grant","error_description":"hush"}"#, "400 invalid_grant"),
+        (400, r#"{"error":"token hush is bad"}"#, "400 with an unprintable error code"),
+        (200, r#"{"hush":1}"#, "200 without an error code"),
+        (502, "hush", "502 without JSON"),
+    ] {
+        let classified = classify(&Dialect::rfc6749(), &wire(status, &[], body), now());
+        assert_eq!(classified.reason, expected);
+        assert!(!format!("{classified:?}").contains("hush"), "{body}");
+    }
+}
+
+#[test]
+fn a_lifetime_is_what_provider_and_token_agree_on() {
+    let start = now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let left = |access: &str, rest: &str| {
+        answer(&format!(r#"{{"access_token":"{access}"{rest}}}"#)).lifetime(now()).map(|left| left.as_secs())
+    };
+    assert_eq!(left("a", r#","expires_in":3600"#), Some(3600));
+    assert_eq!(left("a", r#","expires_in":"3600""#), Some(3600));
+    assert_eq!(left("a", r#","expires_in":0"#), None);
+    assert_eq!(left("a", r#","expires_in":-5"#), None);
+    assert_eq!(left("a", r#","expires_in":"soon""#), None);
+    assert_eq!(left("a", ""), None);
+    assert_eq!(left(&jwt(start + 60), r#","expires_in":3600"#), Some(60));
+    assert_eq!(left(&jwt(start + 7200), r#","expires_in":3600"#), Some(3600));
+    assert_eq!(left(&jwt(start + 7200), ""), Some(7200));
+    assert_eq!(
+        left(&jwt(start - 60), r#","expires_in":3600"#),
+        Some(3600),
+        "a new token is never born expired"
+    );
+    assert_eq!(left(&jwt(start - 60), ""), None);
+    assert_eq!(answer(r#"{"refresh_token":"r","expires_in":60}"#).lifetime(now()), Some(Duration::ZERO));
+}
+
+#[test]
+fn a_token_that_fits_no_header_is_no_token() {
+    let odd = answer("{\"access_token\":\"a\\nb\",\"refresh_token\":\"r\",\"refresh_expires_in\":9}");
+    assert!(odd.access_token.is_none());
+    assert_eq!(odd.refresh_token.unwrap().expose_secret(), "r");
+    assert_eq!(odd.refresh_expires_in, Some(Duration::from_secs(9)));
+}
+
+fn body() -> impl Strategy<Value = Vec<u8>> {
+    let word =
+        prop_oneof!["[a-z_]{0,20}", Just("invalid_grant".to_owned()), Just("invalid_client".to_owned())];
+    let name = prop_oneof![
+        Just("error"),
+        Just("access_token"),
+        Just("refresh_token"),
+        Just("expires_in"),
+        Just("code")
+    ];
+    let json = proptest::collection::vec((name, word), 0..4).prop_map(|fields| {
+        let fields: Vec<_> = fields.iter().map(|(name, word)| format!("\"{name}\":\"{word}\"")).collect();
+        format!("{{{}}}", fields.join(",")).into_bytes()
+    });
+    prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..200),
+        "\\PC{0,100}".prop_map(String::into_bytes),
+        json
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_answer_makes_it_panic_and_few_end_a_grant(
+        status in 100_u16..1000, body in body(), header in "[ -~]{0,40}",
+    ) {
+        let text = String::from_utf8_lossy(&body).into_owned();
+        let wire = Wire::Reply {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: [(http::header::RETRY_AFTER, header.parse().unwrap())].into_iter().collect(),
+            body: body.into(),
+        };
+        let classified = classify(&Dialect::openai(), &wire, now());
+        if let Outcome::Permanent(_) = classified.outcome {
+            prop_assert!(text.contains("invalid_grant"));
+            prop_assert!((200..300).contains(&status) || (400..500).contains(&status));
+        }
+        if status >= 500 {
+            prop_assert!(matches!(classified.outcome, Outcome::Ambiguous));
+        }
+        prop_assert!(classified.reason.len() < 100);
+    }
+}

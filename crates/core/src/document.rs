@@ -1,0 +1,276 @@
+//! A JSON object that gives back what it was given.
+
+use std::{collections::HashSet, fmt, ops::Range};
+
+use secrecy::zeroize::Zeroizing;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::{InputError, Secret, secret};
+
+/// A JSON object kept as the text it came in: an edit replaces one value, everything else stays byte-equal and in
+/// order. It may hold tokens, so `Debug` shows a placeholder and the text is wiped on drop.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Document {
+    text: Zeroizing<String>,
+    fields: Vec<Field>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Field {
+    name: String,
+    value: Range<usize>,
+}
+
+impl Document {
+    /// Reads an object of at most [`MAX_DOCUMENT_BYTES`] and [`MAX_DEPTH`] levels.
+    ///
+    /// # Errors
+    /// Names the field at fault, or `document`: not UTF-8, not JSON, not an object, too large, too deep, or a field
+    /// given twice. The error never quotes the input.
+    pub fn parse(bytes: &[u8]) -> Result<Self, InputError> {
+        Self::parse_up_to(bytes, MAX_DOCUMENT_BYTES)
+    }
+
+    pub(crate) fn parse_up_to(bytes: &[u8], max_bytes: usize) -> Result<Self, InputError> {
+        if bytes.len() > max_bytes {
+            return Err(refuse(format!("at most {} KiB", max_bytes / 1024)));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| refuse("UTF-8 text"))?.trim_ascii();
+        if !text.starts_with('{') {
+            return Err(refuse("a JSON object"));
+        }
+        if depth(text) > MAX_DEPTH {
+            return Err(refuse(format!("at most {MAX_DEPTH} nested levels")));
+        }
+        let entries: Entries<'_> = serde_json::from_str(text).map_err(|error| {
+            refuse(format!("well-formed JSON (see line {}, column {})", error.line(), error.column()))
+        })?;
+        let fields: Vec<Field> =
+            entries.0.into_iter().map(|(name, value)| Field::locate(name, value, text)).collect();
+        if let Some(twice) = first_duplicate(&fields) {
+            return Err(InputError::new(shown(twice), "to be given once"));
+        }
+        Ok(Self { text: Zeroizing::new(text.to_owned()), fields })
+    }
+
+    /// The object as text, as it came in but for the edits.
+    pub fn render(&self) -> &str {
+        &self.text
+    }
+
+    /// The names of its fields, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|field| field.name.as_str())
+    }
+
+    /// The JSON text of a field.
+    pub fn raw(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|field| field.name == name).map(|field| &self.text[field.value.clone()])
+    }
+
+    /// Fields and their JSON text, in order.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().map(|field| (field.name.as_str(), &self.text[field.value.clone()]))
+    }
+
+    /// The value of a string field; absent, `null` and blank strings are `None`.
+    pub(crate) fn string(&self, name: &str) -> Result<Option<Secret>, InputError> {
+        let Some(raw) = self.raw(name) else { return Ok(None) };
+        let value: Option<String> =
+            serde_json::from_str(raw).map_err(|_| InputError::new(name, "a string"))?;
+        Ok(value.filter(|text| !text.trim().is_empty()).map(secret))
+    }
+
+    /// Replaces a value by JSON text, or appends the field.
+    pub(crate) fn set(&mut self, name: &str, json: &str) {
+        match self.fields.iter().position(|field| field.name == name) {
+            Some(index) => self.replace(index, json),
+            None => self.append(name, json),
+        }
+    }
+
+    /// Sets a field to a string.
+    pub(crate) fn set_string(&mut self, name: &str, value: &str) {
+        let json = Zeroizing::new(quoted(value));
+        self.set(name, &json);
+    }
+
+    fn replace(&mut self, index: usize, json: &str) {
+        let old = self.fields[index].value.clone();
+        self.text = splice(&self.text, old.clone(), &[json]);
+        self.fields[index].value = old.start..old.start + json.len();
+        for field in &mut self.fields[index + 1..] {
+            let moved = |at: usize| at - old.len() + json.len();
+            field.value = moved(field.value.start)..moved(field.value.end);
+        }
+    }
+
+    fn append(&mut self, name: &str, json: &str) {
+        let (comma, at) = self.fields.last().map_or(("", 1), |last| (",", last.value.end));
+        let key = quoted(name);
+        self.text = splice(&self.text, at..at, &[comma, &key, ":", json]);
+        let start = at + comma.len() + key.len() + 1;
+        self.fields.push(Field { name: name.to_owned(), value: start..start + json.len() });
+    }
+}
+
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Document({} bytes)", self.text.len())
+    }
+}
+
+impl Field {
+    /// Finds a value in the text it was read from.
+    fn locate(name: String, value: &RawValue, text: &str) -> Self {
+        let start = value.get().as_ptr().addr() - text.as_ptr().addr();
+        Self { name, value: start..start + value.get().len() }
+    }
+}
+
+struct Entries<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Entries<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(EntriesVisitor)
+    }
+}
+
+struct EntriesVisitor;
+
+impl<'de> Visitor<'de> for EntriesVisitor {
+    type Value = Entries<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            if entries.len() == MAX_FIELDS {
+                return Err(A::Error::custom("too many fields"));
+            }
+            entries.push(entry);
+        }
+        Ok(Entries(entries))
+    }
+}
+
+/// Puts `pieces` in the place of `range`. The buffer is made to measure: growing would leave copies behind.
+fn splice(text: &str, range: Range<usize>, pieces: &[&str]) -> Zeroizing<String> {
+    let added: usize = pieces.iter().map(|piece| piece.len()).sum();
+    let mut spliced = Zeroizing::new(String::with_capacity(text.len() - range.len() + added));
+    spliced.push_str(&text[..range.start]);
+    for piece in pieces {
+        spliced.push_str(piece);
+    }
+    spliced.push_str(&text[range.end..]);
+    spliced
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// How deep brackets nest outside of strings. The JSON reader skips over unknown values without a limit of its own.
+fn depth(text: &str) -> usize {
+    let (mut now, mut most) = (0_usize, 0);
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => now += 1,
+            b'}' | b']' if !quoted => now = now.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(now);
+    }
+    most
+}
+
+fn first_duplicate(fields: &[Field]) -> Option<&str> {
+    let mut seen = HashSet::with_capacity(fields.len());
+    fields.iter().map(|field| field.name.as_str()).find(|name| !seen.insert(*name))
+}
+
+/// A field name from outside, short enough for an error.
+fn shown(name: &str) -> &str {
+    if name.len() <= 64 { name } else { "document" }
+}
+
+fn refuse(expected: impl Into<String>) -> InputError {
+    InputError::new("document", expected)
+}
+
+/// How large a document may be on its way in: real ones are below 8 KiB.
+pub const MAX_DOCUMENT_BYTES: usize = 64 * 1024;
+/// How deep a document may nest: real ones have three levels.
+pub const MAX_DEPTH: usize = 32;
+/// How many fields an object may have; an answer of 1 MiB could bring a hundred thousand.
+const MAX_FIELDS: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const ODD: &str = "{ \"a\" : 1.50e+2,\n\t\"b\\u0062\": {\"x\" :[ 1 , {} ]}, \"c\":\"\\u00e9\" }";
+
+    fn parse(text: &str) -> Document {
+        Document::parse(text.as_bytes()).unwrap()
+    }
+
+    fn refused(text: &str) -> InputError {
+        Document::parse(text.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn an_edit_leaves_every_other_byte_alone() {
+        let mut document = parse(ODD);
+        document.set("bb", "null");
+        assert_eq!(document.render(), ODD.replace("{\"x\" :[ 1 , {} ]}", "null"));
+        document.set_string("a", "tok\"en");
+        document.set("c", "7");
+        assert_eq!(document.render(), "{ \"a\" : \"tok\\\"en\",\n\t\"b\\u0062\": null, \"c\":7 }");
+        assert_eq!(document, parse(document.render()));
+    }
+
+    #[test]
+    fn a_new_field_goes_to_the_end() {
+        let mut document = parse("{}");
+        document.set("first", "1");
+        document.set_string("sec\"ond", "x");
+        assert_eq!(document.render(), r#"{"first":1,"sec\"ond":"x"}"#);
+        assert_eq!(document, parse(document.render()));
+    }
+
+    #[test]
+    fn what_is_no_modest_object_is_refused_by_name() {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(32), "]".repeat(32));
+        let huge = format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_DOCUMENT_BYTES));
+        for text in
+            ["", "[]", "null", "\"x\"", "{", "{\"a\":}", "{\"a\":1,}", "{\"a\":1} x", "<html>", &deep, &huge]
+        {
+            assert_eq!(refused(text).field(), "document", "{text:.20}");
+        }
+        assert_eq!(refused(r#"{"twice":1,"b":2,"tw\u0069ce":3}"#).field(), "twice");
+        assert!(Document::parse(b"{\"a\":\"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn brackets_in_strings_are_no_levels() {
+        let text = format!("{{\"a\":\"{}\\\"[[\"}}", "[".repeat(100));
+        assert!(Document::parse(text.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn nothing_of_it_is_ever_printed() {
+        let printed = format!("{:?} {}", parse(r#"{"k":"hush"}"#), refused(r#"{"k":"hush", hush}"#));
+        assert!(!printed.contains("hush"), "{printed}");
+    }
+}

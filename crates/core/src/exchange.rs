@@ -1,0 +1,60 @@
+//! What one presentation of a refresh token came to.
+
+use std::time::Duration;
+
+use crate::{Delay, Revocation};
+
+/// The meaning of one exchange. `T` is what a success brought: tokens for the driver, facts for the machine.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Outcome<T> {
+    /// A usable answer.
+    Success(T),
+    /// Provably nothing left this process.
+    NotSent,
+    /// The provider does not accept our client; says nothing about the account.
+    OurFault,
+    /// The provider refused before processing the token.
+    Refused {
+        /// When it wants to be asked again, clamped to [`MAX_RETRY_AFTER`]; `None` when it did not say.
+        retry_after: Option<Duration>,
+        /// Why.
+        why: Delay,
+    },
+    /// The provider wants a proof with its nonce (RFC 9449); the token was not processed.
+    NonceWanted,
+    /// The provider refused the token for good.
+    Permanent(Revocation),
+    /// The token may have been processed; we do not know.
+    Ambiguous,
+}
+
+impl<T> Outcome<T> {
+    /// The same outcome, its payload borrowed.
+    pub fn as_ref(&self) -> Outcome<&T> {
+        match self {
+            Self::Success(value) => Outcome::Success(value),
+            Self::NotSent => Outcome::NotSent,
+            Self::OurFault => Outcome::OurFault,
+            Self::Refused { retry_after, why } => Outcome::Refused { retry_after: *retry_after, why: *why },
+            Self::NonceWanted => Outcome::NonceWanted,
+            Self::Permanent(why) => Outcome::Permanent(*why),
+            Self::Ambiguous => Outcome::Ambiguous,
+        }
+    }
+
+    /// The same outcome with another payload.
+    pub fn map<U>(self, success: impl FnOnce(T) -> U) -> Outcome<U> {
+        match self {
+            Self::Success(value) => Outcome::Success(success(value)),
+            Self::NotSent => Outcome::NotSent,
+            Self::OurFault => Outcome::OurFault,
+            Self::Refused { retry_after, why } => Outcome::Refused { retry_after, why },
+            Self::NonceWanted => Outcome::NonceWanted,
+            Self::Permanent(why) => Outcome::Permanent(why),
+            Self::Ambiguous => Outcome::Ambiguous,
+        }
+    }
+}
+
+/// A longer wish is taken for a mistake of some proxy.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);

@@ -1,0 +1,338 @@
+//! What to do about a row and its newest answer.
+
+use std::time::Duration;
+
+use super::{
+    AnswersView, Command, Context, Delivery, Flight, Notice, Phase, RowView, Source, StoreReply, Then,
+    knowledge::Subject, resolve::Resolution,
+};
+use crate::{
+    AnswerNote, Cause, Commit, Delay, Facts, Generation, Moment, Need, Remaining, Revocation, Row, Ruling,
+    SETTLED_FOR, StoreTime, Verdict,
+};
+
+impl Flight {
+    pub(super) fn on_loaded(
+        &mut self,
+        cx: &Context<'_>,
+        asked: Moment,
+        then: Then,
+        reply: StoreReply,
+    ) -> Vec<Command> {
+        match (reply, then) {
+            #[cfg(solekey_mutant = "answers_before_until")]
+            (StoreReply::Done(view), Then::Judge) if self.early_answers(&view).is_some() => {
+                let answers = self.early_answers(&view).unwrap_or(AnswersView::Unreadable);
+                self.judge(cx, &RowView { asked, ..view }, answers)
+            }
+            (StoreReply::Done(view), then) => {
+                self.phase = Phase::Answers { row: Box::new(RowView { asked, ..view }), then };
+                vec![Command::ReadAnswers]
+            }
+            (reply, Then::Judge) => self.store_away(cx, &reply),
+            (_, Then::Convict(own, _)) => self.leave_in_doubt(cx, &own),
+        }
+    }
+
+    pub(super) fn on_answers(
+        &mut self,
+        cx: &Context<'_>,
+        view: RowView,
+        then: Then,
+        answers: AnswersView,
+    ) -> Vec<Command> {
+        match then {
+            Then::Judge => self.judge(cx, &view, answers),
+            Then::Convict(own, why) => self.convict(cx, &view, answers, own, why),
+        }
+    }
+
+    #[cfg(solekey_mutant = "answers_before_until")]
+    fn early_answers(&self, view: &RowView) -> Option<AnswersView> {
+        let open = view.row.as_ref()?.open.filter(|open| !open.in_flight(view.now))?;
+        self.early.filter(|(id, _)| *id == open.id).map(|(_, answers)| answers)
+    }
+
+    /// The order matters: an answer newer than the row is its future and comes before everything, a token good
+    /// enough before any verdict, a verdict before any attempt.
+    pub(super) fn judge(&mut self, cx: &Context<'_>, view: &RowView, answers: AnswersView) -> Vec<Command> {
+        let unborn = Row::unborn();
+        let row = view.row.as_ref().unwrap_or(&unborn);
+        if let AnswersView::Read { newest: Some(note), .. } = answers
+            && note.attempt > row.generation
+        {
+            return self.commit_found(cx, note, row, view.now);
+        }
+        let Some(facts) = row.facts else { return self.gone(cx, view.row.as_ref(), answers) };
+        self.knowledge.learn_evidence(row, view.now, view.asked);
+        if self.knowledge.known > row.generation {
+            // What was ruled since then holds: a refused token is not presented again and again.
+            let forbidden = self.forbidden(cx, view, row);
+            return forbidden.unwrap_or_else(|| self.resolve_went_back(cx, view, row, &facts, answers));
+        }
+        self.knowledge.saw(row.generation);
+        if let Some(open) = row.open.filter(|open| open.cause == Cause::Rejected && open.in_flight(view.now))
+        {
+            debug_assert!(open.attempt > row.generation);
+            self.knowledge.reject(row.generation);
+        }
+        let excused = self.excuse(cx, row);
+        if self.row_is_good(cx, row.generation, &facts, view.now) {
+            return excused.into_iter().chain(self.adopt(row.generation)).collect();
+        }
+        if let Some(commands) = self.held_up(cx, view, row, &facts) {
+            return commands;
+        }
+        match row.open {
+            Some(open) if open.in_flight(view.now) => {
+                #[cfg(solekey_mutant = "answers_before_until")]
+                self.early.replace((open.id, answers));
+                self.knowledge.observe(Subject::Attempt(open.id), cx.now, cx.policy.span());
+                if matches!(answers, AnswersView::Unreadable) {
+                    self.knowledge.lose_sight();
+                }
+                self.leave_with(cx, not_before(row.generation, view.moment_of(open.until), Delay::InFlight))
+            }
+            Some(open) => {
+                let resolution = self.resolve_attempt(cx, view, row, &facts, &open, answers);
+                self.act_on(cx, view, row, resolution)
+            }
+            None => self.claim(cx, view, row, None),
+        }
+    }
+
+    pub(super) fn act_on(
+        &mut self,
+        cx: &Context<'_>,
+        view: &RowView,
+        row: &Row,
+        resolution: Resolution,
+    ) -> Vec<Command> {
+        match resolution {
+            Resolution::Present { by } => self.claim(cx, view, row, by),
+            Resolution::Wait(at) => self.leave_with(cx, not_before(row.generation, at, Delay::InDoubt)),
+            Resolution::AskLogin => self.ask_login(cx, row),
+        }
+    }
+
+    /// Everything that forbids an attempt although none is open.
+    fn held_up(
+        &mut self,
+        cx: &Context<'_>,
+        view: &RowView,
+        row: &Row,
+        facts: &Facts,
+    ) -> Option<Vec<Command>> {
+        if let Some(at) = self.resource_at_fault(cx, row, facts) {
+            return Some(at);
+        }
+        if let Some(commands) = self.forbidden(cx, view, row) {
+            return Some(commands);
+        }
+        if let Some(commands) = self.just_refreshed(cx, view, row, facts) {
+            return Some(commands);
+        }
+        if facts.refresh.is_none() {
+            return Some(self.without_refresh_token(view, row, facts));
+        }
+        if self.draining {
+            return Some(self.wait_or_leave(cx, cx.now, Delay::ShuttingDown));
+        }
+        None
+    }
+
+    /// A verdict, everybody's or this process' own; a person may try all the same.
+    fn forbidden(&mut self, cx: &Context<'_>, view: &RowView, row: &Row) -> Option<Vec<Command>> {
+        if self.is_operator() {
+            return None;
+        }
+        if let Some(verdict) = row.current_verdict() {
+            let verdict = verdict.map(|at| view.moment_of(at));
+            match verdict.ruling {
+                Ruling::LogIn { why } => return Some(self.log_in(cx, row.generation, why, verdict)),
+                Ruling::NotBefore { at, .. } if at > cx.now => return Some(self.leave_with(cx, verdict)),
+                Ruling::NotBefore { .. } => {}
+            }
+        }
+        let (until, why) = self.knowledge.hold(row.generation, cx.now)?;
+        Some(self.wait_or_leave(cx, until, why))
+    }
+
+    /// The successor of a rejected token was rejected too: it goes on being served to everybody else.
+    fn resource_at_fault(&mut self, cx: &Context<'_>, row: &Row, facts: &Facts) -> Option<Vec<Command>> {
+        let (rejected, access) = self.need.rejection()?;
+        let about_this = rejected >= row.generation || access == facts.access;
+        let until = self.knowledge.resource_at_fault(row.generation, cx.now).filter(|_| about_this)?;
+        self.knowledge.absolve(row.generation);
+        let mut commands = vec![Command::Unmark(row.generation)];
+        commands.extend(self.deliver_and_end(Delivery::RejectedAgain { at: until }));
+        Some(commands)
+    }
+
+    /// A mark on the successor of a rejected token is about the resource: it holds nobody else up.
+    fn excuse(&mut self, cx: &Context<'_>, row: &Row) -> Option<Command> {
+        let marked = self.need.rejection().is_none() && self.knowledge.is_rejected(row.generation);
+        self.knowledge.resource_at_fault(row.generation, cx.now).filter(|_| marked)?;
+        self.knowledge.absolve(row.generation);
+        Some(Command::Unmark(row.generation))
+    }
+
+    fn just_refreshed(
+        &mut self,
+        cx: &Context<'_>,
+        view: &RowView,
+        row: &Row,
+        facts: &Facts,
+    ) -> Option<Vec<Command>> {
+        let rotated = row.made_from > Generation::ZERO;
+        let settled_at = facts.made_at + SETTLED_FOR;
+        let exempt = match self.need {
+            Need::Now { seen } => seen.is_some(),
+            Need::NotThis { .. } => true,
+            Need::Valid | Need::RefreshedAhead | Need::AtLeast(_) => {
+                self.knowledge.is_rejected(row.generation)
+            }
+        };
+        if !rotated || exempt || view.now >= settled_at {
+            return None;
+        }
+        let valid = !Remaining::of(facts, view.now).valid.is_zero();
+        if valid && self.need != Need::RefreshedAhead {
+            return Some(self.adopt(row.generation));
+        }
+        Some(self.wait_or_leave(cx, view.moment_of(settled_at), Delay::JustRefreshed))
+    }
+
+    /// The access token serves until it ends; then there is one clear state.
+    fn without_refresh_token(&mut self, view: &RowView, row: &Row, facts: &Facts) -> Vec<Command> {
+        let valid = Remaining::of(facts, view.now).valid;
+        let rejected = self.knowledge.is_rejected(row.generation) || self.need.rejection().is_some();
+        if valid.is_zero() || rejected || self.is_operator() {
+            return self.deliver_and_end(Delivery::LogIn {
+                generation: row.generation,
+                why: Revocation::NoRefreshToken,
+            });
+        }
+        self.adopt(row.generation)
+    }
+
+    fn log_in(
+        &mut self,
+        cx: &Context<'_>,
+        generation: Generation,
+        why: Revocation,
+        verdict: Verdict<Moment>,
+    ) -> Vec<Command> {
+        let mut commands: Vec<_> = self.post(cx, verdict).into_iter().collect();
+        commands.extend(self.deliver_and_end(Delivery::LogIn { generation, why }));
+        commands
+    }
+
+    fn gone(&mut self, cx: &Context<'_>, row: Option<&Row>, answers: AnswersView) -> Vec<Command> {
+        let forgotten = row.is_none() && self.knowledge.known > Generation::ZERO;
+        if forgotten && matches!(answers, AnswersView::Unreadable) {
+            // An answer may bring the account back: that it is unknown cannot be told yet.
+            return self.store_away(cx, &StoreReply::NotApplied);
+        }
+        let mut commands = Vec::new();
+        if let Some(row) = row {
+            self.knowledge.saw(row.generation);
+            commands.push(Command::EraseAnswers(row.generation));
+            commands.push(Command::Publish(Notice::Gone(row.generation)));
+        }
+        commands.extend(self.deliver_and_end(Delivery::Unknown));
+        commands
+    }
+
+    /// The provider refused the token. That is a lost race if anybody has moved the account on meanwhile, doubt if
+    /// that cannot be told, and only otherwise the end of the grant.
+    fn convict(
+        &mut self,
+        cx: &Context<'_>,
+        view: &RowView,
+        answers: AnswersView,
+        own: super::Own,
+        why: Revocation,
+    ) -> Vec<Command> {
+        let generation = view.row.as_ref().map(|row| row.generation);
+        let AnswersView::Read { newest, kept_since } = answers else {
+            return self.leave_in_doubt(cx, &own);
+        };
+        let answered = newest.is_some_and(|note| Some(note.attempt) > generation);
+        if generation != Some(own.from) || answered {
+            return self.judge(cx, view, answers);
+        }
+        if kept_since > own.open.first.at {
+            return self.leave_in_doubt(cx, &own);
+        }
+        self.settle_log_in(cx, own, why)
+    }
+
+    fn commit_found(
+        &mut self,
+        cx: &Context<'_>,
+        note: AnswerNote,
+        row: &Row,
+        read_at: StoreTime,
+    ) -> Vec<Command> {
+        self.phase = Phase::Adopting;
+        let due_in = note.content.facts().and_then(|facts| cx.due_in(&facts, self.spread));
+        let seen = row.open.map(|open| open.id);
+        let commit = Commit { note, seen, evidence: None, due_in, as_of: Some(read_at) };
+        vec![Command::CommitFound(commit)]
+    }
+
+    pub(super) fn on_adopted(&mut self, cx: &Context<'_>, reply: StoreReply) -> Vec<Command> {
+        match reply {
+            StoreReply::Done(view) => {
+                let read = AnswersView::Read { newest: None, kept_since: view.now };
+                let publish = self.publish_row(view.row.as_ref());
+                let mut commands = self.judge(cx, &view, read);
+                if publish.is_some_and(|publish| !commands.contains(&publish)) {
+                    commands.splice(..0, publish);
+                }
+                commands
+            }
+            StoreReply::Moved(_) | StoreReply::Late => self.look_again(cx),
+            reply => self.store_away(cx, &reply),
+        }
+    }
+
+    fn publish_row(&mut self, row: Option<&Row>) -> Option<Command> {
+        let row = row.filter(|row| row.facts.is_some())?;
+        self.knowledge.saw(row.generation);
+        Some(Command::Publish(Notice::Token(Source::Row)))
+    }
+
+    /// The row moved while we looked: somebody else is at work.
+    pub(super) fn look_again(&mut self, cx: &Context<'_>) -> Vec<Command> {
+        self.looks = self.looks.saturating_add(1);
+        if self.looks < super::MAX_LOOKS {
+            return self.load(cx, Then::Judge);
+        }
+        self.looks = 0;
+        self.wait_or_leave(cx, cx.now, Delay::InFlight)
+    }
+}
+
+/// A verdict that asks to wait, no failure counted.
+pub(super) fn not_before(generation: Generation, at: Moment, why: Delay) -> Verdict<Moment> {
+    Verdict { generation, ruling: Ruling::NotBefore { at, why }, strikes: 0 }
+}
+
+impl Context<'_> {
+    /// When an account with these facts wants to be looked at.
+    pub(super) fn due_in(&self, facts: &crate::NewFacts, spread: u64) -> Option<Duration> {
+        next_look(self.policy, facts, spread)
+    }
+}
+
+/// When an account with a new credential wants to be looked at: when refreshing starts, or half-way to the refresh
+/// token's end if that comes first; never without a refresh token.
+pub fn next_look(policy: &crate::Policy, facts: &crate::NewFacts, spread: u64) -> Option<Duration> {
+    facts.refresh?;
+    let lifetime = facts.expires_in.unwrap_or(crate::ASSUMED_LIFETIME);
+    let ahead = policy.windows_spread(Some(lifetime), spread).ahead;
+    let refresh = lifetime.saturating_sub(ahead);
+    Some(facts.refresh_expires_in.map_or(refresh, |idle| refresh.min(idle / 2)))
+}

@@ -1,0 +1,123 @@
+//! What a process remembers of an account between flights.
+
+use std::time::Duration;
+
+use crate::{ClaimId, Delay, Generation, Moment, Row, StoreTime};
+
+/// What a process remembers of an account between flights. Losing it costs time, never safety.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Knowledge {
+    /// The newest generation seen anywhere.
+    pub known: Generation,
+    /// The newest generation whose access token was rejected.
+    pub rejected: Option<Generation>,
+    /// The open attempt we are watching.
+    pub watch: Option<Watch>,
+    /// This process cools down by itself, whatever others do.
+    pub local: Option<LocalHold>,
+    /// This process tries nothing at the account's provider before then.
+    pub provider: Option<(Moment, Delay)>,
+    /// Until when a rejection of this generation is taken to be about the resource.
+    pub evidence: Option<(Generation, Moment)>,
+}
+
+/// An open attempt watched on the own clock, so that no step of the store's clock shortens the owner's time, nor an
+/// outage that hid its answer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Watch {
+    /// What is watched.
+    pub subject: Subject,
+    /// Since when it was seen unchanged, with store and answers readable at every look.
+    pub since: Moment,
+    /// The last look.
+    pub last: Moment,
+    /// The longest time between two looks.
+    pub widest: Duration,
+}
+
+/// What is watched.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Subject {
+    /// An open attempt.
+    Attempt(ClaimId),
+    /// A row older than what is known elsewhere.
+    WentBack(Generation),
+}
+
+/// A cooldown that only concerns this process.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct LocalHold {
+    /// The generation it speaks about; a login voids it.
+    pub generation: Generation,
+    /// Its end.
+    pub until: Moment,
+    /// Why.
+    pub why: Delay,
+    /// Failures in a row.
+    pub strikes: u8,
+}
+
+impl Knowledge {
+    pub(super) fn saw(&mut self, generation: Generation) {
+        self.known = self.known.max(generation);
+    }
+
+    /// Notes a rejection of this generation's access token.
+    pub fn reject(&mut self, generation: Generation) {
+        self.rejected = self.rejected.max(Some(generation));
+    }
+
+    pub(super) fn absolve(&mut self, generation: Generation) {
+        if self.rejected == Some(generation) {
+            self.rejected = None;
+        }
+    }
+
+    /// Whether the access token of this generation was rejected and not yet retried.
+    pub fn is_rejected(&self, generation: Generation) -> bool {
+        self.rejected.is_some_and(|rejected| generation <= rejected)
+    }
+
+    pub(super) fn resource_at_fault(&self, generation: Generation, now: Moment) -> Option<Moment> {
+        self.evidence.filter(|(about, until)| *about == generation && *until > now).map(|(_, until)| until)
+    }
+
+    /// Looks at a subject once more; starts anew when it is another one, or when the last look is so long ago that
+    /// an outage in between could have hidden the owner's answer.
+    pub(super) fn observe(&mut self, subject: Subject, now: Moment, span: Duration) {
+        let gap = (span / 4).max(MIN_GAP);
+        let goes_on = self.watch.filter(|watch| watch.subject == subject && now.since(watch.last) <= gap);
+        let since = goes_on.map_or(now, |watch| watch.since);
+        let widest = goes_on.map_or(Duration::ZERO, |watch| watch.widest.max(now.since(watch.last)));
+        self.watch = Some(Watch { subject, since, last: now, widest });
+    }
+
+    pub(super) fn lose_sight(&mut self) {
+        self.watch = None;
+    }
+
+    /// When the watch over this subject will have lasted for `span`, and for as long as an outage between two looks
+    /// may have kept the owner from writing its answer: the outage itself, and the owner's sleep after it, which
+    /// doubles from one failure to the next.
+    pub(super) fn watched_until(&self, span: Duration) -> Option<Moment> {
+        self.watch.map(|watch| watch.since + span + watch.widest * 2)
+    }
+
+    /// What holds this process up, whatever others do: the account's own trouble here, or its provider's.
+    pub(super) fn hold(&self, generation: Generation, now: Moment) -> Option<(Moment, Delay)> {
+        let local =
+            self.local.filter(|hold| hold.generation == generation).map(|hold| (hold.until, hold.why));
+        local.max(self.provider).filter(|(until, _)| *until > now)
+    }
+
+    pub(super) fn learn_evidence(&mut self, row: &Row, store_now: StoreTime, asked: Moment) {
+        self.evidence = row.evidence.and_then(|evidence| {
+            let left = (evidence.at + evidence.interval).since(store_now);
+            (!left.is_zero()).then(|| (row.generation, asked + left))
+        });
+    }
+}
+
+/// Looks further apart than this are not a watch, however long the span: an owner retries at least every quarter of
+/// it, and polls come more often than that.
+const MIN_GAP: Duration = Duration::from_secs(1);

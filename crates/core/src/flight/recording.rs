@@ -1,0 +1,174 @@
+//! Writing down what came back: as an answer and into the row, concurrently; either copy is enough.
+
+use std::time::Duration;
+
+use super::{
+    Command, Context, Flight, Notice, Phase, Source, StoreReply, Then, claiming::Own, waiting::backoff,
+};
+use crate::{AnswerNote, Commit, Content, NewFacts};
+
+/// A success on its way into row and answers.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Recording {
+    pub(super) own: Own,
+    /// As of the moment before the request was sent.
+    facts: NewFacts,
+    /// The open attempt last seen in the row.
+    seen: Option<crate::ClaimId>,
+    answer: Leg,
+    commit: Leg,
+    published: bool,
+    tries: u8,
+}
+
+/// One of the two copies.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Leg {
+    /// Under way.
+    Asked,
+    /// To be tried again.
+    Failed,
+    /// Acknowledged.
+    Done,
+    /// Refused for good: the row went past this answer (a login, a delete).
+    Void,
+}
+
+impl Flight {
+    pub(super) fn record(&mut self, cx: &Context<'_>, own: Own, facts: NewFacts) -> Vec<Command> {
+        let seen = Some(own.open.id);
+        let recording = Recording {
+            own,
+            facts,
+            seen,
+            answer: Leg::Asked,
+            commit: Leg::Asked,
+            published: false,
+            tries: 0,
+        };
+        let commands = vec![recording.write(cx), recording.commit(cx, self.spread)];
+        self.phase = Phase::Recording(Box::new(recording));
+        commands
+    }
+
+    pub(super) fn on_answer_written(
+        &mut self,
+        cx: &Context<'_>,
+        mut recording: Recording,
+        acknowledged: bool,
+    ) -> Vec<Command> {
+        recording.answer = if acknowledged { Leg::Done } else { Leg::Failed };
+        self.go_on_recording(cx, recording)
+    }
+
+    pub(super) fn on_committed(
+        &mut self,
+        cx: &Context<'_>,
+        mut recording: Recording,
+        reply: StoreReply,
+    ) -> Vec<Command> {
+        let own = recording.own;
+        match reply {
+            StoreReply::Done(_) => recording.commit = Leg::Done,
+            StoreReply::Moved(view) => {
+                if view.row.as_ref().is_some_and(|row| row.generation >= own.open.attempt) {
+                    recording.commit = Leg::Void;
+                    return self.go_on_recording(cx, recording);
+                }
+                // Another attempt was committed first, or the store forgot ours: our answer is still the row's
+                // future, beside whatever is open now.
+                recording.seen = view.row.and_then(|row| row.open).map(|open| open.id);
+                let command = recording.commit(cx, self.spread);
+                self.phase = Phase::Recording(Box::new(recording));
+                return vec![command];
+            }
+            _ => recording.commit = Leg::Failed,
+        }
+        self.go_on_recording(cx, recording)
+    }
+
+    fn go_on_recording(&mut self, cx: &Context<'_>, mut recording: Recording) -> Vec<Command> {
+        let own = recording.own;
+        let mut commands = Vec::new();
+        if recording.is_safe() && !recording.published {
+            recording.published = true;
+            self.knowledge.saw(own.open.attempt);
+            self.knowledge.local = None;
+            self.knowledge.lose_sight();
+            commands.push(Command::Publish(Notice::Token(Source::Own)));
+        }
+        if recording.may_be_served(cx) {
+            commands.extend(self.deliver(own.delivery()));
+        }
+        match (recording.answer, recording.commit) {
+            (Leg::Done | Leg::Failed, Leg::Done) => {
+                commands.extend(self.end());
+                return commands;
+            }
+            // History is never published. Its own writing has to be over before a tombstone's look erases it.
+            (Leg::Done | Leg::Failed, Leg::Void) => return self.load(cx, Then::Judge),
+            (Leg::Asked, Leg::Done) => commands.extend(self.leave_door()),
+            (Leg::Done | Leg::Failed, Leg::Failed) => {
+                let cap = (cx.policy.span() / 4).min(RECORD_RETRY_CAP);
+                let until = cx.now + backoff(recording.tries, RECORD_RETRY, cap, cx.jitter);
+                recording.tries = (recording.tries + 1).min(super::waiting::MAX_STEPS);
+                commands.push(Command::Sleep { until, or_news: false });
+            }
+            (Leg::Asked | Leg::Void, _) | (_, Leg::Asked) => {}
+        }
+        self.phase = Phase::Recording(Box::new(recording));
+        commands
+    }
+
+    pub(super) fn record_again(&mut self, cx: &Context<'_>, mut recording: Recording) -> Vec<Command> {
+        let mut commands = Vec::new();
+        if recording.answer == Leg::Failed {
+            recording.answer = Leg::Asked;
+            commands.push(recording.write(cx));
+        }
+        if recording.commit == Leg::Failed {
+            recording.commit = Leg::Asked;
+            commands.push(recording.commit(cx, self.spread));
+        }
+        self.phase = Phase::Recording(Box::new(recording));
+        commands
+    }
+}
+
+impl Recording {
+    /// Whether a copy of the pair is acknowledged somewhere.
+    fn is_safe(&self) -> bool {
+        self.answer == Leg::Done && self.commit == Leg::Failed || self.commit == Leg::Done
+    }
+
+    /// With both places unreachable the token is served from this process' memory, except where using it would
+    /// spend the only way back.
+    fn may_be_served(&self, cx: &Context<'_>) -> bool {
+        let both_failed = self.answer == Leg::Failed && self.commit == Leg::Failed;
+        self.is_safe() || (both_failed && !cx.policy.replay().needs_acknowledged_copy())
+    }
+
+    fn note(&self, cx: &Context<'_>) -> AnswerNote {
+        let passed = cx.now.since(self.own.sent_at);
+        AnswerNote {
+            attempt: self.own.open.attempt,
+            claim: self.own.open.id,
+            made_from: self.own.from,
+            content: Content::Rotated(self.facts.aged(passed)),
+        }
+    }
+
+    fn write(&self, cx: &Context<'_>) -> Command {
+        Command::WriteAnswer(self.note(cx))
+    }
+
+    fn commit(&self, cx: &Context<'_>, spread: u64) -> Command {
+        let note = self.note(cx);
+        let due_in = note.content.facts().and_then(|facts| cx.due_in(&facts, spread));
+        let as_of = Some(self.own.store_time(cx.now));
+        Command::CommitOwn(Commit { note, seen: self.seen, evidence: self.own.evidence, due_in, as_of })
+    }
+}
+
+const RECORD_RETRY: Duration = Duration::from_millis(50);
+const RECORD_RETRY_CAP: Duration = Duration::from_secs(15);

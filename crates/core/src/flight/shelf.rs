@@ -1,0 +1,147 @@
+//! The request path: shelf, look, door.
+
+use super::{
+    Command, Context, Delivery, Door, Event, Flight, LeaseView, Notice, Phase, RowView, ShelfView, Source,
+    StoreReply, Then, TokenView,
+};
+use crate::{Candidate, Delay, Facts, Generation, Remaining, Ruling, StoreTime};
+
+impl Flight {
+    pub(super) fn on_shelf(&mut self, cx: &Context<'_>, view: Option<ShelfView>) -> Vec<Command> {
+        let Some(view) = view else { return self.without_shelf(cx) };
+        if let Some(rejected) = view.rejected {
+            self.knowledge.reject(rejected);
+        }
+        self.posted = view.verdict.map(|verdict| verdict.map(|left| cx.now + left));
+        if let Some(token) = view.token.filter(|token| self.shelf_token_is_good(cx, token)) {
+            self.knowledge.saw(token.generation);
+            return self
+                .deliver_and_end(Delivery::Token { generation: token.generation, source: Source::Shelf });
+        }
+        let Some(known) = view.known else { return self.look() };
+        self.knowledge.saw(known);
+        if let Some((at, why)) = self.delay_on_shelf(cx, &view) {
+            return self.wait_or_leave(cx, at, why);
+        }
+        self.take_lease()
+    }
+
+    /// The row answers for a shelf that cannot: it spares an id that nobody knows the lease.
+    fn look(&mut self) -> Vec<Command> {
+        self.phase = Phase::Look;
+        vec![Command::Load]
+    }
+
+    fn without_shelf(&mut self, cx: &Context<'_>) -> Vec<Command> {
+        match self.door {
+            Door::Missing => self.load(cx, Then::Judge),
+            Door::Outside | Door::Holding(_) => self.look(),
+        }
+    }
+
+    /// A delay that everyone was told of. Whoever watches an attempt in doubt has to look at the row itself; a person
+    /// asking for a refresh is not held up by a cooldown; LogIn is confirmed by the row, as a login may have been
+    /// published while the shelf was away.
+    fn delay_on_shelf(&self, cx: &Context<'_>, view: &ShelfView) -> Option<(crate::Moment, Delay)> {
+        let verdict = view.verdict.filter(|verdict| view.known == Some(verdict.generation))?;
+        let Ruling::NotBefore { at: left, why } = verdict.ruling else { return None };
+        let held = !left.is_zero() && !self.is_operator();
+        let ours_to_watch = self.knowledge.watch.is_some() && matches!(why, Delay::InFlight | Delay::InDoubt);
+        (held && !ours_to_watch).then(|| (cx.now + left, why))
+    }
+
+    pub(super) fn on_look(&mut self, cx: &Context<'_>, reply: StoreReply) -> Vec<Command> {
+        let StoreReply::Done(view) = reply else { return self.store_away(cx, &reply) };
+        let Some(row) = &view.row else {
+            // A store that forgot the account gets it back from its answers; nobody needs a lease to ask for them.
+            self.phase = Phase::Answers { row: Box::new(view), then: Then::Judge };
+            return vec![Command::ReadAnswers];
+        };
+        if let Some(facts) = row.facts
+            && self.row_is_good(cx, row.generation, &facts, view.now)
+            && row.generation >= self.knowledge.known
+        {
+            return self.adopt(row.generation);
+        }
+        self.take_lease()
+    }
+
+    pub(super) fn adopt(&mut self, generation: Generation) -> Vec<Command> {
+        self.knowledge.saw(generation);
+        let mut commands = vec![Command::Publish(Notice::Token(Source::Row))];
+        commands.extend(self.deliver_and_end(Delivery::Token { generation, source: Source::Row }));
+        commands
+    }
+
+    pub(super) fn take_lease(&mut self) -> Vec<Command> {
+        self.phase = Phase::Door;
+        let known = self.knowledge.known;
+        let floor = (known > Generation::ZERO).then(|| crate::Fence::new(known.get()));
+        vec![Command::TakeLease { floor }]
+    }
+
+    pub(super) fn on_lease(&mut self, cx: &Context<'_>, view: LeaseView) -> Vec<Command> {
+        match view {
+            LeaseView::Granted(fence) => self.door = Door::Holding(fence),
+            LeaseView::Away => self.door = Door::Missing,
+            LeaseView::Busy => return self.wait_or_leave(cx, cx.now, Delay::InFlight),
+        }
+        self.load(cx, Then::Judge)
+    }
+
+    pub(super) fn load(&mut self, cx: &Context<'_>, then: Then) -> Vec<Command> {
+        self.phase = Phase::Load { asked: cx.now, then };
+        vec![Command::Load]
+    }
+
+    pub(super) fn is_operator(&self) -> bool {
+        matches!(self.need, crate::Need::Now { .. })
+    }
+
+    fn shelf_token_is_good(&self, cx: &Context<'_>, token: &TokenView) -> bool {
+        let windows = cx.policy.windows_spread(token.lifetime, self.spread);
+        let nominal = token.good + windows.skew;
+        let freshness = Remaining { valid: token.valid, nominal }.freshness(windows);
+        self.is_good(&Candidate { generation: token.generation, access: token.access, freshness })
+    }
+
+    pub(super) fn row_is_good(
+        &self,
+        cx: &Context<'_>,
+        generation: Generation,
+        facts: &Facts,
+        now: StoreTime,
+    ) -> bool {
+        let windows = cx.policy.windows_spread(facts.lifetime(), self.spread);
+        let freshness = Remaining::of(facts, now).freshness(windows);
+        self.is_good(&Candidate { generation, access: facts.access, freshness })
+    }
+
+    fn is_good(&self, candidate: &Candidate) -> bool {
+        !self.knowledge.is_rejected(candidate.generation) && self.need.is_met_by(candidate)
+    }
+
+    /// Without the store nothing is presented; whoever watches starts anew.
+    pub(super) fn store_away(&mut self, cx: &Context<'_>, reply: &StoreReply) -> Vec<Command> {
+        self.knowledge.lose_sight();
+        let why = match reply {
+            StoreReply::UnreadableFormat => Delay::NewerFormat,
+            _ => Delay::StoreDown,
+        };
+        let at = cx.now + super::claiming::cooldown(self.polls, cx.jitter);
+        self.polls = (self.polls + 1).min(super::waiting::MAX_STEPS);
+        self.wait_or_leave(cx, at, why)
+    }
+}
+
+impl RowView {
+    /// The process' time, on the pessimistic side, of an instant on the store's clock.
+    pub(super) fn moment_of(&self, time: StoreTime) -> crate::Moment {
+        self.asked + time.since(self.now)
+    }
+
+    /// An event for a store that did what it was asked to.
+    pub fn done(self) -> Event {
+        Event::Loaded(StoreReply::Done(self))
+    }
+}

@@ -1,0 +1,105 @@
+//! How usable a credential is at one instant.
+
+use std::time::Duration;
+
+use crate::{Facts, StoreTime};
+
+/// How usable a credential is at one instant.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Freshness {
+    /// Past its true expiry: never serve it.
+    Expired,
+    /// Inside the skew: wait for the refresh; serve it as stale when that does not deliver.
+    InSkew,
+    /// Inside refresh-ahead: serve it, and let one replica refresh.
+    Ahead,
+    /// Valid well beyond the skew: serve it.
+    Fresh,
+}
+
+/// The instants, as time left, at which a credential's freshness changes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Windows {
+    /// How early a token stops being good enough while a refresh may help.
+    pub skew: Duration,
+    /// How early we start refreshing.
+    pub ahead: Duration,
+}
+
+/// What is left of an access token.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Remaining {
+    /// Until it stops being truly valid.
+    pub valid: Duration,
+    /// Until refreshing counts as overdue: the same where the expiry is known, the assumed lifetime where not.
+    pub nominal: Duration,
+}
+
+/// Lifetime assumed where the provider names none: it starts refreshing, it does not stop serving.
+pub const ASSUMED_LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+/// How long a token of unknown expiry is served at most.
+pub const UNKNOWN_EXPIRY_CAP: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Remaining {
+    /// What is left at `now` by the store's clock.
+    pub fn of(facts: &Facts, now: StoreTime) -> Self {
+        if let Some(end) = facts.expires_at {
+            let left = end.since(now);
+            return Self { valid: left, nominal: left };
+        }
+        let age = now.since(facts.made_at);
+        Self { valid: UNKNOWN_EXPIRY_CAP.saturating_sub(age), nominal: ASSUMED_LIFETIME.saturating_sub(age) }
+    }
+
+    /// Judges it.
+    pub fn freshness(self, windows: Windows) -> Freshness {
+        if self.valid.is_zero() {
+            return Freshness::Expired;
+        }
+        if self.nominal <= windows.skew {
+            return Freshness::InSkew;
+        }
+        if self.nominal <= windows.ahead {
+            return Freshness::Ahead;
+        }
+        Freshness::Fresh
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOWS: Windows = Windows { skew: Duration::from_secs(60), ahead: Duration::from_secs(600) };
+
+    fn known(secs: u64) -> Remaining {
+        let left = Duration::from_secs(secs);
+        Remaining { valid: left, nominal: left }
+    }
+
+    #[test]
+    fn freshness_changes_at_ahead_skew_and_expiry() {
+        for (left, expected) in [
+            (0, Freshness::Expired),
+            (1, Freshness::InSkew),
+            (60, Freshness::InSkew),
+            (61, Freshness::Ahead),
+            (600, Freshness::Ahead),
+            (601, Freshness::Fresh),
+        ] {
+            assert_eq!(known(left).freshness(WINDOWS), expected, "{left} s left");
+        }
+    }
+
+    #[test]
+    fn an_unknown_expiry_asks_for_refresh_after_half_an_hour_and_is_served_for_a_day() {
+        let left = |age: Duration| Remaining {
+            valid: UNKNOWN_EXPIRY_CAP.saturating_sub(age),
+            nominal: ASSUMED_LIFETIME.saturating_sub(age),
+        };
+        assert_eq!(left(Duration::from_secs(60)).freshness(WINDOWS), Freshness::Fresh);
+        assert_eq!(left(ASSUMED_LIFETIME).freshness(WINDOWS), Freshness::InSkew);
+        assert_eq!(left(UNKNOWN_EXPIRY_CAP).freshness(WINDOWS), Freshness::Expired);
+    }
+}

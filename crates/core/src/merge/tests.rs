@@ -1,0 +1,213 @@
+#![allow(clippy::unwrap_used)]
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use super::*;
+use crate::ExposeSecret;
+
+fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_735_689_600)
+}
+
+fn credential(text: &str) -> Credential {
+    Credential::import(text.as_bytes(), now()).unwrap().credential
+}
+
+fn answer(text: &str) -> TokenAnswer {
+    TokenAnswer::read(text.as_bytes()).unwrap()
+}
+
+fn merged(old: &str, said: &str) -> String {
+    merge(&credential(old), &answer(said), now()).document().render().to_owned()
+}
+
+#[test]
+fn a_rotated_pair_replaces_the_old_one_where_it_stood() {
+    assert_eq!(
+        merged(
+            "{ \"own\": {\"b\" :1.0},\n  \"refresh_token\": \"r1\", \"access_token\": \"a1\",\n  \"expires_at\": 1700000000 }",
+            r#"{"access_token":"a2","refresh_token":"r2","expires_in":60,"token_type":"Bearer"}"#,
+        ),
+        "{ \"own\": {\"b\" :1.0},\n  \"refresh_token\": \"r2\", \"access_token\": \"a2\",\n  \"expires_at\": 1735689660,\
+         \"token_type\":\"Bearer\" }"
+    );
+}
+
+#[test]
+fn what_the_answer_does_not_say_stays() {
+    let old = r#"{"access_token":"a1","refresh_token":"r1","scope":"x y","expires_in":5}"#;
+    for said in [
+        r#"{"access_token":"a2","expires_in":60}"#,
+        r#"{"access_token":"a2","refresh_token":"","scope":null,"expires_in":60}"#,
+        r#"{"access_token":"a2","refresh_token":" ","scope":"","expires_in":60}"#,
+    ] {
+        let expected = r#"{"access_token":"a2","refresh_token":"r1","scope":"x y","expires_in":60}"#;
+        assert_eq!(merged(old, said), expected, "{said}");
+    }
+}
+
+#[test]
+fn a_refresh_token_alone_keeps_the_access_token_and_ends_it() {
+    assert_eq!(
+        merged(
+            r#"{"access_token":"a1","refresh_token":"r1","expires_at":1835689600}"#,
+            r#"{"refresh_token":"r2"}"#
+        ),
+        r#"{"access_token":"a1","refresh_token":"r2","expires_at":1735689600}"#
+    );
+}
+
+#[test]
+fn an_expiry_keeps_its_unit_and_type() {
+    for (before, after) in [
+        (r#""expires_at":1700000000000"#, r#""expires_at":1735689660000"#),
+        (r#""expires_at":"1700000000""#, r#""expires_at":"1735689660""#),
+        (r#""expires_at":"2024-01-01T00:00:00Z""#, r#""expires_at":"2025-01-01T00:01:00Z""#),
+        (r#""expiry_date":1700000000000"#, r#""expiry_date":1735689660000"#),
+        (r#""expires_in":"5""#, r#""expires_in":"60""#),
+        (r#""token_type":"t""#, r#""token_type":"t","expires_at":1735689660"#),
+    ] {
+        let old = format!(r#"{{"access_token":"a1",{before}}}"#);
+        let new = format!(r#"{{"access_token":"a2",{after}}}"#);
+        assert_eq!(merged(&old, r#"{"access_token":"a2","expires_in":60}"#), new);
+    }
+}
+
+#[test]
+fn an_expiry_of_the_old_token_is_not_lent_to_the_new_one() {
+    let old = r#"{"access_token":"a1","refresh_token":"r1","expires_at":"1700000000","refresh_token_expires_at":1800000000}"#;
+    assert_eq!(
+        merged(old, r#"{"access_token":"a2"}"#),
+        r#"{"access_token":"a2","refresh_token":"r1","expires_at":null,"refresh_token_expires_at":1800000000}"#
+    );
+    assert_eq!(
+        merged(old, r#"{"access_token":"a2","refresh_token":"r2","expires_in":60,"refresh_expires_in":120}"#),
+        r#"{"access_token":"a2","refresh_token":"r2","expires_at":"1735689660","refresh_token_expires_at":1735689720,"refresh_expires_in":120}"#
+    );
+}
+
+#[test]
+fn the_file_of_the_codex_cli_keeps_its_shape() {
+    let old = "{\n  \"OPENAI_API_KEY\": null,\n  \"tokens\": {\n    \"id_token\": \"i1\",\n    \"access_token\": \"a1\",\n    \
+               \"refresh_token\": \"r1\",\n    \"account_id\": \"acc\"\n  },\n  \"last_refresh\": \
+               \"2024-12-28T12:34:56.123456Z\",\n  \"own\": [ 1 ]\n}";
+    let said = r#"{"access_token":"a2","refresh_token":"r2","id_token":"i2","expires_in":60,"scope":"s","token_type":"Bearer"}"#;
+    let expected = old
+        .replace("i1", "i2")
+        .replace("a1", "a2")
+        .replace("r1", "r2")
+        .replace("2024-12-28T12:34:56.123456Z", "2025-01-01T00:00:00Z");
+    assert_eq!(merged(old, said), expected);
+    let kept = merged(old, r#"{"access_token":"a2","id_token":""}"#);
+    assert!(kept.contains("\"i1\"") && kept.contains("\"r1\""), "{kept}");
+}
+
+#[test]
+fn an_answer_cannot_bloat_a_credential() {
+    let large = "x".repeat(MAX_MERGED_BYTES);
+    let said = format!(r#"{{"junk":"{large}","access_token":"{large}","small":1}}"#);
+    let new = merge(&credential(r#"{"access_token":"a1"}"#), &answer(&said), now());
+    assert_eq!(new.document().names().collect::<Vec<_>>(), ["access_token"]);
+    assert_eq!(new.access_token().unwrap().expose_secret(), large);
+    assert_eq!(Credential::from_bytes(&new.to_bytes()).unwrap(), new);
+}
+
+#[test]
+fn an_odd_answer_cannot_spoil_a_token() {
+    let old = r#"{"access_token":"a1","refresh_token":"r1","expires_in":5}"#;
+    let said = "{\"access_token\":\"a2\",\"refresh_token\":[\"r2\"],\"expires_in\":60}";
+    assert_eq!(merged(old, said), r#"{"access_token":"a2","refresh_token":"r1","expires_in":60}"#);
+    let said = "{\"access_token\":7,\"refresh_token\":\"r2\",\"scope\":\"\\ud800\",\"expires_in\":60}";
+    assert_eq!(merged(old, said), r#"{"access_token":"a1","refresh_token":"r2","expires_in":0}"#);
+}
+
+const NAMES: [&str; 12] = [
+    "access_token",
+    "refresh_token",
+    "id_token",
+    "scope",
+    "token_type",
+    "expires_at",
+    "expires_in",
+    "expiry_date",
+    "refresh_token_expires_in",
+    "own",
+    "own2",
+    "last_refresh",
+];
+
+fn value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        Just(json!("")),
+        "[a-z]{1,8}".prop_map(Value::from),
+        (1_700_000_000_u64..1_800_000_000).prop_map(Value::from),
+        Just(json!({"deep": [1, "x"]})),
+    ]
+}
+
+/// Fields in any order, with at least one token among them.
+fn fields() -> impl Strategy<Value = Map<String, Value>> {
+    let some = proptest::collection::vec((proptest::sample::select(&NAMES[..]), value()), 0..10);
+    (some, "[a-z]{1,8}", any::<bool>()).prop_map(|(some, token, access)| {
+        let mut all: Map<String, Value> = some
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .filter(|(name, value)| match name.as_str() {
+                "access_token" | "refresh_token" => value.is_string() || value.is_null(),
+                "expires_at" | "expiry_date" | "expires_in" | "refresh_token_expires_in" => {
+                    value.is_number() || value.is_null()
+                }
+                _ => true,
+            })
+            .collect();
+        all.insert(if access { "access_token" } else { "refresh_token" }.to_owned(), token.into());
+        all
+    })
+}
+
+fn old() -> impl Strategy<Value = Credential> {
+    (fields(), any::<bool>()).prop_map(|(fields, nested)| {
+        let flat = Value::Object(fields);
+        let document = if nested { json!({"own": {"a": 1.5}, "tokens": flat}) } else { flat };
+        credential(&document.to_string())
+    })
+}
+
+fn text(secret: Option<crate::Secret>) -> Option<String> {
+    secret.map(|secret| secret.expose_secret().to_owned())
+}
+
+proptest! {
+    #[test]
+    fn merging_twice_is_merging_once(old in old(), said in fields()) {
+        let said = answer(&Value::Object(said).to_string());
+        let once = merge(&old, &said, now());
+        prop_assert_eq!(&merge(&once, &said, now()), &once);
+    }
+
+    #[test]
+    fn merging_loses_no_field_and_blanks_no_token(old in old(), said in fields()) {
+        let said = answer(&Value::Object(said).to_string());
+        let new = merge(&old, &said, now());
+        let kept: Vec<_> = new.tokens().names().filter(|name| old.tokens().raw(name).is_some()).collect();
+        prop_assert_eq!(kept, old.tokens().names().collect::<Vec<_>>());
+        prop_assert_eq!(new.shape(), old.shape());
+        prop_assert_eq!(text(new.access_token()), text(said.access_token.clone()).or(text(old.access_token())));
+        prop_assert_eq!(text(new.refresh_token()), text(said.refresh_token.clone()).or(text(old.refresh_token())));
+        for name in ["own", "own2"] {
+            if said.document().raw(name).is_none() {
+                prop_assert_eq!(new.tokens().raw(name), old.tokens().raw(name));
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_merged_survives_the_store(old in old(), said in fields()) {
+        let new = merge(&old, &answer(&Value::Object(said).to_string()), now());
+        prop_assert_eq!(Credential::from_bytes(&new.to_bytes()).unwrap(), new);
+    }
+}

@@ -1,0 +1,93 @@
+//! The shelf that replicas share.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::Trouble;
+use crate::{Account, AccountKey, Generation, Sealed, Verdict};
+
+/// Tokens and verdicts that replicas share. Entries carry the generation and never go back.
+#[async_trait]
+pub trait Cache: Send + Sync + 'static {
+    /// What is on the shelf. One round trip on a hit.
+    async fn read(&self, account: &Account) -> Result<Shelf, Trouble>;
+
+    /// Puts something on the shelf and tells everyone, unless something newer is there. Returns whether it was put.
+    async fn publish(&self, account: &Account, publication: &Publication) -> Result<bool, Trouble>;
+
+    /// Marks the access token of this generation as rejected, unless a newer one is there.
+    async fn reject(&self, account: &Account, generation: Generation) -> Result<(), Trouble>;
+
+    /// Takes the mark back.
+    async fn absolve(&self, account: &Account, generation: Generation) -> Result<(), Trouble>;
+
+    /// Starts listening for what others publish. Returns once a message published from now on would be heard, or
+    /// could only be missed together with a [`Heard::Gap`].
+    async fn listen(&self) -> Box<dyn Listen>;
+}
+
+/// What the shelf holds of one account.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Shelf {
+    /// The newest generation that was ever published; `None` when the shelf has never heard of the account.
+    pub known: Option<Generation>,
+    /// The newest token, while it is truly valid.
+    pub token: Option<Shelved>,
+    /// The verdict about `known`, times as time left; an ended one is not handed out.
+    pub verdict: Option<Verdict<Duration>>,
+    /// The newest generation whose access token was rejected.
+    pub rejected: Option<Generation>,
+    /// The account was deleted with generation `known`.
+    pub gone: bool,
+}
+
+/// A token on the shelf.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Shelved {
+    /// The generation that made it.
+    pub generation: Generation,
+    /// The sealed access token.
+    pub payload: Sealed,
+    /// Until true expiry.
+    pub valid: Duration,
+    /// Until it stops being good enough.
+    pub good: Duration,
+}
+
+/// What goes on the shelf.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Publication {
+    /// The generation of all that follows; older than what is there, nothing is put.
+    pub generation: Generation,
+    /// The token, when this generation has one to show.
+    pub token: Option<Shelved>,
+    /// The verdict to put beside it; `None` clears an older one.
+    pub verdict: Option<Verdict<Duration>>,
+    /// The account was deleted.
+    pub gone: bool,
+}
+
+/// A subscription to the news.
+#[async_trait]
+pub trait Listen: Send {
+    /// The next thing heard; `None` when the shelf is gone for good.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    async fn next(&mut self) -> Option<Heard>;
+}
+
+/// What a listener hears.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Heard {
+    /// Something about this account changed: a hint where to look.
+    Changed {
+        /// The account.
+        key: AccountKey,
+        /// The generation published.
+        generation: Generation,
+    },
+    /// Messages may have been missed: look at everything.
+    Gap,
+}

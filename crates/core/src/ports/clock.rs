@@ -1,0 +1,15 @@
+//! Time, handed in.
+
+use std::time::SystemTime;
+
+use crate::Moment;
+
+/// The clock of one process.
+pub trait Clock: Send + Sync + 'static {
+    /// The most pessimistic clock of the process: it never stands still, not in suspend either, and follows the wall
+    /// clock when that runs ahead.
+    fn now(&self) -> Moment;
+
+    /// The wall clock, for showing times to people and programs. Never compared with another machine's.
+    fn wall(&self) -> SystemTime;
+}

@@ -1,0 +1,78 @@
+//! The token endpoint of a provider.
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use crate::{Account, Dialect, Secret};
+
+/// A provider's token endpoint.
+#[async_trait]
+pub trait TokenEndpoint: Send + Sync + 'static {
+    /// Presents a refresh token: one request, on a connection of its own opened within `timeout`, no redirects, no
+    /// retries, no early data; the answer read whole or up to the cap.
+    ///
+    /// The future is never dropped once it was polled, and ends within `timeout`.
+    async fn exchange(&self, account: &Account, request: ExchangeRequest<'_>, timeout: Duration) -> Wire;
+
+    /// How to read its answers.
+    fn dialect(&self) -> &Dialect;
+
+    /// What failures caused by our own set-up have in common: the token URL and the client id.
+    fn client(&self) -> &str;
+}
+
+/// What to present.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct ExchangeRequest<'a> {
+    /// The refresh token.
+    pub refresh_token: &'a Secret,
+}
+
+impl<'a> ExchangeRequest<'a> {
+    /// A request for this refresh token.
+    pub fn new(refresh_token: &'a Secret) -> Self {
+        Self { refresh_token }
+    }
+}
+
+/// What happened on the wire, before anybody asks what it means.
+#[non_exhaustive]
+pub enum Wire {
+    /// Provably nothing of the request left this process.
+    NotSent {
+        /// What went wrong, for people.
+        why: String,
+    },
+    /// The request may have been processed; no whole answer arrived.
+    Lost {
+        /// What went wrong, for people.
+        why: String,
+    },
+    /// A whole answer.
+    Reply {
+        /// Its status.
+        status: StatusCode,
+        /// Its headers.
+        headers: HeaderMap,
+        /// Its body.
+        body: Bytes,
+    },
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSent { why } => f.debug_struct("NotSent").field("why", why).finish(),
+            Self::Lost { why } => f.debug_struct("Lost").field("why", why).finish(),
+            Self::Reply { status, body, .. } => f
+                .debug_struct("Reply")
+                .field("status", status)
+                .field("bytes", &body.len())
+                .finish_non_exhaustive(),
+        }
+    }
+}

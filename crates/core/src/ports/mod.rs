@@ -1,0 +1,45 @@
+//! What the protocol asks of the outside, as contracts.
+//!
+//! Each port has at least two real implementations; the conformance lists in `solekey-testkit` are their meaning in
+//! executable form.
+
+mod answers;
+mod cache;
+mod clock;
+mod endpoint;
+mod lease;
+mod store;
+
+pub use answers::{Answers, Enrolment};
+pub use cache::{Cache, Heard, Listen, Publication, Shelf, Shelved};
+pub use clock::Clock;
+pub use endpoint::{ExchangeRequest, TokenEndpoint, Wire};
+pub use lease::{Lease, LeaseReply};
+pub use store::{Loaded, LoggedIn, Page, Record, Store, StoreError, StoreIdentity};
+
+/// The cause of a port's trouble, kept as the source of its error.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A port could not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Trouble {
+    /// Nothing was changed: the request never reached the other side, or was refused there.
+    #[error("not applied")]
+    NotApplied(#[source] BoxError),
+    /// The request may or may not have been carried out.
+    #[error("outcome unknown")]
+    Unknown(#[source] BoxError),
+}
+
+impl Trouble {
+    /// Trouble that left everything as it was.
+    pub fn not_applied(source: impl Into<BoxError>) -> Self {
+        Self::NotApplied(source.into())
+    }
+
+    /// Trouble that may have changed something.
+    pub fn unknown(source: impl Into<BoxError>) -> Self {
+        Self::Unknown(source.into())
+    }
+}

@@ -1,0 +1,141 @@
+//! The durable row.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::{BoxError, Trouble};
+use crate::{Account, Claim, ClaimId, Commit, Login, LoginEffect, Row, Sealed, Settle, StoreTime};
+
+/// One durable row per account. Safety rests on this port.
+///
+/// Every change is one atomic, conditional step whose meaning is the function of the same name on [`Row`], applied
+/// at the store's own time. A change acknowledged here is durable, to the degree the store promises. Every change is
+/// idempotent by the id it carries: repeating it after an unknown outcome is safe. Reads are from the primary.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Who this store is. Minted by its first migration, never changed.
+    async fn identity(&self) -> Result<StoreIdentity, StoreError>;
+
+    /// Writes `value` under `name` unless something is there; returns what is there afterwards.
+    async fn pin(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError>;
+
+    /// The row as it is now, with the store's time at which it was read.
+    async fn load(&self, account: &Account) -> Result<Loaded, StoreError>;
+
+    /// Opens an attempt: [`Row::claim`]. On success the row holds the attempt, also when it did already.
+    async fn claim(&self, account: &Account, claim: &Claim) -> Result<Loaded, StoreError>;
+
+    /// Puts an answer into the row: [`Row::commit`]. Creates the row where a store has forgotten it.
+    async fn commit(
+        &self,
+        account: &Account,
+        commit: &Commit,
+        payload: &Sealed,
+    ) -> Result<Loaded, StoreError>;
+
+    /// Ends an attempt without an answer: [`Row::settle`].
+    async fn settle(&self, account: &Account, settle: &Settle) -> Result<Loaded, StoreError>;
+
+    /// Takes in a login: [`Row::login`]. Creates the row where there is none. The refresh token is unique among the
+    /// accounts of a provider that hold it or have presented it, unless `accept_spent`.
+    async fn login(&self, account: &Account, login: &Login, payload: &Sealed)
+    -> Result<LoggedIn, StoreError>;
+
+    /// Leaves a tombstone: [`Row::delete`]. Returns the row as it is afterwards, nothing if there never was one.
+    async fn delete(&self, account: &Account, id: ClaimId) -> Result<Loaded, StoreError>;
+
+    /// Accounts that are not deleted, in a stable order, of one provider or of all; at most `limit` of them.
+    async fn list(
+        &self,
+        provider: Option<&str>,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, StoreError>;
+
+    /// Takes up to `limit` accounts whose time has come, earliest first, and pushes each `hold` into the future so
+    /// that no two callers take the same one.
+    async fn due(&self, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError>;
+}
+
+/// Who a store is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StoreIdentity {
+    /// Random, minted once; also the key of fingerprints.
+    pub id: Uuid,
+    /// The store's time at which it was asked.
+    pub now: StoreTime,
+}
+
+/// A row and what it holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// What the protocol reasons about.
+    pub row: Row,
+    /// The sealed credential; empty in a tombstone.
+    pub payload: Sealed,
+}
+
+/// What a store knows about an account, and when it knew it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Loaded {
+    /// The row; `None` where there never was one.
+    pub record: Option<Record>,
+    /// The store's time.
+    pub now: StoreTime,
+}
+
+/// What a login did, and the row as it is now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LoggedIn {
+    /// New, or the same as before.
+    pub effect: LoginEffect,
+    /// The row.
+    pub loaded: Loaded,
+}
+
+/// One page of a listing.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Page {
+    /// The accounts and their rows.
+    pub rows: Vec<(Account, Row)>,
+    /// Where the next page starts; `None` at the end.
+    pub next: Option<String>,
+}
+
+/// Why a store did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The row is not as it was seen; this is how it is.
+    #[error("the row has moved")]
+    Moved(Box<Loaded>),
+    /// The change arrived after its `not_after`.
+    #[error("the change came too late")]
+    Late,
+    /// The refresh token was presented before, or another account holds it.
+    #[error("the refresh token was presented before or belongs to another account")]
+    AlreadyPresented,
+    /// A newer version wrote the row; it is left alone.
+    #[error("row format {found} is newer than this version reads")]
+    UnreadableFormat {
+        /// The format found.
+        found: u16,
+    },
+    /// The store could not be asked, or did not answer.
+    #[error("the store is unavailable")]
+    Unavailable(#[from] Trouble),
+}
+
+impl StoreError {
+    /// Trouble that left everything as it was.
+    pub fn not_applied(source: impl Into<BoxError>) -> Self {
+        Self::Unavailable(Trouble::not_applied(source))
+    }
+
+    /// Trouble that may have changed something.
+    pub fn unknown(source: impl Into<BoxError>) -> Self {
+        Self::Unavailable(Trouble::unknown(source))
+    }
+}

@@ -1,0 +1,378 @@
+//! An attempt past its `until` without an answer.
+
+use std::time::Duration;
+
+use solekey_core::{
+    AnswerNote, Cause, Delay, Generation, InDoubt, KEEP_ANSWERS, Need, PolicySettings, Replay, Revocation,
+    Row, Ruling,
+    flight::{AnswersView, Command, Delivery, Event, Knowledge, LeaseView, ShelfView, StoreReply},
+};
+
+use crate::fixture::{
+    NO_ANSWERS, Pilot, answered, claim_of, claimed, delay, facts, id, millis, moment_at, open, overdue_row,
+    policy, presents, rotation, row_with, secs, settled, slept, store_at,
+};
+
+/// A span watched with looks every ten seconds: twice as long as an outage between two of them could have lasted has
+/// to be added, for the owner's failed try and its sleep after it.
+const WATCHED: u64 = 60 + 2 * 10;
+
+const UNREADABLE: AnswersView = AnswersView::Unreadable;
+
+/// A row whose token lives for `left` from the start, its attempt claimed at the start.
+fn doubtful(left: u64) -> Row {
+    let mut row = row_with(facts(1, Some(secs(7200))), secs(7200 - left));
+    open(&mut row, 50, secs(0));
+    row
+}
+
+/// Looks every ten seconds, flight after flight of one process, from `from` on, until something is presented.
+fn presented_at(
+    mut pilot: Pilot,
+    row: &Row,
+    from: u64,
+    answers: impl Fn(Duration) -> AnswersView,
+) -> Option<Duration> {
+    pilot.clock = secs(from);
+    let need = Need::RefreshedAhead;
+    for _ in 0..2000 {
+        pilot = pilot.again(need);
+        let commands = pilot.judge(row, answers(pilot.clock));
+        if presents(&commands) {
+            let claim = claimed(&commands);
+            assert_eq!(claim.seen, row.open.map(|open| open.id), "a further attempt names the one it saw");
+            return Some(pilot.clock);
+        }
+        pilot.pass(secs(10));
+    }
+    None
+}
+
+fn with_replay(replay: Replay) -> Pilot {
+    Pilot::with(policy(replay), Need::RefreshedAhead, Knowledge::default(), Duration::ZERO)
+}
+
+#[test]
+fn a_family_is_risked_only_when_its_access_token_has_ended() {
+    let row = doubtful(300);
+    let pilot = with_replay(Replay::STRICT_FAMILY);
+    // 300 s and one skew of 60 s.
+    assert_eq!(presented_at(pilot, &row, 0, |_| NO_ANSWERS), Some(secs(360)));
+}
+
+#[test]
+fn the_wait_is_told_to_everyone() {
+    let row = doubtful(300);
+    let mut pilot = with_replay(Replay::STRICT_FAMILY);
+    pilot.clock = secs(70);
+    let (at, why) = delay(&pilot.judge(&row, NO_ANSWERS));
+    assert_eq!((at, why), (moment_at(secs(360)), Delay::InDoubt));
+}
+
+#[test]
+fn a_family_is_risked_at_once_when_its_access_token_was_rejected_after_the_claim() {
+    let row = doubtful(3600);
+    let mut pilot = with_replay(Replay::STRICT_FAMILY);
+    let mut knowledge = Knowledge::default();
+    knowledge.reject(row.generation);
+    pilot = Pilot::with(pilot.policy, Need::RefreshedAhead, knowledge, Duration::ZERO);
+    assert_eq!(
+        presented_at(pilot, &row, 0, |_| NO_ANSWERS),
+        Some(secs(WATCHED)),
+        "the watch is kept all the same"
+    );
+}
+
+#[test]
+fn a_family_is_risked_when_half_of_the_refresh_tokens_life_is_gone() {
+    let mut long = facts(1, Some(secs(100_000)));
+    long.refresh_expires_in = Some(secs(1000));
+    let mut row = row_with(long, secs(0));
+    open(&mut row, 50, secs(0));
+    let pilot = Pilot::with(
+        policy(Replay::STRICT_FAMILY),
+        Need::Now { seen: None },
+        Knowledge::default(),
+        Duration::ZERO,
+    );
+    let mut pilot = pilot.again(Need::AtLeast(Generation::new(u64::MAX)));
+    for (clock, presented) in [(550, false), (560, true)] {
+        // Watched all along.
+        let mut watching = pilot.clone();
+        for second in (clock - WATCHED..=clock).step_by(10) {
+            watching.clock = secs(second);
+            watching = watching.again(Need::AtLeast(Generation::new(u64::MAX)));
+            let commands = watching.judge(&row, NO_ANSWERS);
+            if second == clock {
+                assert_eq!(presents(&commands), presented, "at {clock}");
+            }
+        }
+        pilot.clock = secs(clock);
+    }
+}
+
+#[test]
+fn a_provider_that_refuses_spent_tokens_is_asked_after_one_watched_span() {
+    let row = doubtful(300);
+    assert_eq!(presented_at(with_replay(Replay::STRICT), &row, 0, |_| NO_ANSWERS), Some(secs(WATCHED)));
+}
+
+#[test]
+fn a03_a_resolver_that_comes_late_watches_for_a_whole_span_of_its_own() {
+    // The store's clock may have been stepped: `until` has passed there, not here.
+    for replay in [Replay::STRICT, Replay::STRICT_FAMILY, Replay::UNTIL_USED] {
+        let row = doubtful(0);
+        assert_eq!(
+            presented_at(with_replay(replay), &row, 100, |_| NO_ANSWERS),
+            Some(secs(100 + WATCHED)),
+            "{replay:?}"
+        );
+    }
+}
+
+#[test]
+fn a03_a_watch_over_another_attempt_starts_anew() {
+    let row = doubtful(0);
+    let mut pilot = with_replay(Replay::STRICT);
+    for second in (60..=110).step_by(10) {
+        pilot = pilot.again(Need::Valid);
+        pilot.clock = secs(second);
+        assert!(!presents(&pilot.judge(&row, NO_ANSWERS)));
+    }
+    let mut other = row.clone();
+    open(&mut other, 51, secs(111));
+    assert_eq!(presented_at(pilot, &other, 120, |_| NO_ANSWERS), Some(secs(120 + WATCHED)));
+}
+
+#[test]
+fn a_watch_lasts_longer_by_twice_what_an_outage_between_two_looks_could_have_lasted() {
+    let row = doubtful(0);
+    for (step, presented) in [(1, 62), (5, 70), (15, 90)] {
+        let mut pilot = with_replay(Replay::STRICT);
+        let first = (0..=120).step_by(step).find(|second| {
+            pilot = pilot.again(Need::Valid);
+            pilot.clock = secs(*second);
+            presents(&pilot.judge(&row, NO_ANSWERS))
+        });
+        assert_eq!(first, Some(presented), "looks every {step} s");
+    }
+}
+
+#[test]
+fn a_watch_with_a_gap_in_it_starts_anew() {
+    let row = doubtful(0);
+    let mut pilot = with_replay(Replay::STRICT);
+    pilot.clock = secs(60);
+    pilot.judge(&row, NO_ANSWERS);
+    // Nobody looked for half of a span: an outage could have come and gone.
+    assert_eq!(presented_at(pilot, &row, 90, |_| NO_ANSWERS), Some(secs(90 + WATCHED)));
+}
+
+#[test]
+fn a_failed_read_starts_the_watch_anew() {
+    let row = doubtful(0);
+    let outage = |clock: Duration| if clock == secs(100) { UNREADABLE } else { NO_ANSWERS };
+    assert_eq!(presented_at(with_replay(Replay::STRICT_FAMILY), &row, 60, outage), Some(secs(110 + WATCHED)));
+
+    let mut pilot = with_replay(Replay::STRICT_FAMILY);
+    for second in (60..=100).step_by(10) {
+        pilot = pilot.again(Need::Valid);
+        pilot.clock = secs(second);
+        pilot.judge(&row, NO_ANSWERS);
+    }
+    pilot = pilot.again(Need::Valid);
+    pilot.reach_load(&row);
+    pilot.hear(Event::Loaded(StoreReply::NotApplied));
+    assert_eq!(presented_at(pilot, &row, 110, |_| NO_ANSWERS), Some(secs(110 + WATCHED)));
+}
+
+#[test]
+fn a04_unreadable_answers_are_doubt_until_none_could_be_kept_any_more() {
+    for replay in [Replay::STRICT, Replay::STRICT_FAMILY, Replay::UNTIL_USED] {
+        let row = doubtful(0);
+        assert_eq!(presented_at(with_replay(replay), &row, 60, |_| UNREADABLE), None, "{replay:?}");
+        let week = KEEP_ANSWERS.as_secs();
+        let after = presented_at(with_replay(replay), &row, week, |_| UNREADABLE);
+        assert_eq!(after, Some(secs(week)), "{replay:?}");
+    }
+}
+
+#[test]
+fn a04_a_place_that_has_kept_everything_only_since_after_the_claim_cannot_say_none() {
+    let row = doubtful(0);
+    let since = |at: u64| AnswersView::Read { newest: None, kept_since: store_at(secs(at)) };
+    assert_eq!(presented_at(with_replay(Replay::STRICT_FAMILY), &row, 60, |_| since(1)), None);
+    assert!(presented_at(with_replay(Replay::STRICT_FAMILY), &row, 60, |_| since(0)).is_some());
+}
+
+#[test]
+fn a04_the_answers_are_read_again_once_until_has_passed() {
+    let mut row = doubtful(0);
+    let note = AnswerNote {
+        attempt: row.open.unwrap().attempt,
+        ..rotation(&row, 50, facts(2, Some(secs(3600))), store_at(secs(20)))
+    };
+    let mut pilot = Pilot::with(policy(Replay::STRICT), Need::Valid, Knowledge::default(), secs(300));
+    let mut commands = pilot.judge(&row, NO_ANSWERS);
+    // One flight waits from before `until` to after it, looking all the time.
+    while pilot.clock < secs(61) {
+        let until = slept(&commands);
+        pilot.pass(until.since(pilot.now()));
+        assert_eq!(pilot.hear(Event::Woken), [Command::Register, Command::ReadShelf]);
+        pilot.hear(Event::Shelf(Some(ShelfView { known: Some(row.generation), ..ShelfView::default() })));
+        assert_eq!(pilot.hear(Event::Lease(LeaseView::Away)), [Command::Load]);
+        assert_eq!(
+            pilot.hear(Event::Loaded(pilot.done(&row))),
+            [Command::ReadAnswers],
+            "at {:?}",
+            pilot.clock
+        );
+        let in_flight = pilot.clock < secs(60);
+        commands = pilot.hear(Event::Answers(if in_flight { NO_ANSWERS } else { answered(note) }));
+        if !in_flight {
+            break;
+        }
+    }
+    let [Command::CommitFound(found)] = commands[..] else { panic!("{commands:?}") };
+    row.commit(&found, pilot.store_now()).unwrap();
+    assert_eq!(row.generation, note.attempt);
+}
+
+#[test]
+fn where_spent_tokens_do_no_harm_the_token_is_presented_as_soon_as_until_has_passed() {
+    for replay in [Replay::NON_ROTATING, Replay::OLD_STAYS_VALID, Replay::TIMER] {
+        assert_eq!(presented_at(with_replay(replay), &doubtful(300), 0, |_| UNREADABLE), Some(secs(60)));
+    }
+}
+
+#[test]
+fn a07_a_retry_inside_the_window_has_to_end_inside_it() {
+    let row = doubtful(500);
+    let retried = |window: u64, from: u64| {
+        presented_at(with_replay(Replay::grace(secs(window))), &row, from, |_| NO_ANSWERS)
+    };
+    assert_eq!(retried(120, 0), Some(secs(WATCHED)), "watched since before `until`");
+    assert_eq!(retried(120, 100), Some(secs(100)), "the watch would not fit the window");
+    // 10 s for the exchange and 2 s for writing its answer down.
+    assert_eq!(retried(120, 108), Some(secs(108)));
+    assert!(retried(120, 109) >= Some(secs(560)), "outside of it the family is at risk");
+}
+
+#[test]
+fn a07_a_retry_whose_claim_took_too_long_for_the_window_is_not_sent() {
+    let mut row = doubtful(500);
+    let mut pilot = with_replay(Replay::grace(secs(120)));
+    pilot.clock = secs(100);
+    let claim = claimed(&pilot.judge(&row, NO_ANSWERS));
+    row.claim(&claim, pilot.store_now()).unwrap();
+    for (passed, sent) in [(secs(8), true), (secs(8) + millis(1), false)] {
+        let mut pilot = pilot.clone();
+        pilot.pass(passed);
+        let commands = pilot.hear(Event::Claimed(pilot.done(&row)));
+        if sent {
+            assert_eq!(commands, [Command::Exchange]);
+        } else {
+            assert_eq!(settled(&commands).id, claim.id);
+        }
+    }
+}
+
+#[test]
+fn a07_a_window_counts_from_the_first_attempt() {
+    let mut row = doubtful(500);
+    open(&mut row, 51, secs(60));
+    assert_eq!(row.open.unwrap().first.at, store_at(secs(0)));
+    // Past the second attempt's `until` the window of the first is over.
+    let pilot = with_replay(Replay::grace(secs(120)));
+    assert_eq!(presented_at(pilot, &row, 121, |_| NO_ANSWERS), Some(secs(561)));
+}
+
+#[test]
+fn policy_may_ask_for_a_login_instead_of_a_last_chance() {
+    let settings = PolicySettings {
+        in_doubt: InDoubt::AskLogin,
+        quarantine: Some(secs(60)),
+        ..PolicySettings::default()
+    };
+    let mut row = doubtful(0);
+    let mut pilot = Pilot::with(settings.build().unwrap(), Need::Valid, Knowledge::default(), Duration::ZERO);
+    pilot.clock = secs(61);
+    let settle = settled(&pilot.judge(&row, NO_ANSWERS));
+    row.settle(&settle, pilot.store_now()).unwrap();
+    assert_eq!(row.current_verdict().unwrap().ruling, Ruling::LogIn { why: Revocation::InDoubt });
+    let commands = pilot.hear(Event::Settled(pilot.done(&row)));
+    let log_in = Delivery::LogIn { generation: row.generation, why: Revocation::InDoubt };
+    assert!(commands.contains(&Command::Deliver(log_in)));
+}
+
+#[test]
+fn an_operator_need_not_wait_for_the_access_token_but_for_the_watch() {
+    let row = doubtful(3600);
+    let mut pilot = with_replay(Replay::STRICT_FAMILY);
+    for second in (60..=60 + WATCHED).step_by(10) {
+        pilot = pilot.again(Need::Now { seen: Some(row.generation) });
+        pilot.clock = secs(second);
+        assert_eq!(presents(&pilot.judge(&row, NO_ANSWERS)), second == 60 + WATCHED, "at {second}");
+    }
+}
+
+#[test]
+fn others_learn_from_a_claim_on_evidence_that_the_token_is_withheld() {
+    let mut row = row_with(facts(1, Some(secs(7200))), secs(0));
+    let claim = solekey_core::Claim { cause: Cause::Rejected, ..claim_of(&row, 50, None, secs(0)) };
+    row.claim(&claim, store_at(secs(0))).unwrap();
+    let mut pilot = with_replay(Replay::STRICT_FAMILY);
+    pilot = pilot.again(Need::AtLeast(row.generation));
+    pilot.reach_load(&overdue_row());
+    assert_eq!(delay(&pilot.look(&row, NO_ANSWERS)).1, Delay::InFlight);
+    assert!(pilot.flight.knowledge().is_rejected(row.generation));
+}
+
+/// A process that knows a generation its store has forgotten.
+fn remembering(replay: Replay, known: Generation) -> Pilot {
+    let knowledge = Knowledge { known, ..Knowledge::default() };
+    Pilot::with(policy(replay), Need::Valid, knowledge, Duration::ZERO)
+}
+
+#[test]
+fn a_store_that_went_back_is_doubt_from_the_start_and_has_no_window() {
+    let row = row_with(facts(1, Some(secs(7200))), secs(7200 - 300));
+    let known = Generation::new(row.generation.get() + 1);
+    for replay in [Replay::STRICT_FAMILY, Replay::grace(secs(100_000))] {
+        let pilot = remembering(replay, known);
+        assert_eq!(presented_at(pilot, &row, 0, |_| NO_ANSWERS), Some(secs(360)), "{replay:?}");
+    }
+    assert_eq!(
+        presented_at(remembering(Replay::STRICT, known), &row, 0, |_| NO_ANSWERS),
+        Some(secs(WATCHED))
+    );
+    assert_eq!(presented_at(remembering(Replay::STRICT, known), &row, 0, |_| UNREADABLE), None);
+}
+
+#[test]
+fn a_store_that_went_back_does_not_have_its_old_token_served() {
+    let row = row_with(facts(1, Some(secs(7200))), secs(0));
+    let mut pilot = remembering(Replay::STRICT_FAMILY, Generation::new(row.generation.get() + 1));
+    assert_eq!(delay(&pilot.judge(&row, NO_ANSWERS)).1, Delay::InDoubt);
+}
+
+#[test]
+fn a_store_that_went_back_gets_its_future_from_the_answers() {
+    let row = overdue_row();
+    let note = rotation(&row, 60, facts(2, None), store_at(secs(0)));
+    let mut pilot = remembering(Replay::STRICT_FAMILY, note.attempt);
+    let commands = pilot.judge(&row, answered(note));
+    assert!(matches!(commands[..], [Command::CommitFound(_)]), "{commands:?}");
+}
+
+#[test]
+fn what_was_ruled_after_a_store_went_back_holds() {
+    let mut row = overdue_row();
+    open(&mut row, 50, secs(0));
+    let verdict = solekey_core::NewVerdict { ruling: Ruling::LogIn { why: Revocation::Refused }, strikes: 0 };
+    let settle =
+        solekey_core::Settle { id: id(50), from: row.generation, verdict: Some(verdict), due_in: None };
+    row.settle(&settle, store_at(secs(1))).unwrap();
+    let pilot = remembering(Replay::STRICT, Generation::new(row.generation.get() + 1));
+    assert_eq!(presented_at(pilot, &row, 2, |_| NO_ANSWERS), None);
+}

@@ -1,0 +1,244 @@
+//! What can happen next, and what must not.
+
+use solekey_core::flight::Command;
+
+use super::{
+    scene::{EXCHANGE, SPAN, Scene, token_of},
+    worker::{How, Request, Worker},
+    world::{Left, Place, World},
+};
+
+/// One atomic step of one actor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Action {
+    /// A second passes.
+    Tick,
+    /// A caller comes to a process without a flight.
+    Start(usize, Asked),
+    /// A process performs a pending command.
+    Perform(usize, usize, How),
+    /// A process looks at a reply.
+    Look(usize),
+    Wake(usize),
+    /// A process sends its request.
+    Send(usize),
+    /// A process finds that nothing can be sent.
+    CannotSend(usize),
+    /// The endpoint processes a request, and its answer arrives.
+    Answer(usize),
+    /// The endpoint processes a request, and its answer is lost.
+    LoseAnswer(usize),
+    LoseRequest(usize),
+    /// The endpoint refuses without processing.
+    Refuse(usize),
+    AnswerOrphan(usize),
+    LoseOrphan(usize),
+    Crash(usize),
+    /// The claim that hung is executed.
+    RunHung,
+    Store(Place),
+    Answers(Place),
+    LogIn,
+    Delete,
+    /// The store's state is copied away.
+    Backup,
+    /// The store is set back to the copy, which takes a second.
+    GoBack,
+    /// The store's clock is stepped.
+    Step(i8),
+}
+
+/// What a caller asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Asked {
+    Token,
+    /// Another token than the row's.
+    Rejected,
+    /// A refresh of what the row holds, by a person.
+    Now,
+}
+
+impl World {
+    /// Everything that can happen next.
+    pub(crate) fn actions(&self, scene: &Scene) -> Vec<Action> {
+        let mut actions = Vec::with_capacity(16);
+        for w in 0..self.workers.len() {
+            self.actions_of(scene, w, &mut actions);
+        }
+        for index in 0..self.orphans.len() {
+            actions.extend([Action::AnswerOrphan(index), Action::LoseOrphan(index)]);
+        }
+        if self.hung.is_some() {
+            actions.push(Action::RunHung);
+        }
+        self.outside(&mut actions);
+        if self.tick < scene.horizon && self.may_tick() {
+            actions.push(Action::Tick);
+        }
+        actions
+    }
+
+    fn actions_of(&self, scene: &Scene, w: usize, actions: &mut Vec<Action>) {
+        let worker = &self.workers[w];
+        let Left { crashes, .. } = self.left;
+        if worker.flight.is_none() {
+            self.starts(scene, w, actions);
+        }
+        if worker.reply.is_some() {
+            actions.push(Action::Look(w));
+        }
+        if self.may_wake(worker) {
+            actions.push(Action::Wake(w));
+        }
+        match worker.pending.first() {
+            Some(Command::Exchange) => {
+                actions.push(Action::Send(w));
+                if self.left.unsent > 0 {
+                    actions.push(Action::CannotSend(w));
+                }
+            }
+            _ => self.performances(w, actions),
+        }
+        if worker.request.is_some() {
+            self.replies(w, actions);
+        }
+        if crashes > 0 && *worker != Worker::default() {
+            actions.push(Action::Crash(w));
+        }
+    }
+
+    fn starts(&self, scene: &Scene, w: usize, actions: &mut Vec<Action>) {
+        let Some(facts) = self.row.facts else { return };
+        if scene.wants_refresh(&facts, self.store_now()) {
+            actions.push(Action::Start(w, Asked::Token));
+        }
+        if self.left.rejections > 0 {
+            actions.push(Action::Start(w, Asked::Rejected));
+        }
+        if self.left.operators > 0 {
+            actions.push(Action::Start(w, Asked::Now));
+        }
+    }
+
+    /// A pair at stake is written down again at once while it can be; everybody else sleeps until a later second.
+    pub(super) fn may_wake(&self, worker: &Worker) -> bool {
+        worker.wake.is_some_and(|wake| self.tick >= wake)
+            && (self.tick > worker.issued || (self.is_at_stake(worker) && self.can_write()))
+    }
+
+    fn performances(&self, w: usize, actions: &mut Vec<Action>) {
+        let worker = &self.workers[w];
+        for (index, command) in worker.pending.iter().enumerate() {
+            let to_answers = matches!(command, Command::ReadAnswers | Command::WriteAnswer(_));
+            let place = if to_answers { self.place } else { self.store };
+            if place == Place::Down {
+                actions.push(Action::Perform(w, index, How::Before));
+                continue;
+            }
+            actions.push(Action::Perform(w, index, How::Done));
+            if matches!(command, Command::Claim(_)) {
+                if self.left.pauses > 0 {
+                    actions.push(Action::Perform(w, index, How::Held));
+                }
+                if self.left.hangs > 0 {
+                    actions.push(Action::Perform(w, index, How::Hung));
+                }
+            }
+            if self.left.failures > 0 {
+                actions.push(Action::Perform(w, index, How::Before));
+                if !matches!(command, Command::Load | Command::ReadAnswers) {
+                    actions.push(Action::Perform(w, index, How::After));
+                }
+            }
+        }
+    }
+
+    fn replies(&self, w: usize, actions: &mut Vec<Action>) {
+        let Left { lost_requests, lost_answers, refusals, .. } = self.left;
+        actions.push(Action::Answer(w));
+        for (left, action) in [
+            (lost_requests, Action::LoseRequest(w)),
+            (lost_answers, Action::LoseAnswer(w)),
+            (refusals, Action::Refuse(w)),
+        ] {
+            if left > 0 {
+                actions.push(action);
+            }
+        }
+    }
+
+    fn outside(&self, actions: &mut Vec<Action>) {
+        let left = &self.left;
+        match self.store {
+            Place::Up if left.store_outages > 0 => actions.push(Action::Store(Place::Down)),
+            Place::Down => actions.push(Action::Store(Place::Up)),
+            Place::Up => {}
+        }
+        match self.place {
+            Place::Up if left.answer_outages > 0 => actions.push(Action::Answers(Place::Down)),
+            Place::Down => actions.push(Action::Answers(Place::Up)),
+            Place::Up => {}
+        }
+        let both_up = self.store == Place::Up && self.place == Place::Up;
+        if left.logins > 0 && both_up {
+            actions.push(Action::LogIn);
+        }
+        if left.deletes > 0 && both_up && !self.row.is_gone() {
+            actions.push(Action::Delete);
+        }
+        if left.went_back > 0 && self.is_between_requests() {
+            match &self.backup {
+                None => actions.push(Action::Backup),
+                Some(backup) if *backup != self.row && self.may_tick() => actions.push(Action::GoBack),
+                Some(_) => {}
+            }
+        }
+        let step = i8::try_from(SPAN + 1).unwrap_or(0);
+        if left.steps_forward > 0 {
+            actions.push(Action::Step(step));
+        }
+        if left.steps_back > 0 {
+            actions.push(Action::Step(-step));
+        }
+    }
+
+    /// No attempt is open and no pair on its way: what the store forgets has a witness.
+    fn is_between_requests(&self) -> bool {
+        self.row.open.is_none()
+            && self.requests().next().is_none()
+            && self.workers.iter().all(|w| w.holds.is_none())
+    }
+
+    /// The assumptions of promise 1 bound what a second may leave undone.
+    fn may_tick(&self) -> bool {
+        let in_time = |request: &Request| self.tick < request.sent + EXCHANGE;
+        let count = |is: fn(&Worker) -> bool| self.workers.iter().filter(|worker| is(worker)).count();
+        count(Worker::is_busy) <= self.left.stalls.into()
+            && count(Worker::is_paused) <= self.left.pauses.into()
+            && self.requests().all(in_time)
+            && self.workers.iter().all(|worker| self.may_wait(worker))
+    }
+
+    fn may_wait(&self, worker: &Worker) -> bool {
+        if worker.pending.first() == Some(&Command::Exchange) {
+            // Nobody is stopped between the last check and the write for longer than the attempt leaves.
+            let issued = worker.claim.map_or(0, |claimed| claimed.issued);
+            return self.tick + 1 + EXCHANGE < issued + SPAN;
+        }
+        // Nor between the last byte of an answer and its writing, where it can be written.
+        let ends = worker.is_past_until(self.tick + 1);
+        !(ends && self.is_at_stake(worker) && self.can_write())
+    }
+
+    /// Whether this process holds the only copy of a pair.
+    fn is_at_stake(&self, worker: &Worker) -> bool {
+        worker.holds.is_some_and(|token| {
+            let written = self.answers.iter().filter_map(|written| written.note.content.facts()?.refresh);
+            self.row_token() != Some(token) && !written.map(token_of).any(|other| other == token)
+        })
+    }
+
+    fn can_write(&self) -> bool {
+        self.store == Place::Up || self.place == Place::Up
+    }
+}

@@ -1,0 +1,228 @@
+//! What an action does.
+
+use solekey_core::{
+    AnswerNote, ClaimId, Content, Delay, Generation, Need, Outcome, Revocation,
+    flight::{Command, Event},
+};
+use uuid::Uuid;
+
+use super::{
+    action::{Action, Asked},
+    checks::Log,
+    provider::{Reply, Token},
+    scene::{Asks, LIFE, Scene, facts, login, moment, secs, token_of},
+    worker::{Claimed, How, Request},
+    world::{Place, World},
+};
+
+impl World {
+    /// Lets it happen.
+    pub(crate) fn apply(&mut self, scene: &Scene, action: Action, log: &mut Log) {
+        match action {
+            Action::Tick => self.pass_second(),
+            Action::Start(w, asked) => self.ask(scene, w, asked, log),
+            Action::Perform(w, index, how) => {
+                self.pay_for(w, index, how);
+                self.perform(scene, w, index, how, log);
+            }
+            Action::Look(w) => {
+                let event = self.workers[w].reply.take().expect("a reply");
+                self.feed(scene, w, event, log);
+            }
+            Action::Wake(w) => {
+                let worker = &mut self.workers[w];
+                worker.wake = None;
+                worker.is_fresh = worker.claim.is_none();
+                self.feed(scene, w, Event::Woken, log);
+            }
+            Action::Send(w) => self.send(w, log),
+            Action::CannotSend(w) => {
+                self.left.unsent -= 1;
+                self.workers[w].pending.remove(0);
+                self.feed(scene, w, Event::Exchanged(Outcome::NotSent), log);
+            }
+            Action::Answer(w) => {
+                let request = self.workers[w].request.take().expect("a request");
+                let outcome = self.process(scene, request, log);
+                self.hear(scene, w, outcome, log);
+            }
+            Action::LoseAnswer(w) => {
+                self.left.lost_answers -= 1;
+                let request = self.workers[w].request.take().expect("a request");
+                self.process(scene, request, log);
+                self.feed(scene, w, Event::Exchanged(Outcome::Ambiguous), log);
+            }
+            Action::LoseRequest(w) => {
+                self.left.lost_requests -= 1;
+                self.workers[w].request = None;
+                self.feed(scene, w, Event::Exchanged(Outcome::Ambiguous), log);
+            }
+            Action::Refuse(w) => {
+                self.left.refusals -= 1;
+                self.workers[w].request = None;
+                let outcome = Outcome::Refused { retry_after: None, why: Delay::RateLimited };
+                self.feed(scene, w, Event::Exchanged(outcome), log);
+            }
+            Action::AnswerOrphan(index) => {
+                let request = self.orphans.remove(index);
+                self.process(scene, request, log);
+            }
+            Action::LoseOrphan(index) => {
+                self.orphans.remove(index);
+            }
+            Action::Crash(w) => {
+                self.left.crashes -= 1;
+                let dead = std::mem::take(&mut self.workers[w]);
+                self.orphans.extend(dead.request);
+            }
+            Action::RunHung => {
+                let claim = self.hung.take().expect("a claim");
+                let now = self.store_now();
+                let result = self.row.claim(&claim, now);
+                self.row.due_at = None;
+                log.row(&self.row, result);
+                self.note_until();
+            }
+            Action::Store(place) => {
+                self.left.store_outages -= u8::from(place == Place::Down);
+                self.store = place;
+            }
+            Action::Answers(place) => {
+                self.left.answer_outages -= u8::from(place == Place::Down);
+                self.place = place;
+            }
+            Action::LogIn => self.log_in(log),
+            Action::Delete => self.delete(log),
+            Action::Backup => self.backup = Some(self.row.clone()),
+            Action::GoBack => {
+                self.pass_second();
+                self.left.went_back -= 1;
+                self.went_back = true;
+                self.row = self.backup.take().expect("a backup");
+                log.row(&self.row, Ok(()));
+            }
+            Action::Step(by) => {
+                if by > 0 {
+                    self.left.steps_forward -= 1;
+                } else {
+                    self.left.steps_back -= 1;
+                }
+                self.step += by;
+            }
+        }
+    }
+
+    fn pass_second(&mut self) {
+        for worker in &mut self.workers {
+            self.left.stalls -= u8::from(worker.is_busy());
+            self.left.pauses -= u8::from(worker.is_paused());
+        }
+        self.tick += 1;
+        self.claims = 0;
+        let gap = secs(1);
+        for worker in self.workers.iter_mut().filter(|worker| worker.flight.is_none()) {
+            // A watch interrupted for longer than its gap starts anew: forgetting it changes nothing but the count of
+            // states.
+            worker.knowledge.watch.take_if(|watch| moment(self.tick).since(watch.last) > gap);
+        }
+    }
+
+    fn ask(&mut self, scene: &Scene, w: usize, asked: Asked, log: &mut Log) {
+        let generation = self.row.generation;
+        let need = match asked {
+            Asked::Token => match scene.asks {
+                Asks::Overdue => Need::Valid,
+                Asks::Ahead => Need::RefreshedAhead,
+            },
+            Asked::Rejected => {
+                self.left.rejections -= 1;
+                let access = self.row.facts.expect("a credential").access;
+                Need::NotThis { generation, access }
+            }
+            Asked::Now => {
+                self.left.operators -= 1;
+                Need::Now { seen: Some(generation) }
+            }
+        };
+        self.start(scene, w, need, log);
+    }
+
+    fn pay_for(&mut self, w: usize, index: usize, how: How) {
+        let to_answers =
+            matches!(self.workers[w].pending[index], Command::ReadAnswers | Command::WriteAnswer(_));
+        let place = if to_answers { self.place } else { self.store };
+        match how {
+            How::Before if place == Place::Down => {}
+            How::Before | How::After => self.left.failures -= 1,
+            How::Hung => self.left.hangs -= 1,
+            How::Done | How::Held => {}
+        }
+    }
+
+    fn send(&mut self, w: usize, log: &mut Log) {
+        let worker = &mut self.workers[w];
+        worker.pending.remove(0);
+        let Some(Claimed { claim, .. }) = worker.claim else {
+            log.violated("a token was presented without a claim");
+            return;
+        };
+        let request = Request {
+            token: token_of(claim.presents),
+            is_plain: claim.seen.is_none(),
+            cause: claim.cause,
+            sent: self.tick,
+        };
+        self.check_sent(request, log);
+        self.workers[w].request = Some(request);
+    }
+
+    fn process(&mut self, scene: &Scene, request: Request, log: &mut Log) -> Outcome<Token> {
+        let before = self.clone();
+        let reply = self.provider.present(scene.rule, request.token, self.tick);
+        log.line(|| format!("        endpoint: token {} -> {reply:?}", request.token));
+        Self::check_presented(&before, request, reply, log);
+        match reply {
+            Reply::Pair(token) => Outcome::Success(token),
+            Reply::Refused => Outcome::Permanent(Revocation::Refused),
+            Reply::Revoked => Outcome::Permanent(Revocation::Reused),
+        }
+    }
+
+    fn hear(&mut self, scene: &Scene, w: usize, outcome: Outcome<Token>, log: &mut Log) {
+        if let Outcome::Success(token) = outcome {
+            self.workers[w].holds = Some(token);
+        }
+        // Every exchange makes another access token, also where refresh tokens do not rotate.
+        let access = 100 + u8::try_from(self.row.rotations).unwrap_or(0);
+        let outcome = outcome.map(|token| facts(access + token, token, secs(scene.life)));
+        self.feed(scene, w, Event::Exchanged(outcome), log);
+    }
+
+    fn log_in(&mut self, log: &mut Log) {
+        self.left.logins -= 1;
+        self.logins += 1;
+        let token = self.provider.log_in();
+        self.family = Some(self.provider.family(token));
+        let login = login(self.logins, token, secs(LIFE));
+        let now = self.store_now();
+        let result = self.row.login(&login, false, now).map(drop);
+        self.row.due_at = None;
+        log.row(&self.row, result);
+        let content = Content::LoggedIn(login.facts);
+        self.keep(self.witness(login.id, content));
+    }
+
+    fn delete(&mut self, log: &mut Log) {
+        self.left.deletes -= 1;
+        let id = ClaimId::new(Uuid::from_u128(0xD000));
+        self.family = None;
+        let now = self.store_now();
+        self.row.delete(id, now);
+        log.row(&self.row, Ok(()));
+        self.keep(self.witness(id, Content::Deleted));
+    }
+
+    fn witness(&self, claim: ClaimId, content: Content) -> AnswerNote {
+        AnswerNote { attempt: self.row.generation, claim, made_from: Generation::ZERO, content }
+    }
+}

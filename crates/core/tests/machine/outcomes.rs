@@ -1,0 +1,350 @@
+//! What an exchange came to, and how it is written down.
+
+use solekey_core::{
+    AnswerNote, Delay, MAX_RETRY_AFTER, NewFacts, Outcome, Replay, Revocation, Row, Ruling, Verdict,
+    flight::{AnswersView, Command, Delivery, Event, Notice, Source, StoreReply},
+};
+
+use crate::fixture::{
+    NO_ANSWERS, PUBLISH_OWN, Pilot, answered, claimed, delay, facts, id, moment_at, open, overdue_row,
+    presents, rotation, secs, settled, slept, store_at,
+};
+
+const DOWN: StoreReply = StoreReply::NotApplied;
+
+fn flown() -> (Pilot, Row) {
+    let mut row = overdue_row();
+    let mut pilot = Pilot::of(Replay::STRICT_FAMILY);
+    pilot.exchange(&mut row);
+    (pilot, row)
+}
+
+/// A flight that has read a new pair, the row as it is then, and what it wants written.
+fn recording(replay: Replay) -> (Pilot, Row, AnswerNote, solekey_core::Commit) {
+    let mut row = overdue_row();
+    let mut pilot = Pilot::of(replay);
+    let (note, commit) = pilot.record(&mut row);
+    (pilot, row, note, commit)
+}
+
+fn own(note: AnswerNote) -> Command {
+    Command::Deliver(Delivery::Token { generation: note.attempt, source: Source::Own })
+}
+
+fn outcome(outcome: Outcome<NewFacts>) -> (Pilot, Row, Vec<Command>) {
+    let (mut pilot, row) = flown();
+    let commands = pilot.hear_outcome(outcome);
+    (pilot, row, commands)
+}
+
+#[test]
+fn a_pair_is_written_as_an_answer_and_into_the_row_at_once() {
+    let (_, row, note, commit) = recording(Replay::STRICT_FAMILY);
+    assert_eq!(note, commit.note);
+    assert_eq!((note.attempt, note.claim), (row.open.unwrap().attempt, row.open.unwrap().id));
+    assert_eq!((note.made_from, commit.seen), (row.generation, Some(note.claim)));
+}
+
+#[test]
+fn a_lifetime_counts_from_before_the_send() {
+    let (mut pilot, _) = flown();
+    pilot.pass(secs(7));
+    let commands = pilot.hear_outcome(Outcome::Success(facts(2, Some(secs(3600)))));
+    let [Command::WriteAnswer(note), _] = commands[..] else { panic!("{commands:?}") };
+    assert_eq!(note.content.facts().unwrap().expires_in, Some(secs(3593)));
+}
+
+#[test]
+fn a_committed_pair_is_told_at_once_and_its_answer_awaited() {
+    let (mut pilot, mut row, note, commit) = recording(Replay::STRICT_FAMILY);
+    row.commit(&commit, pilot.store_now()).unwrap();
+    let commands = pilot.hear(Event::Committed(pilot.done(&row)));
+    assert_eq!(commands, [PUBLISH_OWN, own(note), Command::LeaveDoor]);
+    assert!(!pilot.flight.is_over(), "the witness is not written yet");
+    assert_eq!(pilot.hear(Event::AnswerWritten(true)), []);
+    assert!(pilot.flight.is_over());
+}
+
+#[test]
+fn a_witness_that_cannot_be_written_does_not_hold_a_committed_pair_up() {
+    let (mut pilot, mut row, note, commit) = recording(Replay::STRICT_FAMILY);
+    assert_eq!(pilot.hear(Event::AnswerWritten(false)), []);
+    row.commit(&commit, pilot.store_now()).unwrap();
+    let commands = pilot.hear(Event::Committed(pilot.done(&row)));
+    assert_eq!(commands, [PUBLISH_OWN, own(note), Command::LeaveDoor]);
+    assert!(pilot.flight.is_over());
+}
+
+#[test]
+fn an_answer_is_told_only_once_the_store_is_known_to_be_away() {
+    let (mut pilot, mut row, note, commit) = recording(Replay::STRICT_FAMILY);
+    assert_eq!(pilot.hear(Event::AnswerWritten(true)), []);
+    let commands = pilot.hear(Event::Committed(DOWN));
+    assert_eq!(commands[..2], [PUBLISH_OWN, own(note)]);
+
+    // The commit is retried for as long as the process lives.
+    let until = slept(&commands);
+    pilot.pass(until.since(pilot.now()));
+    let again = pilot.hear(Event::Woken);
+    assert!(matches!(again[..], [Command::CommitOwn(retried)] if retried.note.claim == commit.note.claim));
+    row.commit(&commit, pilot.store_now()).unwrap();
+    pilot.hear(Event::Committed(pilot.done(&row)));
+    assert!(pilot.flight.is_over());
+}
+
+#[test]
+fn with_both_places_away_a_pair_is_served_from_memory_and_not_published() {
+    for (replay, served) in
+        [(Replay::STRICT_FAMILY, true), (Replay::STRICT, true), (Replay::UNTIL_USED, false)]
+    {
+        let (mut pilot, _, note, _) = recording(replay);
+        pilot.hear(Event::AnswerWritten(false));
+        let commands = pilot.hear(Event::Committed(DOWN));
+        assert_eq!(commands.contains(&own(note)), served, "{replay:?}");
+        assert!(!commands.contains(&PUBLISH_OWN));
+        assert!(!pilot.flight.is_over());
+    }
+}
+
+#[test]
+fn both_copies_are_retried_at_least_every_quarter_of_the_span() {
+    let (mut pilot, _, note, _) = recording(Replay::STRICT_FAMILY);
+    pilot.jitter = 999;
+    for _ in 0..50 {
+        pilot.hear(Event::AnswerWritten(false));
+        let until = slept(&pilot.hear(Event::Committed(StoreReply::Unknown)));
+        assert!(until.since(pilot.now()) <= pilot.policy.span() / 4);
+        pilot.pass(until.since(pilot.now()));
+        let commands = pilot.hear(Event::Woken);
+        let [Command::WriteAnswer(again), Command::CommitOwn(_)] = commands[..] else {
+            panic!("{commands:?}")
+        };
+        assert_eq!(again.claim, note.claim);
+    }
+}
+
+#[test]
+fn a_pair_written_after_an_outage_is_told_then() {
+    let (mut pilot, mut row, note, commit) = recording(Replay::UNTIL_USED);
+    pilot.hear(Event::AnswerWritten(false));
+    let until = slept(&pilot.hear(Event::Committed(DOWN)));
+    pilot.pass(until.since(pilot.now()));
+    pilot.hear(Event::Woken);
+    pilot.hear(Event::AnswerWritten(true));
+    row.commit(&commit, pilot.store_now()).unwrap();
+    let commands = pilot.hear(Event::Committed(pilot.done(&row)));
+    assert_eq!(commands[..2], [PUBLISH_OWN, own(note)]);
+}
+
+#[test]
+fn history_is_never_published() {
+    for answer_first in [true, false] {
+        let (mut pilot, mut row, _, _) = recording(Replay::STRICT_FAMILY);
+        row.delete(id(80), pilot.store_now());
+        let moved = Event::Committed(StoreReply::Moved(pilot.view(&row)));
+        let (first, second) = if answer_first {
+            (Event::AnswerWritten(true), moved)
+        } else {
+            (moved, Event::AnswerWritten(true))
+        };
+        assert_eq!(pilot.hear(first), []);
+        // A tombstone's look erases the answer: not before it was written.
+        assert_eq!(pilot.hear(second), [Command::Load]);
+        let commands = pilot.look(&row, NO_ANSWERS);
+        assert!(commands.contains(&Command::EraseAnswers(row.generation)), "{commands:?}");
+        assert!(commands.contains(&Command::Deliver(Delivery::Unknown)));
+    }
+}
+
+#[test]
+fn a_pair_whose_row_moved_below_it_is_committed_again() {
+    let (mut pilot, row, note, _) = recording(Replay::STRICT_FAMILY);
+    // The store forgot the attempt, and somebody opened another one since.
+    let mut forgetful = overdue_row();
+    open(&mut forgetful, 60, secs(0));
+    assert_eq!(forgetful.generation, row.generation);
+    let commands = pilot.hear(Event::Committed(StoreReply::Moved(pilot.view(&forgetful))));
+    let [Command::CommitOwn(again)] = commands[..] else { panic!("{commands:?}") };
+    assert_eq!((again.note.claim, again.seen), (note.claim, Some(id(60))));
+}
+
+#[test]
+fn a_reply_that_was_lost_does_not_hide_a_commit_that_was_made() {
+    let (mut pilot, mut row, note, commit) = recording(Replay::STRICT_FAMILY);
+    pilot.hear(Event::AnswerWritten(false));
+    row.commit(&commit, pilot.store_now()).unwrap();
+    let until = slept(&pilot.hear(Event::Committed(StoreReply::Unknown)));
+    pilot.pass(until.since(pilot.now()));
+    pilot.hear(Event::Woken);
+    let before = row.clone();
+    row.commit(&commit, pilot.store_now()).unwrap();
+    assert_eq!(row, before);
+    pilot.hear(Event::AnswerWritten(true));
+    assert!(pilot.hear(Event::Committed(pilot.done(&row))).contains(&PUBLISH_OWN));
+    assert_eq!(row.generation, note.attempt);
+}
+
+#[test]
+fn nothing_sent_and_our_fault_cool_this_process_alone() {
+    for (heard, why) in [(Outcome::NotSent, Delay::Unreachable), (Outcome::OurFault, Delay::OurFault)] {
+        let (mut pilot, mut row, commands) = outcome(heard);
+        let settle = settled(&commands);
+        assert_eq!(settle.verdict, None);
+        row.settle(&settle, pilot.store_now()).unwrap();
+        let commands = pilot.hear(Event::Settled(pilot.done(&row)));
+        assert!(!commands.iter().any(|command| matches!(command, Command::Publish(_))), "{commands:?}");
+        assert!(commands.contains(&Command::LeaveDoor), "others can try");
+        assert_eq!(delay(&commands), (moment_at(secs(1)), why));
+
+        let mut next = pilot.again(solekey_core::Need::Valid);
+        assert_eq!(delay(&next.judge(&row, NO_ANSWERS)).1, why);
+        let mut other = Pilot::of(Replay::STRICT_FAMILY);
+        claimed(&other.judge(&row, NO_ANSWERS));
+    }
+}
+
+#[test]
+fn a_refusal_before_processing_settles_the_attempt_with_the_wait_it_asks_for() {
+    let refused = |retry_after| Outcome::Refused { retry_after, why: Delay::RateLimited };
+    for (heard, span) in [
+        (refused(Some(secs(120))), secs(120)),
+        (refused(Some(secs(31_536_000))), MAX_RETRY_AFTER),
+        (refused(None), secs(1)),
+    ] {
+        let (mut pilot, mut row, commands) = outcome(heard);
+        row.settle(&settled(&commands), pilot.store_now()).unwrap();
+        assert_eq!(row.open, None);
+        let verdict = row.current_verdict().unwrap();
+        assert_eq!(verdict.ruling, Ruling::NotBefore { at: store_at(span), why: Delay::RateLimited });
+        let commands = pilot.hear(Event::Settled(pilot.done(&row)));
+        let told = Verdict {
+            ruling: Ruling::NotBefore { at: moment_at(span), why: Delay::RateLimited },
+            ..verdict.map(|_| pilot.now())
+        };
+        assert!(commands.contains(&Command::Publish(Notice::Verdict(told))), "{commands:?}");
+    }
+}
+
+#[test]
+fn cooldowns_double_from_a_second_to_five_minutes() {
+    let mut row = overdue_row();
+    let mut waits = Vec::new();
+    let mut pilot = Pilot::of(Replay::STRICT_FAMILY);
+    pilot.jitter = 999;
+    for _ in 0..12 {
+        pilot = pilot.again(solekey_core::Need::Valid);
+        pilot.exchange(&mut row);
+        let settle =
+            settled(&pilot.hear_outcome(Outcome::Refused { retry_after: None, why: Delay::ProviderDown }));
+        row.settle(&settle, pilot.store_now()).unwrap();
+        let Ruling::NotBefore { at, .. } = row.current_verdict().unwrap().ruling else { panic!("{row:?}") };
+        waits.push(at.since(pilot.store_now()));
+        pilot.pass(secs(301));
+    }
+    assert!(waits.is_sorted() && waits[0] == secs(1) && waits[3] > secs(6), "{waits:?}");
+    assert!(waits[11] > secs(295) && waits[11] <= secs(300), "{waits:?}");
+}
+
+#[test]
+fn a14_an_ambiguous_outcome_leaves_the_attempt_open() {
+    let (_, row, commands) = outcome(Outcome::Ambiguous);
+    assert!(!commands.iter().any(|command| matches!(command, Command::Settle(_))), "{commands:?}");
+    assert_eq!(
+        delay(&commands),
+        (moment_at(secs(60)), Delay::InDoubt),
+        "nothing is presented before its `until`"
+    );
+    let ruling = Ruling::NotBefore { at: moment_at(secs(60)), why: Delay::InDoubt };
+    let told = Verdict { generation: row.generation, ruling, strikes: 0 };
+    assert!(commands.contains(&Command::Publish(Notice::Verdict(told))), "{commands:?}");
+}
+
+#[test]
+fn a_nonce_that_is_wanted_is_claimed_for_once_more() {
+    let (mut pilot, mut row, commands) = outcome(Outcome::NonceWanted);
+    let first = row.open.unwrap().id;
+    row.settle(&settled(&commands), pilot.store_now()).unwrap();
+    assert_eq!(pilot.hear(Event::Settled(pilot.done(&row))), [Command::Load]);
+    let claim = claimed(&pilot.look(&row, NO_ANSWERS));
+    assert_ne!(claim.id, first, "another attempt");
+    row.claim(&claim, pilot.store_now()).unwrap();
+    assert_eq!(pilot.hear(Event::Claimed(pilot.done(&row))), [Command::Exchange]);
+    let settle = settled(&pilot.hear_outcome(Outcome::NonceWanted));
+    assert!(settle.verdict.is_some(), "the second time it is a refusal");
+}
+
+#[test]
+fn an_invalid_grant_over_a_row_that_moved_adopts_what_is_there() {
+    let (mut pilot, mut row, commands) = outcome(Outcome::Permanent(Revocation::Reused));
+    assert_eq!(commands, [Command::Load]);
+    let note = rotation(&row, 60, facts(2, Some(secs(3600))), store_at(secs(0)));
+    row.commit(&crate::fixture::commit(note), pilot.store_now()).unwrap();
+    let commands = pilot.look(&row, NO_ANSWERS);
+    let delivery = Delivery::Token { generation: note.attempt, source: Source::Row };
+    assert!(commands.contains(&Command::Deliver(delivery)), "{commands:?}");
+}
+
+#[test]
+fn a05_an_invalid_grant_beside_a_newer_answer_commits_it() {
+    let (mut pilot, row, _) = outcome(Outcome::Permanent(Revocation::Reused));
+    let note = AnswerNote {
+        attempt: row.open.unwrap().attempt,
+        ..rotation(&row, 60, facts(2, None), store_at(secs(0)))
+    };
+    let commands = pilot.look(&row, answered(note));
+    assert!(matches!(commands[..], [Command::CommitFound(found)] if found.note == note), "{commands:?}");
+}
+
+#[test]
+fn a05_an_invalid_grant_with_unreadable_answers_is_doubt() {
+    let since = AnswersView::Read { newest: None, kept_since: store_at(secs(1)) };
+    for answers in [AnswersView::Unreadable, since] {
+        let (mut pilot, row, _) = outcome(Outcome::Permanent(Revocation::Refused));
+        let commands = pilot.look(&row, answers);
+        assert!(!commands.iter().any(|command| matches!(command, Command::Settle(_))));
+        assert_eq!(delay(&commands).1, Delay::InDoubt);
+    }
+    let (mut pilot, _, _) = outcome(Outcome::Permanent(Revocation::Refused));
+    assert_eq!(delay(&pilot.hear(Event::Loaded(DOWN))).1, Delay::InDoubt);
+}
+
+#[test]
+fn an_invalid_grant_with_nothing_newer_anywhere_is_the_end_of_the_grant() {
+    let (mut pilot, mut row, _) = outcome(Outcome::Permanent(Revocation::Refused));
+    let commands = pilot.look(&row, NO_ANSWERS);
+    row.settle(&settled(&commands), pilot.store_now()).unwrap();
+    assert_eq!(row.current_verdict().unwrap().ruling, Ruling::LogIn { why: Revocation::Refused });
+    let commands = pilot.hear(Event::Settled(pilot.done(&row)));
+    let log_in = Delivery::LogIn { generation: row.generation, why: Revocation::Refused };
+    assert!(commands.contains(&Command::Deliver(log_in)), "{commands:?}");
+    assert!(pilot.flight.is_over());
+}
+
+#[test]
+fn a_verdict_that_meets_a_row_that_moved_is_void() {
+    let (mut pilot, mut row, _) = outcome(Outcome::Permanent(Revocation::Refused));
+    let settle = settled(&pilot.look(&row, NO_ANSWERS));
+    let note = rotation(&row, 60, facts(2, Some(secs(3600))), store_at(secs(0)));
+    row.commit(&crate::fixture::commit(note), pilot.store_now()).unwrap();
+    assert!(row.settle(&settle, pilot.store_now()).is_err());
+    assert_eq!(pilot.hear(Event::Settled(StoreReply::Moved(pilot.view(&row)))), [Command::Load]);
+    let commands = pilot.look(&row, NO_ANSWERS);
+    let delivery = Delivery::Token { generation: note.attempt, source: Source::Row };
+    assert!(commands.contains(&Command::Deliver(delivery)));
+}
+
+#[test]
+fn a_settling_is_repeated_until_it_is_acknowledged() {
+    let (mut pilot, mut row, commands) =
+        outcome(Outcome::Refused { retry_after: None, why: Delay::RateLimited });
+    let settle = settled(&commands);
+    let commands = pilot.hear(Event::Settled(StoreReply::Unknown));
+    assert_eq!(delay(&commands).1, Delay::RateLimited, "callers need not wait for it");
+    let until = slept(&commands);
+    pilot.pass(until.since(pilot.now()));
+    assert_eq!(pilot.hear(Event::Woken), [Command::Settle(settle)]);
+    row.settle(&settle, pilot.store_now()).unwrap();
+    let commands = pilot.hear(Event::Settled(pilot.done(&row)));
+    assert!(!presents(&commands));
+    assert!(pilot.flight.is_over());
+}

@@ -1,0 +1,315 @@
+//! Behind the door: what row and answers together ask for, and the claim.
+
+use solekey_core::{
+    AnswerNote, Delay, Fence, Generation, Login, Need, NewVerdict, Refusal, Revocation, Row, Ruling, Settle,
+    Verdict,
+    flight::{Command, Delivery, Event, Notice, Source, StoreReply},
+};
+
+use crate::fixture::{
+    NO_ANSWERS, PUBLISH_ROW, Pilot, answered, claimed, delay, facts, held, id, millis, moment_at, open,
+    overdue_row, presents, rotated_row, rotation, row_with, secs, settled, slept, store_at,
+};
+
+/// Puts a verdict on the row, as the settling of an attempt does.
+fn ruled(mut row: Row, ruling: Ruling<std::time::Duration>) -> Row {
+    open(&mut row, 50, secs(0));
+    let verdict = Some(NewVerdict { ruling, strikes: 3 });
+    row.settle(&Settle { id: id(50), from: row.generation, verdict, due_in: None }, store_at(secs(0)))
+        .unwrap();
+    row
+}
+
+#[test]
+fn the_claim_is_durable_before_anything_is_sent() {
+    let mut row = overdue_row();
+    let mut pilot = Pilot::new(Need::Valid);
+    let claim = claimed(&pilot.judge(&row, NO_ANSWERS));
+    assert_eq!((claim.from, claim.seen), (row.generation, None));
+    assert_eq!(Some(claim.presents), held(&row).refresh);
+    row.claim(&claim, pilot.store_now()).unwrap();
+    assert_eq!(pilot.hear(Event::Claimed(pilot.done(&row))), [Command::Exchange]);
+}
+
+#[test]
+fn an_answer_newer_than_the_row_is_committed_before_anything_else() {
+    let log_in = ruled(overdue_row(), Ruling::LogIn { why: Revocation::Refused });
+    let wait = ruled(overdue_row(), Ruling::NotBefore { at: secs(60), why: Delay::RateLimited });
+    for mut row in [overdue_row(), log_in, wait] {
+        let note = rotation(&row, 60, facts(2, Some(secs(3600))), store_at(secs(0)));
+        let mut pilot = Pilot::new(Need::Valid);
+        let commands = pilot.judge(&row, answered(note));
+        let [Command::CommitFound(found)] = commands[..] else { panic!("{commands:?}") };
+        assert_eq!((found.note, found.seen), (note, row.open.map(|open| open.id)));
+
+        row.commit(&found, pilot.store_now()).unwrap();
+        let delivery = Delivery::Token { generation: note.attempt, source: Source::Row };
+        let commands = pilot.hear(Event::Committed(pilot.done(&row)));
+        assert_eq!(commands, [PUBLISH_ROW, Command::Deliver(delivery), Command::LeaveDoor]);
+    }
+}
+
+#[test]
+fn an_answer_is_committed_over_an_attempt_in_flight_and_over_doubt() {
+    for clock in [secs(30), secs(90)] {
+        let mut row = overdue_row();
+        open(&mut row, 50, secs(0));
+        let note = AnswerNote {
+            attempt: row.open.unwrap().attempt,
+            ..rotation(&row, 50, facts(2, None), store_at(secs(1)))
+        };
+        let mut pilot = Pilot::new(Need::Valid);
+        pilot.clock = clock;
+        let commands = pilot.judge(&row, answered(note));
+        let [Command::CommitFound(found)] = commands[..] else { panic!("{commands:?}") };
+        assert_eq!(found.seen, Some(id(50)));
+    }
+}
+
+#[test]
+fn an_answer_older_than_the_row_is_history() {
+    let row = rotated_row(secs(3600), secs(3600));
+    let note =
+        AnswerNote { attempt: Generation::new(1), ..rotation(&row, 60, facts(3, None), store_at(secs(0))) };
+    let mut pilot = Pilot::new(Need::Valid);
+    claimed(&pilot.judge(&row, answered(note)));
+}
+
+#[test]
+fn a_commit_that_finds_the_row_moved_looks_again() {
+    let row = overdue_row();
+    let note = rotation(&row, 60, facts(2, None), store_at(secs(0)));
+    let mut pilot = Pilot::new(Need::Valid);
+    pilot.judge(&row, answered(note));
+    assert_eq!(pilot.hear(Event::Committed(StoreReply::Moved(pilot.view(&row)))), [Command::Load]);
+}
+
+#[test]
+fn a_row_that_moves_under_every_look_is_left_to_others() {
+    let row = overdue_row();
+    let mut pilot = Pilot::new(Need::Valid);
+    claimed(&pilot.judge(&row, NO_ANSWERS));
+    for _ in 0..100 {
+        let commands = pilot.hear(Event::Claimed(StoreReply::Moved(pilot.view(&row))));
+        if pilot.flight.is_over() {
+            assert_eq!(delay(&commands).1, Delay::InFlight);
+            return;
+        }
+        claimed(&pilot.look(&row, NO_ANSWERS));
+    }
+    panic!("it never stopped looking");
+}
+
+#[test]
+fn a_not_before_forbids_and_is_told_to_everyone() {
+    let ruling = Ruling::NotBefore { at: secs(60), why: Delay::RateLimited };
+    let row = ruled(overdue_row(), ruling);
+    let verdict = Verdict {
+        generation: row.generation,
+        ruling: Ruling::NotBefore { at: moment_at(secs(60)), why: Delay::RateLimited },
+        strikes: 3,
+    };
+    let mut pilot = Pilot::new(Need::Valid);
+    let commands = pilot.judge(&row, NO_ANSWERS);
+    assert_eq!(commands[..2], [Command::Publish(Notice::Verdict(verdict)), Command::LeaveDoor]);
+    assert_eq!(delay(&commands), (moment_at(secs(60)), Delay::RateLimited));
+}
+
+#[test]
+fn a_not_before_that_has_passed_forbids_nothing() {
+    let row = ruled(overdue_row(), Ruling::NotBefore { at: secs(60), why: Delay::RateLimited });
+    let mut pilot = Pilot::new(Need::Valid);
+    pilot.clock = secs(60);
+    claimed(&pilot.judge(&row, NO_ANSWERS));
+}
+
+#[test]
+fn log_in_ends_the_flight_and_a_person_may_still_try() {
+    let row = ruled(overdue_row(), Ruling::LogIn { why: Revocation::Refused });
+    let mut pilot = Pilot::new(Need::Valid);
+    let commands = pilot.judge(&row, NO_ANSWERS);
+    let delivery = Delivery::LogIn { generation: row.generation, why: Revocation::Refused };
+    assert!(commands.contains(&Command::Deliver(delivery)), "{commands:?}");
+    assert!(!presents(&commands));
+
+    let mut operator = Pilot::new(Need::Now { seen: Some(row.generation) });
+    claimed(&operator.judge(&row, NO_ANSWERS));
+}
+
+#[test]
+fn a_login_voids_what_was_ruled_about_the_generation_before() {
+    let mut row = ruled(overdue_row(), Ruling::LogIn { why: Revocation::Refused });
+    let login = Login {
+        id: id(70),
+        facts: facts(5, Some(secs(7200))),
+        accept_spent: false,
+        due_in: None,
+        as_of: None,
+    };
+    row.login(&login, false, store_at(secs(1))).unwrap();
+    assert_eq!((row.open, row.current_verdict()), (None, None));
+    let mut pilot = Pilot::new(Need::RefreshedAhead);
+    pilot.clock = secs(7150);
+    claimed(&pilot.judge(&row, NO_ANSWERS));
+}
+
+#[test]
+fn a_success_of_the_last_5_seconds_is_not_rotated_away() {
+    let row = rotated_row(millis(4800), secs(5));
+    let mut pilot = Pilot::new(Need::Valid);
+    let delivery = Delivery::Token { generation: row.generation, source: Source::Row };
+    assert!(pilot.judge(&row, NO_ANSWERS).contains(&Command::Deliver(delivery)));
+
+    // A provider that hands out tokens already expired: nobody rotates with every request.
+    let expired = rotated_row(secs(3), secs(0));
+    let mut pilot = Pilot::new(Need::Valid);
+    let commands = pilot.judge(&expired, NO_ANSWERS);
+    assert_eq!(delay(&commands), (moment_at(secs(2)), Delay::JustRefreshed));
+
+    let mut person = Pilot::new(Need::Now { seen: Some(expired.generation) });
+    claimed(&person.judge(&expired, NO_ANSWERS));
+}
+
+#[test]
+fn without_a_refresh_token_the_access_token_serves_until_it_ends() {
+    let mut only = facts(1, Some(secs(30)));
+    only.refresh = None;
+    let row = row_with(only, secs(0));
+    let mut pilot = Pilot::new(Need::RefreshedAhead);
+    let delivery = Delivery::Token { generation: row.generation, source: Source::Row };
+    pilot.clock = secs(28);
+    assert!(pilot.judge(&row, NO_ANSWERS).contains(&Command::Deliver(delivery)));
+
+    let mut pilot = Pilot::new(Need::Valid);
+    pilot.clock = secs(30);
+    let log_in = Delivery::LogIn { generation: row.generation, why: Revocation::NoRefreshToken };
+    assert!(pilot.judge(&row, NO_ANSWERS).contains(&Command::Deliver(log_in)));
+}
+
+#[test]
+fn a_tombstone_has_older_answers_erased_and_is_told_to_everyone() {
+    let mut row = overdue_row();
+    row.delete(id(80), store_at(secs(0)));
+    let mut pilot = Pilot::new(Need::Valid);
+    assert_eq!(
+        pilot.judge(&row, NO_ANSWERS),
+        [
+            Command::EraseAnswers(row.generation),
+            Command::Publish(Notice::Gone(row.generation)),
+            Command::Deliver(Delivery::Unknown),
+            Command::LeaveDoor,
+        ]
+    );
+}
+
+#[test]
+fn without_the_store_nothing_is_presented() {
+    let row = overdue_row();
+    for reply in [StoreReply::NotApplied, StoreReply::Unknown] {
+        let mut pilot = Pilot::new(Need::Valid);
+        pilot.reach_load(&row);
+        let commands = pilot.hear(Event::Loaded(reply));
+        assert!(!presents(&commands));
+        assert_eq!(delay(&commands).1, Delay::StoreDown);
+    }
+}
+
+#[test]
+fn a_row_of_a_newer_format_is_not_claimed() {
+    let row = overdue_row();
+    let mut pilot = Pilot::new(Need::Valid);
+    pilot.reach_load(&row);
+    assert_eq!(delay(&pilot.hear(Event::Loaded(StoreReply::UnreadableFormat))).1, Delay::NewerFormat);
+}
+
+#[test]
+fn a_claim_asks_for_a_generation_above_every_one_known() {
+    let row = overdue_row();
+    let mut pilot = Pilot::new(Need::Valid);
+    let claim = claimed(&pilot.judge(&row, NO_ANSWERS));
+    assert!(claim.fence > Some(Fence::new(row.generation.get())), "{claim:?}");
+}
+
+#[test]
+fn a01_an_attempt_that_no_longer_fits_is_settled_as_not_sent() {
+    let mut row = overdue_row();
+    let mut pilot = Pilot::new(Need::Valid);
+    let claim = claimed(&pilot.judge(&row, NO_ANSWERS));
+    row.claim(&claim, pilot.store_now()).unwrap();
+    // 60 s, less 10 s for the exchange and 2 s for writing its answer down.
+    for (passed, fits) in [(secs(48), true), (secs(48) + millis(1), false)] {
+        let mut pilot = pilot.clone();
+        pilot.pass(passed);
+        let commands = pilot.hear(Event::Claimed(pilot.done(&row)));
+        if fits {
+            assert_eq!(commands, [Command::Exchange]);
+        } else {
+            let settle = settled(&commands);
+            assert_eq!((settle.id, settle.verdict), (claim.id, None));
+        }
+    }
+}
+
+#[test]
+fn a16_a_claim_carries_a_not_after_in_the_stores_time() {
+    let mut row = overdue_row();
+    let mut pilot = Pilot::new(Need::Valid);
+    pilot.clock = secs(7);
+    let claim = claimed(&pilot.judge(&row, NO_ANSWERS));
+    assert_eq!(claim.not_after, store_at(secs(7 + 48)), "what the exchange and its answer leave of the span");
+    let before = row.clone();
+    assert_eq!(row.claim(&claim, claim.not_after + millis(1)), Err(Refusal::Late));
+    assert_eq!(row, before);
+    row.claim(&claim, claim.not_after).unwrap();
+}
+
+#[test]
+fn a16_a_claim_whose_reply_was_lost_is_repeated_under_its_name() {
+    let mut row = overdue_row();
+    let mut pilot = Pilot::new(Need::Valid);
+    let claim = claimed(&pilot.judge(&row, NO_ANSWERS));
+    let until = slept(&pilot.hear(Event::Claimed(StoreReply::Unknown)));
+    pilot.pass(until.since(pilot.now()));
+    assert_eq!(pilot.hear(Event::Woken), [Command::Claim(claim)]);
+    row.claim(&claim, store_at(secs(0))).unwrap();
+    let claimed = row.clone();
+    row.claim(&claim, pilot.store_now()).unwrap();
+    assert_eq!(row, claimed, "the second time it changes nothing");
+    assert_eq!(pilot.hear(Event::Claimed(pilot.done(&row))), [Command::Exchange]);
+}
+
+#[test]
+fn a16_a_claim_given_up_is_settled_by_its_name_until_the_store_would_refuse_it() {
+    let row = overdue_row();
+    let mut pilot = Pilot::new(Need::Valid);
+    let claim = claimed(&pilot.judge(&row, NO_ANSWERS));
+    let mut commands = pilot.hear(Event::Claimed(StoreReply::Unknown));
+    while let [Command::Sleep { until, .. }] = commands[..] {
+        pilot.pass(until.since(pilot.now()));
+        let again = pilot.hear(Event::Woken);
+        commands = match again[..] {
+            [Command::Claim(_)] => pilot.hear(Event::Claimed(StoreReply::Unknown)),
+            _ => again,
+        };
+    }
+    assert_eq!(settled(&commands).id, claim.id);
+
+    // The row does not know the claim, which may still be on its way.
+    let commands = pilot.hear(Event::Settled(StoreReply::Moved(pilot.view(&row))));
+    let until = slept(&commands);
+    pilot.pass(until.since(pilot.now()));
+    assert_eq!(settled(&pilot.hear(Event::Woken)).id, claim.id);
+
+    pilot.clock = secs(49);
+    pilot.hear(Event::Settled(StoreReply::Moved(pilot.view(&row))));
+    assert!(pilot.flight.is_over(), "past its not-after the claim cannot be made any more");
+}
+
+#[test]
+fn a_claim_that_certainly_was_not_made_is_given_up_at_once() {
+    let row = overdue_row();
+    let mut pilot = Pilot::new(Need::Valid);
+    claimed(&pilot.judge(&row, NO_ANSWERS));
+    assert_eq!(delay(&pilot.hear(Event::Claimed(StoreReply::NotApplied))).1, Delay::StoreDown);
+    assert!(pilot.flight.is_over());
+}

@@ -1,0 +1,213 @@
+//! A resource refused an access token: one rotation for the cluster, and what follows when that does not help.
+
+use std::time::Duration;
+
+use solekey_core::{
+    Cause, Claim, Commit, Delay, Evidence, Fingerprint, Generation, Need, Outcome, Replay, Row,
+    flight::{Command, Delivery, Event, Knowledge, Source},
+};
+
+use crate::fixture::{
+    NO_ANSWERS, PUBLISH_ROW, Pilot, claim_of, claimed, delay, facts, fingerprint, held, id, open, policy,
+    presents, rotation, row_with, secs, settled, store_at,
+};
+
+fn fresh_row() -> Row {
+    row_with(facts(1, Some(secs(7200))), secs(60))
+}
+
+fn rejecting(generation: Generation, access: Fingerprint) -> Pilot {
+    Pilot::new(Need::NotThis { generation, access })
+}
+
+/// A reporter of the row's own token.
+fn reporter(row: &Row) -> Pilot {
+    rejecting(row.generation, held(row).access)
+}
+
+fn token(row: &Row) -> Command {
+    Command::Deliver(Delivery::Token { generation: row.generation, source: Source::Row })
+}
+
+/// The row after its token was rejected and rotated at `at`, with this interval.
+fn rotated_on_evidence(at: u64, interval: u64) -> Row {
+    let mut row = fresh_row();
+    let claim = Claim { cause: Cause::Rejected, ..claim_of(&row, 50, None, secs(at)) };
+    row.claim(&claim, store_at(secs(at))).unwrap();
+    let note = rotation(&row, 50, facts(2, Some(secs(7200))), store_at(secs(at)));
+    let note = solekey_core::AnswerNote { attempt: row.open.unwrap().attempt, ..note };
+    let commit = Commit { note, seen: None, evidence: Some(secs(interval)), due_in: None, as_of: None };
+    row.commit(&commit, store_at(secs(at))).unwrap();
+    row
+}
+
+/// The interval that a rotation on evidence started now would write.
+fn interval_of(pilot: &mut Pilot, row: &mut Row) -> Duration {
+    pilot.judge_past_mark(row);
+    let commands = pilot.hear_outcome(Outcome::Success(facts(3, Some(secs(7200)))));
+    match commands[..] {
+        [_, Command::CommitOwn(commit)] => commit.evidence.unwrap(),
+        ref other => panic!("{other:?}"),
+    }
+}
+
+impl Pilot {
+    fn judge_past_mark(&mut self, row: &mut Row) {
+        let claim = claimed(&self.judge(row, NO_ANSWERS));
+        assert_eq!(claim.cause, Cause::Rejected);
+        row.claim(&claim, self.store_now()).unwrap();
+        assert_eq!(self.hear(Event::Claimed(self.done(row))), [Command::Exchange]);
+    }
+}
+
+#[test]
+fn a_rejected_token_is_marked_before_anything_is_looked_at() {
+    let row = fresh_row();
+    let commands = reporter(&row).start();
+    assert_eq!(commands, [Command::Mark(row.generation), Command::Register, Command::ReadShelf]);
+}
+
+#[test]
+fn a_rejected_token_is_rotated_although_it_is_fresh() {
+    let row = fresh_row();
+    let claim = claimed(&reporter(&row).judge(&row, NO_ANSWERS));
+    assert_eq!((claim.cause, claim.from), (Cause::Rejected, row.generation));
+}
+
+#[test]
+fn a_report_of_a_token_that_was_replaced_adopts_the_successor() {
+    let row = rotated_on_evidence(0, 300);
+    let mut late = rejecting(fresh_row().generation, fingerprint(1));
+    late.start();
+    late.hear(Event::Shelf(None));
+    let commands = late.hear(Event::Loaded(late.done(&row)));
+    assert_eq!(commands, [PUBLISH_ROW, token(&row)]);
+}
+
+#[test]
+fn reports_that_meet_the_rotation_wait_for_it() {
+    let mut row = fresh_row();
+    let claim = Claim { cause: Cause::Rejected, ..claim_of(&row, 50, None, secs(0)) };
+    row.claim(&claim, store_at(secs(0))).unwrap();
+    let commands = reporter(&row).judge(&row, NO_ANSWERS);
+    assert!(!presents(&commands));
+    assert_eq!(delay(&commands).1, Delay::InFlight);
+}
+
+#[test]
+fn a_successor_with_the_same_string_is_not_adopted() {
+    let row = fresh_row();
+    let older = Generation::new(row.generation.get() - 1);
+    claimed(&rejecting(older, held(&row).access).judge(&row, NO_ANSWERS));
+}
+
+#[test]
+fn an_unknown_hash_counts_as_older_than_the_current_token() {
+    let row = fresh_row();
+    let mut pilot = rejecting(Generation::ZERO, fingerprint(77));
+    pilot.start();
+    pilot.hear(Event::Shelf(None));
+    let commands = pilot.hear(Event::Loaded(pilot.done(&row)));
+    assert_eq!(commands, [PUBLISH_ROW, token(&row)]);
+}
+
+#[test]
+fn a_rejected_token_is_withheld_from_everyone_until_one_rotation_was_tried() {
+    let row = fresh_row();
+    let mut knowledge = Knowledge::default();
+    knowledge.reject(row.generation);
+    let mut other = Pilot::with(policy(Replay::STRICT_FAMILY), Need::Valid, knowledge, Duration::ZERO);
+    assert_eq!(claimed(&other.judge(&row, NO_ANSWERS)).cause, Cause::Rejected);
+}
+
+#[test]
+fn a_rotation_that_was_tried_and_failed_gives_the_token_back() {
+    let mut row = fresh_row();
+    let mut pilot = reporter(&row);
+    pilot.judge_past_mark(&mut row);
+    let settle =
+        settled(&pilot.hear_outcome(Outcome::Refused { retry_after: None, why: Delay::RateLimited }));
+    row.settle(&settle, pilot.store_now()).unwrap();
+    let commands = pilot.hear(Event::Settled(pilot.done(&row)));
+    assert!(commands.contains(&Command::Unmark(row.generation)), "{commands:?}");
+    assert!(!pilot.flight.knowledge().is_rejected(row.generation));
+}
+
+#[test]
+fn a_successor_rejected_within_five_minutes_is_kept_and_its_reporter_told() {
+    let row = rotated_on_evidence(0, 300);
+    let mut pilot = reporter(&row);
+    pilot.clock = secs(299);
+    let commands = pilot.judge(&row, NO_ANSWERS);
+    let rejected = Delivery::RejectedAgain { at: crate::fixture::moment_at(secs(300)) };
+    assert!(commands.contains(&Command::Deliver(rejected)), "{commands:?}");
+    assert!(commands.contains(&Command::Unmark(row.generation)), "it goes on being served to everybody else");
+    assert!(!presents(&commands));
+
+    // The process remembers: its next reporter is answered without a look.
+    let mut next = pilot.again(Need::NotThis { generation: row.generation, access: held(&row).access });
+    assert_eq!(next.start(), [Command::Deliver(rejected)]);
+}
+
+#[test]
+fn after_five_minutes_evidence_counts_again_and_the_interval_doubles_to_an_hour() {
+    for (interval, next) in [(300, 600), (600, 1200), (2400, 3600), (3600, 3600)] {
+        let mut row = rotated_on_evidence(0, interval);
+        let mut pilot = reporter(&row);
+        pilot.clock = secs(interval);
+        assert_eq!(interval_of(&mut pilot, &mut row), secs(next), "after {interval} s");
+    }
+}
+
+#[test]
+fn evidence_long_after_the_last_rotation_starts_over() {
+    let mut row = rotated_on_evidence(0, 1200);
+    let mut pilot = reporter(&row);
+    pilot.clock = secs(2400);
+    assert_eq!(interval_of(&mut pilot, &mut row), secs(300));
+}
+
+#[test]
+fn an_ordinary_rotation_writes_no_evidence() {
+    let mut row = crate::fixture::overdue_row();
+    let (_, commit) = Pilot::new(Need::Valid).record(&mut row);
+    assert_eq!(commit.evidence, None);
+}
+
+#[test]
+fn a_login_forgets_all_evidence() {
+    let mut row = rotated_on_evidence(0, 300);
+    assert_eq!(row.evidence, Some(Evidence { at: store_at(secs(0)), interval: secs(300) }));
+    let login = solekey_core::Login {
+        id: id(81),
+        facts: facts(5, None),
+        accept_spent: false,
+        due_in: None,
+        as_of: None,
+    };
+    row.login(&login, false, store_at(secs(1))).unwrap();
+    assert_eq!(row.evidence, None);
+}
+
+#[test]
+fn a_person_who_asks_for_a_refresh_of_what_they_saw_gets_one_and_later_clicks_share_it() {
+    let mut row = fresh_row();
+    let seen = row.generation;
+    claimed(&Pilot::new(Need::Now { seen: Some(seen) }).judge(&row, NO_ANSWERS));
+    open(&mut row, 50, secs(0));
+    let note = solekey_core::AnswerNote {
+        attempt: row.open.unwrap().attempt,
+        ..rotation(&row, 50, facts(2, Some(secs(7200))), store_at(secs(0)))
+    };
+    row.commit(&crate::fixture::commit(note), store_at(secs(1))).unwrap();
+    let mut later = Pilot::new(Need::Now { seen: Some(seen) });
+    later.clock = secs(60);
+    later.start();
+    later.hear(Event::Shelf(None));
+    assert_eq!(later.hear(Event::Loaded(later.done(&row))), [PUBLISH_ROW, token(&row)]);
+
+    // Without a generation any success of the last five seconds will do.
+    let mut click = Pilot::new(Need::Now { seen: None });
+    click.clock = secs(3);
+    assert!(click.judge(&row, NO_ANSWERS).contains(&token(&row)));
+}

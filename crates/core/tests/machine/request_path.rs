@@ -1,0 +1,260 @@
+//! From a caller's need to the door: shelf, look, waiting.
+
+use solekey_core::{
+    Delay, Fence, Generation, Need, Ruling, Verdict,
+    flight::{Command, Delivery, Event, LeaseView, Notice, ShelfView, Source, StoreReply, TokenView},
+};
+
+use crate::fixture::{
+    NO_ANSWERS, PUBLISH_ROW, Pilot, delay, facts, fingerprint, held, millis, moment_at, open, overdue_row,
+    presents, row_with, secs, slept,
+};
+
+fn shelved(generation: Generation, left: u64) -> ShelfView {
+    let token = TokenView {
+        generation,
+        access: fingerprint(1),
+        valid: secs(left),
+        good: secs(left.saturating_sub(60)),
+        lifetime: Some(secs(3600)),
+    };
+    ShelfView { known: Some(generation), token: Some(token), ..ShelfView::default() }
+}
+
+fn delayed(generation: Generation, left: u64, why: Delay) -> ShelfView {
+    let ruling = Ruling::NotBefore { at: secs(left), why };
+    let verdict = Some(Verdict { generation, ruling, strikes: 0 });
+    ShelfView { known: Some(generation), verdict, ..ShelfView::default() }
+}
+
+const G: Generation = Generation::new(7);
+
+#[test]
+fn registering_for_news_precedes_the_look_at_the_shelf() {
+    assert_eq!(Pilot::new(Need::Valid).start(), [Command::Register, Command::ReadShelf]);
+}
+
+#[test]
+fn a_good_token_on_the_shelf_is_delivered_without_a_look_at_the_row() {
+    let mut pilot = Pilot::new(Need::Valid);
+    pilot.start();
+    let delivery = Delivery::Token { generation: G, source: Source::Shelf };
+    assert_eq!(pilot.hear(Event::Shelf(Some(shelved(G, 3600)))), [Command::Deliver(delivery)]);
+    assert!(pilot.flight.is_over());
+}
+
+#[test]
+fn a_token_inside_refresh_ahead_is_good_for_a_caller_and_not_for_the_refresher() {
+    for (need, good) in
+        [(Need::Valid, true), (Need::RefreshedAhead, false), (Need::AtLeast(Generation::new(8)), false)]
+    {
+        let mut pilot = Pilot::new(need);
+        pilot.start();
+        pilot.hear(Event::Shelf(Some(shelved(G, 300))));
+        assert_eq!(pilot.flight.is_over(), good, "{need:?}");
+    }
+}
+
+#[test]
+fn a_rejected_token_on_the_shelf_is_good_for_nobody() {
+    let mut pilot = Pilot::new(Need::Valid);
+    pilot.start();
+    let view = ShelfView { rejected: Some(G), ..shelved(G, 3600) };
+    assert!(matches!(pilot.hear(Event::Shelf(Some(view)))[..], [Command::TakeLease { .. }]));
+}
+
+#[test]
+fn an_id_that_the_store_does_not_know_is_answered_without_a_lease() {
+    for shelf in [Some(ShelfView::default()), None] {
+        let mut pilot = Pilot::new(Need::Valid);
+        pilot.start();
+        assert_eq!(pilot.hear(Event::Shelf(shelf)), [Command::Load]);
+        let view = solekey_core::flight::RowView { row: None, now: pilot.store_now(), asked: pilot.now() };
+        // A store that forgot the account would get it back from its answers.
+        assert_eq!(pilot.hear(Event::Loaded(StoreReply::Done(view))), [Command::ReadAnswers]);
+        assert_eq!(pilot.hear(Event::Answers(NO_ANSWERS)), [Command::Deliver(Delivery::Unknown)]);
+        assert!(pilot.flight.is_over());
+    }
+}
+
+#[test]
+fn a_good_row_is_adopted_without_a_lease() {
+    let row = row_with(facts(1, Some(secs(7200))), secs(10));
+    let mut pilot = Pilot::new(Need::Valid);
+    pilot.start();
+    pilot.hear(Event::Shelf(None));
+    let delivery = Delivery::Token { generation: row.generation, source: Source::Row };
+    let commands = pilot.hear(Event::Loaded(pilot.done(&row)));
+    assert_eq!(commands, [PUBLISH_ROW, Command::Deliver(delivery)]);
+}
+
+#[test]
+fn a_busy_door_is_waited_for_and_every_poll_is_a_full_step() {
+    let mut pilot = Pilot::patient(Need::Valid, secs(8));
+    pilot.start();
+    pilot.hear(Event::Shelf(Some(ShelfView { known: Some(G), ..ShelfView::default() })));
+    let commands = pilot.hear(Event::Lease(LeaseView::Busy));
+    assert!(matches!(commands[..], [Command::Sleep { or_news: true, .. }]), "{commands:?}");
+    pilot.pass(millis(25));
+    assert_eq!(pilot.hear(Event::Woken), [Command::Register, Command::ReadShelf]);
+    let again = pilot.hear(Event::Shelf(Some(ShelfView { known: Some(G), ..ShelfView::default() })));
+    assert!(
+        matches!(again[..], [Command::TakeLease { .. }]),
+        "a door that opens without news is taken: {again:?}"
+    );
+}
+
+#[test]
+fn polls_go_from_25_to_250_milliseconds() {
+    let mut pilot = Pilot::patient(Need::Valid, secs(60));
+    pilot.jitter = 999;
+    pilot.start();
+    let mut waits = Vec::new();
+    for _ in 0..8 {
+        pilot.hear(Event::Shelf(Some(ShelfView { known: Some(G), ..ShelfView::default() })));
+        let until = slept(&pilot.hear(Event::Lease(LeaseView::Busy)));
+        waits.push(until.since(pilot.now()));
+        pilot.pass(until.since(pilot.now()));
+        pilot.hear(Event::Woken);
+    }
+    assert!(waits.is_sorted() && waits[0] >= millis(25), "{waits:?}");
+    assert!(waits[7] > millis(245) && waits[7] <= millis(250), "{waits:?}");
+}
+
+#[test]
+fn waiting_for_others_gives_up_at_its_bound() {
+    let mut pilot = Pilot::patient(Need::Valid, millis(40));
+    pilot.start();
+    pilot.hear(Event::Shelf(Some(ShelfView { known: Some(G), ..ShelfView::default() })));
+    pilot.hear(Event::Lease(LeaseView::Busy));
+    pilot.pass(millis(25));
+    pilot.hear(Event::Woken);
+    pilot.hear(Event::Shelf(Some(ShelfView { known: Some(G), ..ShelfView::default() })));
+    let until = slept(&pilot.hear(Event::Lease(LeaseView::Busy)));
+    assert_eq!(until, moment_at(millis(40)), "the last sleep ends with the bound");
+    pilot.pass(millis(15));
+    let (at, why) = delay(&pilot.hear(Event::Woken));
+    assert_eq!(why, Delay::InFlight);
+    assert!(at > pilot.now());
+    assert!(pilot.flight.is_over());
+}
+
+#[test]
+fn without_patience_a_busy_door_is_a_retry_at() {
+    let mut pilot = Pilot::new(Need::Valid);
+    pilot.start();
+    pilot.hear(Event::Shelf(Some(ShelfView { known: Some(G), ..ShelfView::default() })));
+    assert_eq!(delay(&pilot.hear(Event::Lease(LeaseView::Busy))).1, Delay::InFlight);
+}
+
+#[test]
+fn a_delay_on_the_shelf_is_obeyed_without_a_lease_unless_a_person_asks() {
+    for (need, obeyed) in [(Need::Valid, true), (Need::Now { seen: None }, false)] {
+        let mut pilot = Pilot::new(need);
+        pilot.start();
+        let commands = pilot.hear(Event::Shelf(Some(delayed(G, 30, Delay::RateLimited))));
+        if obeyed {
+            assert_eq!(delay(&commands), (moment_at(secs(30)), Delay::RateLimited));
+        } else {
+            assert!(matches!(commands[..], [Command::TakeLease { .. }]), "{commands:?}");
+        }
+    }
+}
+
+#[test]
+fn a_delay_about_an_older_generation_is_void() {
+    let mut pilot = Pilot::new(Need::Valid);
+    pilot.start();
+    let view = ShelfView { known: Some(Generation::new(8)), ..delayed(G, 30, Delay::RateLimited) };
+    assert!(matches!(pilot.hear(Event::Shelf(Some(view)))[..], [Command::TakeLease { .. }]));
+}
+
+#[test]
+fn log_in_on_the_shelf_is_confirmed_by_the_row() {
+    let verdict = Verdict {
+        generation: G,
+        ruling: Ruling::LogIn { why: solekey_core::Revocation::Refused },
+        strikes: 0,
+    };
+    let mut pilot = Pilot::new(Need::Valid);
+    pilot.start();
+    let view = ShelfView { known: Some(G), verdict: Some(verdict), ..ShelfView::default() };
+    assert!(matches!(pilot.hear(Event::Shelf(Some(view)))[..], [Command::TakeLease { .. }]));
+}
+
+#[test]
+fn a_lease_that_cannot_be_had_does_not_stop_a_refresh() {
+    let row = overdue_row();
+    let mut pilot = Pilot::new(Need::Valid);
+    pilot.start();
+    pilot.hear(Event::Shelf(None));
+    pilot.hear(Event::Loaded(pilot.done(&row)));
+    assert_eq!(pilot.hear(Event::Lease(LeaseView::Away)), [Command::Load]);
+    let commands = pilot.look(&row, NO_ANSWERS);
+    assert!(matches!(commands[..], [Command::Claim(_)]), "{commands:?}");
+}
+
+#[test]
+fn the_door_asks_for_a_fence_above_what_is_known() {
+    let mut pilot = Pilot::new(Need::Valid);
+    pilot.start();
+    let commands = pilot.hear(Event::Shelf(Some(ShelfView { known: Some(G), ..ShelfView::default() })));
+    assert_eq!(commands, [Command::TakeLease { floor: Some(Fence::new(7)) }]);
+}
+
+#[test]
+fn a_draining_process_ends_waits_and_claims_nothing_more() {
+    let mut waiting = Pilot::patient(Need::Valid, secs(8));
+    waiting.start();
+    waiting.hear(Event::Shelf(Some(ShelfView { known: Some(G), ..ShelfView::default() })));
+    waiting.hear(Event::Lease(LeaseView::Busy));
+    assert_eq!(delay(&waiting.hear(Event::Drain)).1, Delay::ShuttingDown);
+    assert!(waiting.flight.is_over());
+
+    let row = overdue_row();
+    let mut looking = Pilot::patient(Need::Valid, secs(8));
+    looking.reach_load(&row);
+    assert_eq!(looking.hear(Event::Drain), []);
+    let commands = looking.look(&row, NO_ANSWERS);
+    assert!(!presents(&commands));
+    assert_eq!(delay(&commands).1, Delay::ShuttingDown);
+}
+
+#[test]
+fn a_draining_process_settles_an_attempt_that_was_not_sent() {
+    let mut row = overdue_row();
+    let mut pilot = Pilot::new(Need::Valid);
+    let claim = crate::fixture::claimed(&pilot.judge(&row, NO_ANSWERS));
+    assert_eq!(pilot.hear(Event::Drain), []);
+    row.claim(&claim, pilot.store_now()).unwrap();
+    let settle = crate::fixture::settled(&pilot.hear(Event::Claimed(pilot.done(&row))));
+    assert_eq!((settle.id, settle.verdict), (claim.id, None));
+}
+
+#[test]
+fn a_draining_process_still_writes_down_what_it_has_read() {
+    let mut row = overdue_row();
+    let mut pilot = Pilot::new(Need::Valid);
+    pilot.exchange(&mut row);
+    assert!(pilot.flight.is_committed());
+    assert_eq!(pilot.hear(Event::Drain), []);
+    let commands = pilot.hear_outcome(solekey_core::Outcome::Success(facts(2, None)));
+    assert!(matches!(commands[..], [Command::WriteAnswer(_), Command::CommitOwn(_)]), "{commands:?}");
+}
+
+#[test]
+fn an_attempt_in_flight_is_published_as_a_not_before_and_the_door_is_left() {
+    let mut row = overdue_row();
+    open(&mut row, 50, secs(0));
+    let mut pilot = Pilot::new(Need::Valid);
+    pilot.clock = secs(20);
+    let verdict = Verdict {
+        generation: row.generation,
+        ruling: Ruling::NotBefore { at: moment_at(secs(60)), why: Delay::InFlight },
+        strikes: 0,
+    };
+    let commands = pilot.judge(&row, NO_ANSWERS);
+    assert_eq!(commands[..2], [Command::Publish(Notice::Verdict(verdict)), Command::LeaveDoor]);
+    assert_eq!(delay(&commands), (moment_at(secs(60)), Delay::InFlight));
+    assert_eq!(held(&row).access, fingerprint(1));
+}
