@@ -1,0 +1,274 @@
+//! What every place of answers does.
+
+use std::time::Duration;
+
+use solekey_core::{
+    Account, Answer, AnswerNote, ClaimId, Content, Fingerprint, Found, Generation, NewFacts, Sealed,
+    StoreTime,
+    ports::{Answers, Enrolment},
+};
+use uuid::Uuid;
+
+use super::{Case, Report, Subject, cases, wait::until};
+
+/// A place of answers to run the list over.
+pub type AnswersSubject = Subject<dyn Answers>;
+
+use self as answers;
+
+/// The list.
+pub const CASES: &[Case<AnswersSubject>] = cases! { AnswersSubject =>
+    answers: [
+        are_not_to_be_had_from_a_place_that_is_not_enrolled,
+        are_absent_where_nothing_was_written,
+        come_back_as_they_were_written,
+        are_never_overwritten,
+        are_ordered_by_attempt_not_by_time,
+        of_one_attempt_and_several_claims_are_kept_apart,
+        without_a_usable_token_count_as_absent,
+        keep_the_two_newest,
+        age,
+        are_erased_before_a_generation,
+        survive_late_writes_of_older_ones,
+        belong_to_one_account,
+        written_at_once_are_all_taken,
+        know_the_first_enrolment,
+    ],
+};
+
+/// Runs the list over `adapter`; `build` makes a fresh, empty place, not enrolled, for each case.
+///
+/// # Panics
+/// When a case fails: with the adapter's name and its own.
+pub async fn run(adapter: &str, build: impl AsyncFn() -> AnswersSubject) -> Report {
+    super::run("answers", adapter, CASES, build).await
+}
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+async fn are_not_to_be_had_from_a_place_that_is_not_enrolled(subject: AnswersSubject) {
+    let (a, written) = (account("a"), rotated(1));
+    subject.write(&a, &written).await;
+    assert!(subject.port.newest(&a).await.is_err(), "nothing vouches for what is missing");
+    subject.enrol(7).await;
+    assert_eq!(attempt(&subject.found(&a).await), Some(1), "what was written before is there");
+}
+
+async fn are_absent_where_nothing_was_written(subject: AnswersSubject) {
+    subject.enrol(7).await;
+    let found = subject.found(&account("nobody")).await;
+    assert_eq!((found.newest, found.kept_since), (None, StoreTime::from_micros(7)));
+}
+
+async fn come_back_as_they_were_written(subject: AnswersSubject) {
+    subject.enrol(7).await;
+    let every_byte: Vec<u8> = (0..=u8::MAX).cycle().take(20_000).collect();
+    let contents = [Content::LoggedIn(no_times()), Content::Deleted, Content::Rotated(no_times())];
+    for ((content, n), payload) in contents.into_iter().zip(1..).zip([every_byte, Vec::new(), b"\0".to_vec()])
+    {
+        let (account, claim) = (account(&n.to_string()), id());
+        let note =
+            AnswerNote { attempt: Generation::new(n), claim, made_from: Generation::new(n - 1), content };
+        let written = Answer { note, payload: Sealed::new(payload) };
+        subject.write(&account, &written).await;
+        assert_eq!(subject.found(&account).await.newest, Some(written));
+    }
+}
+
+async fn are_never_overwritten(subject: AnswersSubject) {
+    subject.enrol(7).await;
+    let (a, first) = (account("a"), plain(1, "first"));
+    subject.write(&a, &first).await;
+    subject.write(&a, &first).await;
+    let second = Answer { payload: Sealed::new(&b"second"[..]), ..first.clone() };
+    // Whether the second is refused or passed over is the adapter's choice.
+    let _ = subject.port.write(&a, &second).await;
+    assert_eq!(subject.found(&a).await.newest, Some(first));
+}
+
+async fn are_ordered_by_attempt_not_by_time(subject: AnswersSubject) {
+    subject.enrol(7).await;
+    let a = account("a");
+    // Far apart in the number of digits: an order of texts would show.
+    for number in [9, 1_700_000_000_000_000, 10, u64::MAX >> 1, 99] {
+        subject.write(&a, &rotated(number)).await;
+    }
+    assert_eq!(attempt(&subject.found(&a).await), Some(u64::MAX >> 1));
+}
+
+async fn of_one_attempt_and_several_claims_are_kept_apart(subject: AnswersSubject) {
+    subject.enrol(7).await;
+    let a = account("a");
+    let (first, second) = (plain(5, "first"), plain(5, "second"));
+    subject.write(&a, &first).await;
+    subject.write(&a, &second).await;
+    let newest = subject.found(&a).await.newest.expect("found");
+    assert!([first, second].contains(&newest));
+}
+
+async fn without_a_usable_token_count_as_absent(subject: AnswersSubject) {
+    subject.enrol(7).await;
+    let (a, b) = (account("a"), account("b"));
+    subject.write(&a, &rotated(1)).await;
+    subject.write(&a, &unusable(2)).await;
+    assert_eq!(attempt(&subject.found(&a).await), Some(1));
+    subject.write(&b, &unusable(1)).await;
+    assert_eq!(subject.found(&b).await.newest, None);
+}
+
+async fn keep_the_two_newest(subject: AnswersSubject) {
+    subject.enrol(7).await;
+    let a = account("a");
+    for number in 1..=20 {
+        subject.write(&a, &rotated(number)).await;
+    }
+    subject.write(&a, &unusable(21)).await;
+    assert_eq!(attempt(&subject.found(&a).await), Some(20));
+}
+
+async fn age(subject: AnswersSubject) {
+    subject.enrol(7).await;
+    let a = account("a");
+    let times = NewFacts { expires_in: Some(HOUR), refresh_expires_in: Some(2 * HOUR), ..no_times() };
+    subject.write(&a, &answer(1, Content::Rotated(times), "x")).await;
+    let left = async || {
+        let Content::Rotated(facts) = subject.found(&a).await.newest?.note.content else {
+            panic!("another answer")
+        };
+        Some((facts.expires_in?, facts.refresh_expires_in?))
+    };
+    let (access, refresh) = left().await.expect("times");
+    assert!(access <= HOUR && access > HOUR / 2 && refresh == access + HOUR, "{access:?} {refresh:?}");
+    let older = async || left().await.filter(|(access, _)| *access + Duration::from_millis(20) < HOUR);
+    until("the answer to age", older).await;
+
+    let nearly_over = NewFacts { expires_in: Some(Duration::from_millis(10)), ..times };
+    subject.write(&a, &answer(2, Content::Rotated(nearly_over), "x")).await;
+    let over = async || left().await.filter(|(access, _)| access.is_zero());
+    until("the answer's token to end", over).await;
+}
+
+async fn are_erased_before_a_generation(subject: AnswersSubject) {
+    subject.enrol(7).await;
+    let (a, b) = (account("a"), account("b"));
+    subject.write(&b, &rotated(1)).await;
+    subject.write(&a, &rotated(1)).await;
+    subject.write(&a, &answer(2, Content::Deleted, "")).await;
+    subject.erase(&a, 2).await;
+    assert_eq!(attempt(&subject.found(&a).await), Some(2), "not what is as new");
+    subject.erase(&a, 3).await;
+    assert_eq!(subject.found(&a).await.newest, None);
+    subject.erase(&a, 3).await;
+    subject.erase(&account("nobody"), 3).await;
+    assert_eq!(attempt(&subject.found(&b).await), Some(1), "not another account's");
+}
+
+async fn survive_late_writes_of_older_ones(subject: AnswersSubject) {
+    subject.enrol(7).await;
+    let a = account("a");
+    for number in [8, 9, 1, 2, 3] {
+        subject.write(&a, &rotated(number)).await;
+    }
+    assert_eq!(attempt(&subject.found(&a).await), Some(9));
+    subject.write(&a, &unusable(10)).await;
+    subject.write(&a, &unusable(11)).await;
+    subject.write(&a, &unusable(12)).await;
+    assert_eq!(attempt(&subject.found(&a).await), Some(9), "unusable ones push no usable one out");
+}
+
+async fn belong_to_one_account(subject: AnswersSubject) {
+    subject.enrol(7).await;
+    let names = [("p", "a:b"), ("p:a", "b"), ("p", "../b"), ("p", "*"), ("p", "A:B"), ("p", "\u{1f511}")];
+    let accounts = names.map(|(provider, id)| Account::new(provider, id).expect("a valid name"));
+    for (account, number) in accounts.iter().zip(1..) {
+        subject.write(account, &rotated(number)).await;
+    }
+    for (account, number) in accounts.iter().zip(1..) {
+        assert_eq!(attempt(&subject.found(account).await), Some(number), "{account:?}");
+    }
+}
+
+async fn written_at_once_are_all_taken(subject: AnswersSubject) {
+    subject.enrol(7).await;
+    let a = account("a");
+    let writers: Vec<_> = (1..=12)
+        .map(|number| {
+            let (answers, account) = (subject.port.clone(), a.clone());
+            tokio::spawn(async move { answers.write(&account, &rotated(number)).await })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.expect("no writer panics").expect("writes");
+    }
+    assert_eq!(attempt(&subject.found(&a).await), Some(12));
+}
+
+async fn know_the_first_enrolment(subject: AnswersSubject) {
+    let first = enrolment(7);
+    assert_eq!(subject.port.enrol(&first).await.expect("enrols"), first);
+    let second = Enrolment { seal_check: "another key".into(), ..enrolment(9) };
+    assert_eq!(subject.port.enrol(&second).await.expect("answers"), first);
+    assert_eq!(subject.found(&account("a")).await.kept_since, first.since);
+}
+
+impl AnswersSubject {
+    async fn enrol(&self, since: u64) {
+        self.port.enrol(&enrolment(since)).await.expect("enrols");
+    }
+
+    async fn write(&self, account: &Account, answer: &Answer) {
+        self.port.write(account, answer).await.expect("writes");
+    }
+
+    async fn found(&self, account: &Account) -> Found {
+        self.port.newest(account).await.expect("reads")
+    }
+
+    async fn erase(&self, account: &Account, before: u64) {
+        self.port.erase(account, Generation::new(before)).await.expect("erases");
+    }
+}
+
+fn enrolment(since: u64) -> Enrolment {
+    Enrolment {
+        store: Uuid::new_v4(),
+        seal_check: "check \u{1f511}".into(),
+        since: StoreTime::from_micros(since),
+    }
+}
+
+fn account(id: &str) -> Account {
+    Account::new("acme", id).expect("a valid name")
+}
+
+fn id() -> ClaimId {
+    ClaimId::new(Uuid::new_v4())
+}
+
+fn no_times() -> NewFacts {
+    let token = Fingerprint::new([7; 16]);
+    NewFacts { access: token, refresh: Some(token), expires_in: None, refresh_expires_in: None }
+}
+
+fn answer(attempt: u64, content: Content, payload: &'static str) -> Answer {
+    let made_from = Generation::ZERO;
+    let note = AnswerNote { attempt: Generation::new(attempt), claim: id(), made_from, content };
+    Answer { note, payload: Sealed::new(payload.as_bytes()) }
+}
+
+/// An answer that does not change with age.
+fn plain(attempt: u64, payload: &'static str) -> Answer {
+    answer(attempt, Content::Rotated(no_times()), payload)
+}
+
+fn rotated(attempt: u64) -> Answer {
+    plain(attempt, "sealed")
+}
+
+fn unusable(attempt: u64) -> Answer {
+    answer(attempt, Content::Unusable, "what it said")
+}
+
+fn attempt(found: &Found) -> Option<u64> {
+    found.newest.as_ref().map(|answer| answer.note.attempt.get())
+}

@@ -1,0 +1,300 @@
+//! What every shelf does.
+
+use std::time::Duration;
+
+use solekey_core::{
+    Account, Delay, Generation, Revocation, Ruling, Sealed, Verdict,
+    ports::{Cache, Heard, Listen, Publication, Shelf, Shelved},
+};
+use tokio::time::timeout;
+
+use super::{Case, Report, Subject, cases, wait::until};
+
+/// A shelf to run the list over.
+pub type CacheSubject = Subject<dyn Cache>;
+
+use self as cache;
+
+/// The list.
+pub const CASES: &[Case<CacheSubject>] = cases! { CacheSubject =>
+    cache: [
+        knows_nothing_of_an_unknown_account,
+        shows_what_was_published,
+        never_goes_back,
+        takes_the_same_generation_again,
+        counts_down,
+        lets_a_token_go_at_its_true_end,
+        shows_a_token_that_is_not_good_enough_any_more,
+        keeps_the_token_beside_a_later_verdict,
+        voids_a_verdict_with_a_newer_generation,
+        lets_a_verdict_end,
+        keeps_a_verdict_that_has_no_end,
+        marks_and_absolves_the_current_token,
+        ignores_a_mark_on_an_older_token,
+        forgets_the_token_of_a_deleted_account,
+        belongs_to_one_account,
+        tells_listeners_what_changed,
+        raced_for_shows_the_newest,
+    ],
+};
+
+/// Runs the list over `adapter`; `build` makes a fresh, empty shelf for each case.
+///
+/// # Panics
+/// When a case fails: with the adapter's name and its own.
+pub async fn run(adapter: &str, build: impl AsyncFn() -> CacheSubject) -> Report {
+    super::run("cache", adapter, CASES, build).await
+}
+
+const LONG: Duration = Duration::from_secs(60 * 60);
+const SHORT: Duration = Duration::from_millis(60);
+
+async fn knows_nothing_of_an_unknown_account(subject: CacheSubject) {
+    assert_eq!(subject.shelf(&account("nobody")).await, Shelf::default());
+}
+
+async fn shows_what_was_published(subject: CacheSubject) {
+    let a = account("a");
+    let every_byte: Vec<u8> = (0..=u8::MAX).cycle().take(20_000).collect();
+    let token = Shelved { payload: Sealed::new(every_byte.clone()), ..token(5) };
+    assert!(subject.publish(&a, &Publication { token: Some(token), ..publication(5) }).await);
+    let shelf = subject.shelf(&a).await;
+    let shown = shelf.token.expect("a token");
+    assert_eq!((shown.generation, shown.payload.as_bytes()), (Generation::new(5), &*every_byte));
+    assert!(shown.valid <= LONG && shown.valid > LONG / 2 && shown.good <= LONG / 2 && shown.good > LONG / 4);
+    assert_eq!((shelf.known, shelf.verdict, shelf.rejected), (Some(Generation::new(5)), None, None));
+    assert!(!shelf.gone);
+}
+
+async fn never_goes_back(subject: CacheSubject) {
+    let a = account("a");
+    // Far apart in size: an order of texts, or of floating point numbers, would show.
+    let newest = (1 << 62) + 1;
+    assert!(subject.publish(&a, &publication(newest)).await);
+    for older in [newest - 1, 9, 99_999_999] {
+        let gone = Publication { gone: true, token: None, ..publication(older) };
+        for publication in [publication(older), gone] {
+            assert!(!subject.publish(&a, &publication).await, "{older} after {newest}");
+        }
+    }
+    let shelf = subject.shelf(&a).await;
+    assert_eq!(shelf.known, Some(Generation::new(newest)));
+    assert_eq!(shelf.token.expect("a token").generation, Generation::new(newest));
+    assert!(!shelf.gone && subject.publish(&a, &publication(newest + 1)).await);
+}
+
+async fn takes_the_same_generation_again(subject: CacheSubject) {
+    let a = account("a");
+    subject
+        .publish(&a, &Publication { token: None, verdict: Some(not_before(5, LONG)), ..publication(5) })
+        .await;
+    assert!(subject.publish(&a, &publication(5)).await);
+    let shelf = subject.shelf(&a).await;
+    assert!(shelf.token.is_some() && shelf.verdict.is_none(), "{shelf:?}");
+}
+
+async fn counts_down(subject: CacheSubject) {
+    let a = account("a");
+    subject.publish(&a, &Publication { verdict: Some(not_before(5, LONG)), ..publication(5) }).await;
+    let later = async || {
+        let shelf = subject.shelf(&a).await;
+        let (token, Ruling::NotBefore { at, .. }) = (shelf.token?, shelf.verdict?.ruling) else {
+            return None;
+        };
+        (token.valid + SHORT < LONG && token.good + SHORT < LONG / 2 && at + SHORT < LONG).then_some(())
+    };
+    until("the spans to shrink", later).await;
+}
+
+async fn lets_a_token_go_at_its_true_end(subject: CacheSubject) {
+    let a = account("a");
+    let brief = Shelved { valid: SHORT, good: Duration::ZERO, ..token(5) };
+    subject.publish(&a, &Publication { token: Some(brief), ..publication(5) }).await;
+    let over = async || Some(subject.shelf(&a).await).filter(|shelf| shelf.token.is_none());
+    let shelf = until("the token to end", over).await;
+    assert_eq!(shelf.known, Some(Generation::new(5)), "the generation outlives its token");
+    assert!(!subject.publish(&a, &publication(4)).await);
+}
+
+async fn shows_a_token_that_is_not_good_enough_any_more(subject: CacheSubject) {
+    let a = account("a");
+    let worn = Shelved { good: Duration::ZERO, ..token(5) };
+    subject.publish(&a, &Publication { token: Some(worn), ..publication(5) }).await;
+    let shown = subject.shelf(&a).await.token.expect("truly valid still");
+    assert!(shown.good.is_zero() && shown.valid > LONG / 2);
+}
+
+async fn keeps_the_token_beside_a_later_verdict(subject: CacheSubject) {
+    let a = account("a");
+    subject.publish(&a, &publication(5)).await;
+    let verdict = Verdict { strikes: 3, ..not_before(5, LONG) };
+    assert!(
+        subject.publish(&a, &Publication { token: None, verdict: Some(verdict), ..publication(5) }).await
+    );
+    let shelf = subject.shelf(&a).await;
+    let shown = shelf.verdict.expect("a verdict");
+    assert_eq!((shown.generation, shown.strikes), (Generation::new(5), 3));
+    assert!(
+        matches!(shown.ruling, Ruling::NotBefore { at, why: Delay::ProviderDown } if at <= LONG && at > LONG / 2)
+    );
+    assert_eq!(shelf.token.expect("a token").generation, Generation::new(5));
+}
+
+async fn voids_a_verdict_with_a_newer_generation(subject: CacheSubject) {
+    let a = account("a");
+    subject.publish(&a, &Publication { verdict: Some(log_in(5)), ..publication(5) }).await;
+    subject.publish(&a, &publication(6)).await;
+    let shelf = subject.shelf(&a).await;
+    assert_eq!((shelf.verdict, shelf.known), (None, Some(Generation::new(6))));
+    let late = Publication { verdict: Some(log_in(5)), ..publication(5) };
+    assert!(!subject.publish(&a, &late).await);
+    assert_eq!(subject.shelf(&a).await.verdict, None);
+}
+
+async fn lets_a_verdict_end(subject: CacheSubject) {
+    let a = account("a");
+    subject.publish(&a, &Publication { verdict: Some(not_before(5, SHORT)), ..publication(5) }).await;
+    let over = async || Some(subject.shelf(&a).await).filter(|shelf| shelf.verdict.is_none());
+    assert!(until("the verdict to end", over).await.token.is_some(), "the token stays");
+}
+
+async fn keeps_a_verdict_that_has_no_end(subject: CacheSubject) {
+    let a = account("a");
+    let dead = Publication { token: None, verdict: Some(log_in(5)), ..publication(5) };
+    subject.publish(&a, &dead).await;
+    assert_eq!(subject.shelf(&a).await.verdict, Some(log_in(5)));
+}
+
+async fn marks_and_absolves_the_current_token(subject: CacheSubject) {
+    let a = account("a");
+    subject.publish(&a, &publication(5)).await;
+    subject.reject(&a, 5).await;
+    let shelf = subject.shelf(&a).await;
+    assert_eq!(shelf.rejected, Some(Generation::new(5)));
+    assert!(shelf.token.is_some(), "the mark is beside the token");
+    subject.publish(&a, &publication(5)).await;
+    assert_eq!(subject.shelf(&a).await.rejected, Some(Generation::new(5)), "until superseded");
+    subject.absolve(&a, 4).await;
+    assert_eq!(subject.shelf(&a).await.rejected, Some(Generation::new(5)));
+    subject.absolve(&a, 5).await;
+    assert_eq!(subject.shelf(&a).await.rejected, None);
+}
+
+async fn ignores_a_mark_on_an_older_token(subject: CacheSubject) {
+    let a = account("a");
+    subject.publish(&a, &publication(6)).await;
+    subject.reject(&a, 5).await;
+    assert_eq!(subject.shelf(&a).await.rejected, None);
+    subject.reject(&a, 6).await;
+    subject.publish(&a, &publication(7)).await;
+    assert_ne!(subject.shelf(&a).await.rejected, Some(Generation::new(7)));
+}
+
+async fn forgets_the_token_of_a_deleted_account(subject: CacheSubject) {
+    let a = account("a");
+    subject.publish(&a, &publication(5)).await;
+    subject.publish(&a, &Publication { token: None, gone: true, ..publication(6) }).await;
+    let shelf = subject.shelf(&a).await;
+    assert_eq!((shelf.gone, shelf.token, shelf.known), (true, None, Some(Generation::new(6))));
+    assert!(!subject.publish(&a, &publication(5)).await, "a late publication does not bring it back");
+    assert!(subject.publish(&a, &publication(7)).await);
+    let shelf = subject.shelf(&a).await;
+    assert!(!shelf.gone && shelf.token.is_some(), "a login does");
+}
+
+async fn belongs_to_one_account(subject: CacheSubject) {
+    let names = [("p", "a:b"), ("p:a", "b"), ("p", "A:b"), ("p", "{a}"), ("p", "*")];
+    let accounts = names.map(|(provider, id)| Account::new(provider, id).expect("a valid name"));
+    for (account, generation) in accounts.iter().zip(5..) {
+        assert!(subject.publish(account, &publication(generation)).await);
+    }
+    for (account, generation) in accounts.iter().zip(5..) {
+        assert_eq!(subject.shelf(account).await.known, Some(Generation::new(generation)));
+    }
+}
+
+async fn tells_listeners_what_changed(subject: CacheSubject) {
+    let mut listeners = [subject.port.listen().await, subject.port.listen().await];
+    let changes = [(account("a"), 5), (account("b"), 7), (account("a"), 8)];
+    for (account, generation) in &changes {
+        subject.publish(account, &publication(*generation)).await;
+    }
+    for listener in &mut listeners {
+        for (account, generation) in &changes {
+            hear(&mut **listener, account, Generation::new(*generation)).await;
+        }
+    }
+}
+
+async fn raced_for_shows_the_newest(subject: CacheSubject) {
+    let a = account("a");
+    let writers: Vec<_> = (1..=16)
+        .map(|generation| {
+            let (cache, account) = (subject.port.clone(), a.clone());
+            tokio::spawn(async move { cache.publish(&account, &publication(generation)).await })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.expect("no writer panics").expect("publishes");
+    }
+    let shelf = subject.shelf(&a).await;
+    assert_eq!(shelf.known, Some(Generation::new(16)));
+    assert_eq!(shelf.token.expect("a token").generation, Generation::new(16));
+}
+
+/// Listens until the change is heard of, or a gap that tells to look everywhere.
+async fn hear(listener: &mut dyn Listen, account: &Account, generation: Generation) {
+    let expected = Heard::Changed { key: account.key(), generation };
+    let heard = async {
+        loop {
+            match listener.next().await {
+                Some(heard) if heard == expected || heard == Heard::Gap => return,
+                Some(_) => {}
+                None => panic!("the shelf is gone"),
+            }
+        }
+    };
+    timeout(Duration::from_secs(20), heard).await.expect("the change is heard of");
+}
+
+impl CacheSubject {
+    async fn shelf(&self, account: &Account) -> Shelf {
+        self.port.read(account).await.expect("reads")
+    }
+
+    async fn publish(&self, account: &Account, publication: &Publication) -> bool {
+        self.port.publish(account, publication).await.expect("publishes")
+    }
+
+    async fn reject(&self, account: &Account, generation: u64) {
+        self.port.reject(account, Generation::new(generation)).await.expect("rejects");
+    }
+
+    async fn absolve(&self, account: &Account, generation: u64) {
+        self.port.absolve(account, Generation::new(generation)).await.expect("absolves");
+    }
+}
+
+fn account(id: &str) -> Account {
+    Account::new("acme", id).expect("a valid name")
+}
+
+fn token(generation: u64) -> Shelved {
+    let payload = Sealed::new(&b"sealed"[..]);
+    Shelved { generation: Generation::new(generation), payload, valid: LONG, good: LONG / 2 }
+}
+
+fn publication(generation: u64) -> Publication {
+    let token = Some(token(generation));
+    Publication { generation: Generation::new(generation), token, verdict: None, gone: false }
+}
+
+fn not_before(generation: u64, span: Duration) -> Verdict<Duration> {
+    let ruling = Ruling::NotBefore { at: span, why: Delay::ProviderDown };
+    Verdict { generation: Generation::new(generation), ruling, strikes: 1 }
+}
+
+fn log_in(generation: u64) -> Verdict<Duration> {
+    let ruling = Ruling::LogIn { why: Revocation::Refused };
+    Verdict { generation: Generation::new(generation), ruling, strikes: 0 }
+}

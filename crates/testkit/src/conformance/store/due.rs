@@ -1,0 +1,113 @@
+//! Whose time has come.
+
+// Within an account only its memoised key is mutable, which its order does not look at.
+#![allow(clippy::mutable_key_type)]
+
+use std::{collections::BTreeSet, time::Duration};
+
+use solekey_core::{Account, Login, NewVerdict, Revocation, Ruling, Settle, ports::Store};
+
+use super::{
+    StoreSubject,
+    bench::{LONG, SHORT, account, id, login, settle_of, token},
+};
+
+pub(super) async fn comes_earliest_first_and_is_pushed_forward(subject: StoreSubject) {
+    let [second, first, third, later] = ["b", "c", "a", "d"].map(account);
+    log_in_due(&subject, &second, 1, SHORT).await;
+    log_in_due(&subject, &first, 2, Duration::ZERO).await;
+    log_in_due(&subject, &third, 3, SHORT * 2).await;
+    log_in_due(&subject, &later, 4, LONG).await;
+    let last = subject.row(&third).await.due_at.expect("due some time");
+    subject.passed(&third, last).await;
+
+    let before = subject.load(&first).await;
+    assert_eq!(due(&subject, LONG, 10).await, [first.clone(), second, third]);
+    assert_eq!(due(&subject, LONG, 10).await, []);
+    let row = subject.row(&first).await;
+    assert!(row.due_at.expect("due again") >= before.now + LONG);
+    let unpushed =
+        solekey_core::Row { due_at: before.record.as_ref().and_then(|record| record.row.due_at), ..row };
+    assert_eq!(Some(unpushed), before.record.map(|record| record.row), "only the time moves");
+}
+
+pub(super) async fn comes_again_after_the_hold(subject: StoreSubject) {
+    let a = account("a");
+    log_in_due(&subject, &a, 1, Duration::ZERO).await;
+    take(&subject, &a, SHORT).await;
+    take(&subject, &a, LONG).await;
+    subject.claim(&a).await;
+    assert_eq!(due(&subject, LONG, 1).await, [], "a claim moves the time to the end of its flight");
+}
+
+pub(super) async fn is_bounded(subject: StoreSubject) {
+    let accounts = (0..5).map(|n| account(&n.to_string())).collect::<Vec<_>>();
+    for (account, n) in accounts.iter().zip(0..) {
+        log_in_due(&subject, account, n, Duration::ZERO).await;
+    }
+    let last = subject.row(&accounts[4]).await.due_at.expect("due");
+    subject.passed(&accounts[4], last).await;
+    let (first, rest) = (due(&subject, LONG, 2).await, due(&subject, LONG, 10).await);
+    assert_eq!((&first[..], &rest[..]), (&accounts[..2], &accounts[2..]));
+}
+
+pub(super) async fn never_comes_for_tombstones_and_without_a_time(subject: StoreSubject) {
+    let [dead, deleted, idle, live] = ["dead", "deleted", "idle", "live"].map(account);
+    log_in_due(&subject, &dead, 1, Duration::ZERO).await;
+    let claimed = subject.claim(&dead).await;
+    let verdict = NewVerdict { ruling: Ruling::LogIn { why: Revocation::Refused }, strikes: 0 };
+    subject.settle(&dead, &Settle { due_in: None, ..settle_of(&claimed, Some(verdict)) }).await;
+    log_in_due(&subject, &deleted, 2, Duration::ZERO).await;
+    subject.store().delete(&deleted, id()).await.expect("deletes");
+    let never = Login { due_in: None, ..login(token(3)) };
+    subject.try_log_in(&idle, &never).await.expect("logs in");
+    log_in_due(&subject, &live, 4, Duration::ZERO).await;
+    let last = subject.row(&live).await.due_at.expect("due");
+    subject.passed(&live, last).await;
+    assert_eq!(due(&subject, LONG, 10).await, [live]);
+}
+
+pub(super) async fn is_shared_out_among_takers(subject: StoreSubject) {
+    let accounts: BTreeSet<_> = (0..40).map(|n| account(&n.to_string())).collect();
+    for (account, n) in accounts.iter().zip(0..) {
+        log_in_due(&subject, account, n, Duration::ZERO).await;
+    }
+    for account in &accounts {
+        let at = subject.row(account).await.due_at.expect("due");
+        subject.passed(account, at).await;
+    }
+    let takers: Vec<_> = (0..6).map(|_| tokio::spawn(take_all(subject.store().clone()))).collect();
+    let mut taken = Vec::new();
+    for taker in takers {
+        taken.extend(taker.await.expect("takes"));
+    }
+    let once: BTreeSet<_> = taken.iter().cloned().collect();
+    assert_eq!((taken.len(), once), (accounts.len(), accounts));
+}
+
+async fn log_in_due(subject: &StoreSubject, account: &Account, n: u64, due_in: Duration) {
+    let wish = Login { due_in: Some(due_in), ..login(token(n)) };
+    subject.try_log_in(account, &wish).await.expect("logs in");
+}
+
+async fn due(subject: &StoreSubject, hold: Duration, limit: usize) -> Vec<Account> {
+    subject.store().due(hold, limit).await.expect("asks what is due")
+}
+
+/// Waits until the account is due, and takes it.
+async fn take(subject: &StoreSubject, account: &Account, hold: Duration) {
+    let at = subject.row(account).await.due_at.expect("due some time");
+    subject.passed(account, at).await;
+    assert_eq!(due(subject, hold, 1).await, std::slice::from_ref(account));
+}
+
+async fn take_all(store: std::sync::Arc<dyn Store>) -> Vec<Account> {
+    let mut taken = Vec::new();
+    loop {
+        let batch = store.due(LONG, 3).await.expect("asks what is due");
+        if batch.is_empty() {
+            return taken;
+        }
+        taken.extend(batch);
+    }
+}

@@ -1,0 +1,143 @@
+//! What every store does.
+
+mod bench;
+mod claim;
+mod commit;
+mod delete;
+mod due;
+mod format;
+mod list;
+mod login;
+mod look;
+mod races;
+mod settle;
+
+use std::{any::Any, fmt, sync::Arc};
+
+use async_trait::async_trait;
+use solekey_core::{Account, ports::Store};
+
+use super::{Case, Report, Subject, cases};
+
+/// Writes what the port cannot: a row as a newer version would leave it.
+#[async_trait]
+pub trait Foreign: Send + Sync + 'static {
+    /// Gives the account's row this format number and leaves everything else as it is. The number may be this
+    /// version's own: the row is back then.
+    async fn set_format(&self, account: &Account, format: u16);
+}
+
+/// A store to run the list over: the port, and the hand of a newer version.
+pub struct StoreSubject {
+    store: Subject<dyn Store>,
+    foreign: Arc<dyn Foreign>,
+}
+
+impl StoreSubject {
+    /// A fresh, empty store.
+    pub fn new(store: Arc<dyn Store>, foreign: Arc<dyn Foreign>) -> Self {
+        Self { store: Subject::new(store), foreign }
+    }
+
+    /// Keeps something alive until the case is over: a server, a folder.
+    pub fn keeping(self, keep: impl Any + Send + Sync) -> Self {
+        Self { store: self.store.keeping(keep), ..self }
+    }
+}
+
+impl fmt::Debug for StoreSubject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreSubject").finish_non_exhaustive()
+    }
+}
+
+/// The list.
+pub const CASES: &[Case<StoreSubject>] = cases! { StoreSubject =>
+    look: [
+        an_unknown_account_loads_as_nothing,
+        a_payload_comes_back_byte_by_byte,
+        the_identity_is_stable_and_its_time_grows,
+        the_first_writer_of_a_pin_wins,
+        names_are_compared_byte_by_byte,
+    ],
+    claim: [
+        mints_above_fence_clock_and_last_mint,
+        opens_an_attempt_and_remembers_the_token,
+        repeated_changes_nothing_even_when_late,
+        is_refused_when_late,
+        is_refused_from_another_generation,
+        is_refused_while_an_attempt_is_in_flight,
+        is_refused_for_a_tombstone_and_for_nothing,
+        in_doubt_needs_to_have_seen_the_attempt,
+        in_doubt_keeps_the_first_attempt,
+    ],
+    commit: [
+        puts_the_answer_into_the_row,
+        repeated_changes_nothing,
+        of_an_older_attempt_is_refused,
+        fits_the_generation_or_the_attempt_seen,
+        past_another_attempt_in_flight_leaves_its_end_as_verdict,
+        clears_a_verdict,
+        keeps_the_evidence_until_a_login,
+        does_not_add_its_own_time_to_a_tokens_life,
+        creates_a_forgotten_row,
+        of_a_login_or_a_delete_is_no_rotation,
+        keeps_the_newest_presented_tokens_only,
+    ],
+    settle: [
+        closes_the_first_attempt_and_leaves_a_verdict,
+        of_a_second_attempt_keeps_the_doubt,
+        without_a_verdict_keeps_the_old_one,
+        can_ask_for_a_login,
+        of_anything_else_is_refused,
+    ],
+    login: [
+        creates_a_row,
+        of_the_same_token_changes_nothing,
+        repeated_by_id_changes_nothing,
+        of_a_presented_token_is_refused,
+        of_a_token_of_another_account_is_refused,
+        at_another_provider_is_free,
+        may_insist,
+        voids_verdict_and_attempt,
+        without_a_refresh_token_goes_by_the_access_token,
+        after_a_delete_is_newer,
+    ],
+    delete: [
+        leaves_a_tombstone,
+        repeated_changes_nothing,
+        of_nothing_leaves_nothing,
+        makes_the_late_answer_history,
+    ],
+    list: [
+        shows_every_account_once_over_pages,
+        is_bounded_to_a_provider,
+        leaves_tombstones_out,
+        survives_changes_between_pages,
+    ],
+    due: [
+        comes_earliest_first_and_is_pushed_forward,
+        comes_again_after_the_hold,
+        is_bounded,
+        never_comes_for_tombstones_and_without_a_time,
+        is_shared_out_among_takers,
+    ],
+    format: [
+        of_a_newer_version_is_left_alone,
+    ],
+    races: [
+        of_workers_count_every_rotation_once,
+        of_claims_have_one_winner,
+        of_reclaims_have_one_winner,
+        of_logins_of_one_token_have_one_winner,
+        of_pins_have_one_winner,
+    ],
+};
+
+/// Runs the list over `adapter`; `build` makes a fresh, empty store for each case.
+///
+/// # Panics
+/// When a case fails: with the adapter's name and its own.
+pub async fn run(adapter: &str, build: impl AsyncFn() -> StoreSubject) -> Report {
+    super::run("store", adapter, CASES, build).await
+}

@@ -1,0 +1,15 @@
+//! Test your gateway with Solekey: a strict authorization server, server fixtures, a fault proxy.
+//!
+//! - [`provider`]: an OAuth token endpoint over real HTTP that rotates refresh tokens, notices when a spent one comes
+//!   back, revokes families, misbehaves on command, and counts every presentation that should not have been made.
+//! - [`redis`]: Redis and Valkey servers that can be paused, killed and restarted.
+//! - [`proxy`]: a TCP proxy that swallows, loses, holds, delays, cuts and refuses.
+//!
+//! Everything stops when it is dropped, and nothing waits for ever except where its documentation says so.
+
+pub mod conformance;
+pub mod memory;
+mod ports;
+pub mod provider;
+pub mod proxy;
+pub mod redis;

@@ -1,0 +1,186 @@
+//! The shelf in memory.
+
+use std::{collections::BTreeMap, sync::Mutex};
+
+use async_trait::async_trait;
+use solekey_core::{
+    Account, Generation, Ruling, StoreTime, Verdict,
+    ports::{Cache, Heard, Listen, Publication, Shelf, Shelved, Trouble},
+};
+use tokio::sync::broadcast::{self, error::RecvError};
+
+use super::{Faults, MemoryClock, lock};
+
+/// A shelf in memory. Clones of its `Arc` are replicas.
+#[derive(Debug)]
+pub struct MemoryCache {
+    clock: MemoryClock,
+    faults: Faults,
+    places: Mutex<BTreeMap<Account, Place>>,
+    news: broadcast::Sender<Heard>,
+}
+
+/// How many messages a listener may lag behind before it hears of a gap instead.
+const BACKLOG: usize = 256;
+
+#[derive(Clone, Default, Debug)]
+struct Place {
+    known: Option<Generation>,
+    token: Option<Timed>,
+    verdict: Option<Verdict<StoreTime>>,
+    rejected: Option<Generation>,
+    gone: bool,
+}
+
+/// A token with instants for its spans.
+#[derive(Clone, Debug)]
+struct Timed {
+    shelved: Shelved,
+    valid: StoreTime,
+    good: StoreTime,
+}
+
+impl MemoryCache {
+    /// An empty shelf on the wall clock.
+    pub fn new() -> Self {
+        Self::with_clock(MemoryClock::wall())
+    }
+
+    /// An empty shelf on this clock.
+    pub fn with_clock(clock: MemoryClock) -> Self {
+        let (news, _) = broadcast::channel(BACKLOG);
+        Self { clock, faults: Faults::default(), places: Mutex::default(), news }
+    }
+
+    /// What goes wrong.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// The shelf loses everything.
+    pub fn wipe(&self) {
+        lock(&self.places).clear();
+    }
+
+    /// Listeners miss something, and know.
+    pub fn gap(&self) {
+        self.tell(Heard::Gap);
+    }
+
+    /// Nobody listening is no reason not to speak.
+    fn tell(&self, heard: Heard) {
+        let _ = self.news.send(heard);
+    }
+
+    fn with<T>(&self, account: &Account, work: impl FnOnce(&mut Place, StoreTime) -> T) -> T {
+        let now = self.clock.now();
+        work(lock(&self.places).entry(account.clone()).or_default(), now)
+    }
+
+    fn put(&self, account: &Account, publication: &Publication) -> bool {
+        let put = self.with(account, |place, now| place.put(publication, now));
+        if put {
+            self.tell(Heard::Changed { key: account.key(), generation: publication.generation });
+        }
+        put
+    }
+}
+
+impl Default for MemoryCache {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Cache for MemoryCache {
+    async fn read(&self, account: &Account) -> Result<Shelf, Trouble> {
+        self.faults.meet("read", || self.with(account, |place, now| place.shelf(now))).await
+    }
+
+    async fn publish(&self, account: &Account, publication: &Publication) -> Result<bool, Trouble> {
+        self.faults.meet("publish", || self.put(account, publication)).await
+    }
+
+    async fn reject(&self, account: &Account, generation: Generation) -> Result<(), Trouble> {
+        self.faults.meet("reject", || self.with(account, |place, _| place.reject(generation))).await
+    }
+
+    async fn absolve(&self, account: &Account, generation: Generation) -> Result<(), Trouble> {
+        self.faults.meet("absolve", || self.with(account, |place, _| place.absolve(generation))).await
+    }
+
+    async fn listen(&self) -> Box<dyn Listen> {
+        Box::new(Listener(self.news.subscribe()))
+    }
+}
+
+impl Place {
+    fn put(&mut self, publication: &Publication, now: StoreTime) -> bool {
+        let Publication { generation, token, verdict, gone } = publication;
+        if self.known.is_some_and(|known| known > *generation) {
+            return false;
+        }
+        self.known = Some(*generation);
+        self.gone = *gone;
+        self.verdict = verdict.map(|verdict| verdict.map(|left| now + left));
+        if *gone {
+            self.token = None;
+        }
+        if let Some(token) = token {
+            self.token =
+                Some(Timed { valid: now + token.valid, good: now + token.good, shelved: token.clone() });
+        }
+        true
+    }
+
+    fn shelf(&self, now: StoreTime) -> Shelf {
+        Shelf {
+            known: self.known,
+            token: self.token.as_ref().and_then(|token| token.at(now)),
+            verdict: self
+                .verdict
+                .filter(|verdict| speaks(verdict, self.known, now))
+                .map(|verdict| verdict.map(|at| at.since(now))),
+            rejected: self.rejected,
+            gone: self.gone,
+        }
+    }
+
+    fn reject(&mut self, generation: Generation) {
+        if self.known.is_none_or(|known| known <= generation) {
+            self.rejected = self.rejected.max(Some(generation));
+        }
+    }
+
+    fn absolve(&mut self, generation: Generation) {
+        self.rejected = self.rejected.filter(|rejected| *rejected != generation);
+    }
+}
+
+impl Timed {
+    fn at(&self, now: StoreTime) -> Option<Shelved> {
+        let (valid, good) = (self.valid.since(now), self.good.since(now));
+        (!valid.is_zero()).then(|| Shelved { valid, good, ..self.shelved.clone() })
+    }
+}
+
+fn speaks(verdict: &Verdict<StoreTime>, known: Option<Generation>, now: StoreTime) -> bool {
+    let current = Some(verdict.generation) == known;
+    current && !matches!(verdict.ruling, Ruling::NotBefore { at, .. } if at <= now)
+}
+
+/// A subscription; dropping it ends it.
+#[derive(Debug)]
+struct Listener(broadcast::Receiver<Heard>);
+
+#[async_trait]
+impl Listen for Listener {
+    async fn next(&mut self) -> Option<Heard> {
+        match self.0.recv().await {
+            Ok(heard) => Some(heard),
+            Err(RecvError::Lagged(_)) => Some(Heard::Gap),
+            Err(RecvError::Closed) => None,
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Rows in memory.
+
+use std::{collections::BTreeMap, sync::Mutex, time::Duration};
+
+use async_trait::async_trait;
+use solekey_core::{
+    Account, Claim, ClaimId, Commit, Fingerprint, Login, ROW_FORMAT, Refusal, Row, Sealed, Settle, StoreTime,
+    ports::{Loaded, LoggedIn, Page, Record, Store, StoreError, StoreIdentity},
+};
+use uuid::Uuid;
+
+use super::{Faults, MemoryClock, lock};
+
+/// Rows in memory, by the very functions that define them.
+#[derive(Debug)]
+pub struct MemoryStore {
+    clock: MemoryClock,
+    faults: Faults,
+    state: Mutex<State>,
+}
+
+/// What a store held at some time: what a backup brings back.
+#[derive(Clone, Debug)]
+pub struct Snapshot(State);
+
+#[derive(Clone, Debug)]
+struct State {
+    identity: Uuid,
+    pins: BTreeMap<String, Vec<u8>>,
+    rows: BTreeMap<Account, Stored>,
+}
+
+#[derive(Clone, Debug)]
+struct Stored {
+    format: u16,
+    record: Record,
+}
+
+impl MemoryStore {
+    /// An empty store on the wall clock.
+    pub fn new() -> Self {
+        Self::with_clock(MemoryClock::wall())
+    }
+
+    /// An empty store on this clock.
+    pub fn with_clock(clock: MemoryClock) -> Self {
+        Self { clock, faults: Faults::default(), state: Mutex::new(State::empty()) }
+    }
+
+    /// What goes wrong.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// The store's clock.
+    pub fn clock(&self) -> &MemoryClock {
+        &self.clock
+    }
+
+    /// What the store holds now.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(lock(&self.state).clone())
+    }
+
+    /// The store goes back to what it held then. Its clock goes on.
+    pub fn restore(&self, snapshot: &Snapshot) {
+        *lock(&self.state) = snapshot.0.clone();
+    }
+
+    /// The store loses everything, its identity included.
+    pub fn wipe(&self) {
+        *lock(&self.state) = State::empty();
+    }
+
+    /// The store loses one account.
+    pub fn forget(&self, account: &Account) {
+        lock(&self.state).rows.remove(account);
+    }
+
+    /// Another version rewrites the account's row in its format. Nothing happens to an unknown account.
+    pub fn set_format(&self, account: &Account, format: u16) {
+        if let Some(stored) = lock(&self.state).rows.get_mut(account) {
+            stored.format = format;
+        }
+    }
+
+    async fn ask<T>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&mut State, StoreTime) -> Result<T, StoreError> + Send,
+    ) -> Result<T, StoreError> {
+        self.faults.meet(operation, || work(&mut lock(&self.state), self.clock.now())).await?
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn identity(&self) -> Result<StoreIdentity, StoreError> {
+        self.ask("identity", |state, now| Ok(StoreIdentity { id: state.identity, now })).await
+    }
+
+    async fn pin(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let pin = |state: &mut State, _| {
+            Ok(state.pins.entry(name.to_owned()).or_insert_with(|| value.to_vec()).clone())
+        };
+        self.ask("pin", pin).await
+    }
+
+    async fn load(&self, account: &Account) -> Result<Loaded, StoreError> {
+        self.ask("load", |state, now| Ok(Loaded { record: state.record(account)?, now })).await
+    }
+
+    async fn claim(&self, account: &Account, claim: &Claim) -> Result<Loaded, StoreError> {
+        let change =
+            |state: &mut State, now| state.change(account, None, now, |row, now| row.claim(claim, now));
+        self.ask("claim", change).await.map(|((), loaded)| loaded)
+    }
+
+    async fn commit(
+        &self,
+        account: &Account,
+        commit: &Commit,
+        payload: &Sealed,
+    ) -> Result<Loaded, StoreError> {
+        let change = |state: &mut State, now| {
+            state.change(account, Some(payload), now, |row, now| row.commit(commit, now))
+        };
+        self.ask("commit", change).await.map(|((), loaded)| loaded)
+    }
+
+    async fn settle(&self, account: &Account, settle: &Settle) -> Result<Loaded, StoreError> {
+        let change =
+            |state: &mut State, now| state.change(account, None, now, |row, now| row.settle(settle, now));
+        self.ask("settle", change).await.map(|((), loaded)| loaded)
+    }
+
+    async fn login(
+        &self,
+        account: &Account,
+        login: &Login,
+        payload: &Sealed,
+    ) -> Result<LoggedIn, StoreError> {
+        let change = |state: &mut State, now| {
+            let elsewhere = login.facts.refresh.is_some_and(|token| state.elsewhere(account, token));
+            state.change(account, Some(payload), now, |row, now| row.login(login, elsewhere, now))
+        };
+        self.ask("login", change).await.map(|(effect, loaded)| LoggedIn { effect, loaded })
+    }
+
+    async fn delete(&self, account: &Account, id: ClaimId) -> Result<Loaded, StoreError> {
+        let change = |state: &mut State, now| {
+            state.change(account, None, now, |row, now| {
+                row.delete(id, now);
+                Ok(())
+            })
+        };
+        self.ask("delete", change).await.map(|((), loaded)| loaded)
+    }
+
+    async fn list(
+        &self,
+        provider: Option<&str>,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        self.ask("list", |state, _| state.list(provider, cursor, limit.max(1))).await
+    }
+
+    async fn due(&self, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
+        self.ask("due", |state, now| Ok(state.due(now, hold, limit))).await
+    }
+}
+
+impl State {
+    fn empty() -> Self {
+        Self { identity: Uuid::new_v4(), pins: BTreeMap::new(), rows: BTreeMap::new() }
+    }
+
+    fn record(&self, account: &Account) -> Result<Option<Record>, StoreError> {
+        let Some(stored) = self.rows.get(account) else { return Ok(None) };
+        if stored.format > ROW_FORMAT {
+            return Err(StoreError::UnreadableFormat { found: stored.format });
+        }
+        Ok(Some(stored.record.clone()))
+    }
+
+    fn change<T>(
+        &mut self,
+        account: &Account,
+        payload: Option<&Sealed>,
+        now: StoreTime,
+        apply: impl FnOnce(&mut Row, StoreTime) -> Result<T, Refusal>,
+    ) -> Result<(T, Loaded), StoreError> {
+        let before = self.record(account)?;
+        let mut record = before.clone().unwrap_or_else(unborn);
+        let effect = apply(&mut record.row, now).map_err(|refusal| refused(refusal, before.clone(), now))?;
+        if before.is_none() && record == unborn() {
+            return Ok((effect, Loaded { record: None, now }));
+        }
+        let moved = before.is_none_or(|before| before.row.generation != record.row.generation);
+        if moved {
+            record.payload = payload.filter(|_| !record.row.is_gone()).cloned().unwrap_or_default();
+        }
+        self.rows.insert(account.clone(), Stored { format: ROW_FORMAT, record: record.clone() });
+        Ok((effect, Loaded { record: Some(record), now }))
+    }
+
+    fn elsewhere(&self, account: &Account, token: Fingerprint) -> bool {
+        self.rows
+            .iter()
+            .filter(|(other, _)| other.provider() == account.provider() && *other != account)
+            .any(|(_, stored)| knows(&stored.record.row, token))
+    }
+
+    fn list(&self, provider: Option<&str>, cursor: Option<&str>, limit: usize) -> Result<Page, StoreError> {
+        let after = cursor.map(account_at).transpose()?;
+        let mut rows: Vec<(Account, Row)> = self
+            .rows
+            .iter()
+            .filter(|(account, stored)| {
+                stored.format <= ROW_FORMAT && after.as_ref().is_none_or(|at| *account > at)
+            })
+            .filter(|(account, _)| provider.is_none_or(|provider| account.provider() == provider))
+            .filter(|(_, stored)| !stored.record.row.is_gone())
+            .map(|(account, stored)| (account.clone(), stored.record.row.clone()))
+            .take(limit + 1)
+            .collect();
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(|(account, _)| cursor_at(account));
+        Ok(Page { rows, next })
+    }
+
+    fn due(&mut self, now: StoreTime, hold: Duration, limit: usize) -> Vec<Account> {
+        let mut due: Vec<(StoreTime, Account)> = self
+            .rows
+            .iter()
+            .filter(|(_, stored)| stored.format <= ROW_FORMAT)
+            .filter_map(|(account, stored)| Some((stored.record.row.due_at?, account.clone())))
+            .filter(|(at, _)| *at <= now)
+            .collect();
+        due.sort();
+        due.truncate(limit);
+        for (_, account) in &due {
+            if let Some(stored) = self.rows.get_mut(account) {
+                stored.record.row.due_at = Some(now + hold);
+            }
+        }
+        due.into_iter().map(|(_, account)| account).collect()
+    }
+}
+
+fn unborn() -> Record {
+    Record { row: Row::unborn(), payload: Sealed::default() }
+}
+
+fn refused(refusal: Refusal, record: Option<Record>, now: StoreTime) -> StoreError {
+    match refusal {
+        Refusal::Moved => StoreError::Moved(Box::new(Loaded { record, now })),
+        Refusal::Late => StoreError::Late,
+        Refusal::AlreadyPresented => StoreError::AlreadyPresented,
+    }
+}
+
+fn knows(row: &Row, token: Fingerprint) -> bool {
+    row.presented.contains(&token) || row.facts.is_some_and(|facts| facts.refresh == Some(token))
+}
+
+fn cursor_at(account: &Account) -> String {
+    serde_json::json!([account.provider(), account.id()]).to_string()
+}
+
+fn account_at(cursor: &str) -> Result<Account, StoreError> {
+    let (provider, id): (String, String) = serde_json::from_str(cursor).map_err(StoreError::not_applied)?;
+    Account::new(&provider, &id).map_err(StoreError::not_applied)
+}

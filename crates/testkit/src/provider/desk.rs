@@ -1,0 +1,107 @@
+//! What the HTTP handlers and the owner of the server share.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
+
+use super::fault::Faults;
+use super::grants::Grants;
+use super::hold::Holds;
+use super::pair::Pair;
+use super::referee::Referee;
+use super::reply::{self, Reply};
+use super::request::Client;
+
+/// One token endpoint.
+pub(super) struct Desk {
+    pub(super) manners: Manners,
+    state: Mutex<State>,
+    started: Instant,
+    /// Told whenever a presentation arrives, is held, decided or closed.
+    pub(super) events: Notify,
+}
+
+/// How the endpoint talks.
+#[derive(Debug, Clone)]
+pub(super) struct Manners {
+    pub(super) client: Client,
+    pub(super) expires_in: ExpiresIn,
+    pub(super) refusal: Reply,
+    pub(super) exchange_time: Duration,
+    pub(super) fields: BTreeMap<String, Value>,
+}
+
+/// How a success tells the lifetime of its access token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ExpiresIn {
+    /// `"expires_in": 3600`, as RFC 6749 says.
+    #[default]
+    Number,
+    /// `"expires_in": "3600"`, as some say.
+    Text,
+    /// Not at all.
+    Omitted,
+}
+
+pub(super) struct State {
+    pub(super) grants: Grants,
+    pub(super) faults: Faults,
+    pub(super) holds: Holds,
+    pub(super) referee: Referee,
+    /// How far the clock that expires things runs ahead.
+    pub(super) advanced: Duration,
+}
+
+impl Desk {
+    pub(super) fn new(manners: Manners, grants: Grants) -> Arc<Self> {
+        let state = State {
+            grants,
+            faults: Faults::default(),
+            holds: Holds::default(),
+            referee: Referee::default(),
+            advanced: Duration::ZERO,
+        };
+        Arc::new(Self { manners, state: Mutex::new(state), started: Instant::now(), events: Notify::new() })
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The clock of the log.
+    pub(super) fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The clock of tokens and windows.
+    pub(super) fn now(&self, state: &State) -> Duration {
+        self.started.elapsed() + state.advanced
+    }
+}
+
+impl Manners {
+    /// The success of RFC 6749, 5.1, as an object that faults can take fields from.
+    pub(super) fn success(&self, pair: &Pair) -> Map<String, Value> {
+        let mut answer: Map<String, Value> = self.fields.clone().into_iter().collect();
+        let seconds = pair.expires_in.as_secs();
+        let told = match self.expires_in {
+            ExpiresIn::Number => Some(json!(seconds)),
+            ExpiresIn::Text => Some(json!(seconds.to_string())),
+            ExpiresIn::Omitted => None,
+        };
+        answer.extend(told.map(|value| ("expires_in".to_owned(), value)));
+        answer.insert("access_token".into(), json!(pair.access_token));
+        answer.insert("refresh_token".into(), json!(pair.refresh_token));
+        answer.insert("token_type".into(), json!("Bearer"));
+        answer
+    }
+}
+
+pub(super) fn success_response(answer: Map<String, Value>) -> Response {
+    reply::answer(StatusCode::OK, &Value::Object(answer))
+}

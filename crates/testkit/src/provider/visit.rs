@@ -1,0 +1,183 @@
+//! One presentation from arrival to answer.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+
+use super::desk::{Desk, State, success_response};
+use super::fault::{Fault, Script};
+use super::grants::Outcome;
+use super::hold::Held;
+use super::pair::fingerprint;
+use super::peer::Peer;
+use super::referee::{Arrival, Decision, Delivery};
+use super::reply::Reply;
+use super::request::TokenRequest;
+
+/// An open presentation; dropping it closes it.
+///
+/// hyper drops the handler's future, and this with it, when the client closes the connection. Whatever had not
+/// been processed then never is.
+pub(super) struct Visit {
+    desk: Arc<Desk>,
+    peer: Peer,
+    seq: u64,
+    token: String,
+    fingerprint: String,
+    account: Option<String>,
+    via: Option<String>,
+    script: Script,
+    decision: Decision,
+    delivery: Delivery,
+}
+
+impl Visit {
+    pub(super) fn open(desk: Arc<Desk>, peer: Peer, token: &str, via: Option<String>) -> Self {
+        let fingerprint = fingerprint(token);
+        let (seq, account, script) = {
+            let state = &mut *desk.state();
+            let seen = state.grants.look(token, desk.now(state));
+            let account = seen.as_ref().map(|seen| seen.account.clone());
+            let at_ms = desk.elapsed_ms();
+            let arrival = Arrival { at_ms, seen, token: fingerprint.clone(), via: via.clone() };
+            (state.referee.open(arrival), account.clone(), state.faults.take(account.as_deref()))
+        };
+        desk.events.notify_waiters();
+        Self {
+            desk,
+            peer,
+            seq,
+            token: token.to_owned(),
+            fingerprint,
+            account,
+            via,
+            script,
+            decision: Decision::Open,
+            delivery: Delivery::ClientGone,
+        }
+    }
+
+    /// Serves the request; `path` is the one it asked for.
+    pub(super) async fn serve(mut self, request: &TokenRequest, path: &str) -> Response {
+        self.before().await;
+        if self.peer.is_gone() {
+            return self.peer.hang_up();
+        }
+        let response = self.process(request, path);
+        self.after().await;
+        self.deliver(response).await
+    }
+
+    async fn before(&self) {
+        if self.script.hold_before {
+            self.hold().await;
+        }
+        let delay = self.script.delay.unwrap_or(self.desk.manners.exchange_time);
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    async fn after(&self) {
+        if self.script.hold_after {
+            self.hold().await;
+        }
+        if let Some(delay) = self.script.delay_answer {
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    async fn hold(&self) {
+        let held = Held {
+            seq: self.seq,
+            account: self.account.clone(),
+            via: self.via.clone(),
+            peer: self.peer.address,
+            processed: self.decision != Decision::Open,
+        };
+        let released = {
+            let mut state = self.desk.state();
+            state.referee.held(self.seq);
+            state.holds.hold(held)
+        };
+        self.desk.events.notify_waiters();
+        // The sender goes away unsent only with the server itself.
+        let _ = released.await;
+    }
+
+    /// Decides and books in one piece: nothing can come between.
+    fn process(&mut self, request: &TokenRequest, path: &str) -> Response {
+        let desk = self.desk.clone();
+        let state = &mut *desk.state();
+        let (decision, response) = self.decide(state, request, path);
+        self.decision = decision;
+        state.referee.decide(self.seq, decision);
+        tracing::debug!(seq = self.seq, account = ?self.account, ?decision, "refresh token presented");
+        response
+    }
+
+    fn decide(&mut self, state: &mut State, request: &TokenRequest, path: &str) -> (Decision, Response) {
+        let manners = &self.desk.manners;
+        let answer = self.script.answer.take();
+        if let Some(Fault::Answer(reply)) = answer {
+            return (Decision::Answered, reply.into_response(path));
+        }
+        if !manners.client.authenticates(request) {
+            return (Decision::Refused, Reply::InvalidClient.into_response(path));
+        }
+        let now = self.desk.now(state);
+        let (decision, pair) = match state.grants.present(&self.token, now) {
+            Outcome::Rotated(pair) => (Decision::Rotated, Some(pair)),
+            Outcome::Renewed(pair) => (Decision::Renewed, Some(pair)),
+            Outcome::Replayed(pair) => (Decision::Replayed, Some(pair)),
+            Outcome::Refused => (Decision::Refused, None),
+            Outcome::Reused => (Decision::Reused, None),
+            Outcome::Burned => (Decision::Burned, None),
+        };
+        if let Some(Fault::AnswerAfter(reply)) = answer {
+            return (decision, reply.into_response(path));
+        }
+        let Some(pair) = pair else { return (decision, manners.refusal.clone().into_response(path)) };
+        let mut success = manners.success(&pair);
+        match answer {
+            Some(Fault::OmitAccessToken) => drop(success.remove("access_token")),
+            Some(Fault::OmitRefreshToken) => drop(success.remove("refresh_token")),
+            _ => {}
+        }
+        (decision, success_response(success))
+    }
+
+    async fn deliver(mut self, response: Response) -> Response {
+        if self.peer.is_gone() {
+            return self.peer.hang_up();
+        }
+        match self.script.delivery {
+            Some(Fault::LoseAnswer) => {
+                self.delivery = Delivery::Lost;
+                self.peer.hang_up()
+            }
+            Some(Fault::Truncate) => {
+                self.delivery = Delivery::Truncated;
+                self.peer.break_off(response).await
+            }
+            _ => {
+                self.delivery = Delivery::Sent;
+                response
+            }
+        }
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        {
+            let mut state = self.desk.state();
+            state.holds.forget(self.seq);
+            if self.decision == Decision::Open {
+                state.referee.decide(self.seq, Decision::Dropped);
+            }
+            state.referee.close(self.seq, &self.fingerprint, self.delivery, self.desk.elapsed_ms());
+        }
+        self.desk.events.notify_waiters();
+    }
+}
