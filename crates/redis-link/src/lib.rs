@@ -1,0 +1,65 @@
+//! One managed Redis connection and one subscriber per process, with deadlines, outcome classes and a watchdog.
+//!
+//! A Redis client library gives you commands. What a coordinator needs besides is to know, within a bound, *what became of a
+//! command*, and a connection that heals from everything that happens to servers: killed, restarted, paused,
+//! demoted to a replica, or unreachable without a word. [`RedisLink`] adds just that around the [`redis`] crate:
+//!
+//! - one multiplexed connection shared by the whole process, replaced by a watchdog when it breaks, falls silent or leads to a
+//!   replica;
+//! - a deadline on every call, and an error that says whether the command may have run ([`LinkError`]);
+//! - a breaker: while the server is away or too slow, calls fail at once and the link probes by itself ([`LinkState`]);
+//! - scripts by hash that survive `SCRIPT FLUSH` and failover ([`Script`]);
+//! - one subscriber connection that says when it may have missed something ([`Subscription`], [`Event::Gap`]).
+//!
+//! ```no_run
+//! use solekey_redis_link::{Event, LinkOptions, RedisLink, Script, cmd};
+//!
+//! static ADD: Script = Script::new("return redis.call('INCRBY', KEYS[1], ARGV[1])");
+//!
+//! # async fn tour() -> Result<(), Box<dyn std::error::Error>> {
+//! let link = RedisLink::connect("redis://127.0.0.1:6379", LinkOptions::default()).await?;
+//!
+//! let mut news = link.subscribe(["greetings"]).await;
+//! let total: i64 = link.script(&ADD).key("total").arg(2).run().await?;
+//! match link.query::<()>(cmd("PUBLISH").arg("greetings").arg(total)).await {
+//!     Ok(()) => {}
+//!     Err(error) if error.is_not_applied() => println!("safe to repeat: {error}"),
+//!     Err(error) => println!("look before repeating: {error}"),
+//! }
+//! match news.next().await {
+//!     Some(Event::News(news)) => println!("{} bytes on {}", news.payload.len(), news.channel),
+//!     Some(Event::Gap) => println!("something may have been missed, check anew"),
+//!     None => println!("the link was closed"),
+//! }
+//! link.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Redis from 6.2 on and Valkey. Cluster redirections are reported ([`LinkError::Refused`] with `MOVED` or `ASK`), not followed.
+
+mod backoff;
+mod breaker;
+mod error;
+mod link;
+mod news;
+mod options;
+mod pipeline;
+mod script;
+mod shared;
+mod source;
+mod state;
+mod subscriber;
+mod watchdog;
+
+pub use error::LinkError;
+pub use link::RedisLink;
+pub use news::{Event, News, Subscription};
+pub use options::{InvalidOption, LinkOptions};
+pub use pipeline::{Pipeline, Replies};
+pub use redis::{Cmd, FromRedisValue, ToRedisArgs, Value, cmd};
+pub use script::{Script, ScriptArgs, ScriptCall};
+pub use state::{DownReason, LinkPhase, LinkState};
+
+#[cfg(feature = "deadpool")]
+pub use deadpool_redis;

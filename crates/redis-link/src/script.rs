@@ -1,0 +1,130 @@
+//! Lua scripts, sent by hash and by text where the server does not know the hash.
+
+use std::sync::OnceLock;
+
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, FromRedisValue, RedisResult, ToRedisArgs, Value};
+
+use crate::error::{LinkError, is_noscript};
+use crate::link::RedisLink;
+
+/// The text of a Lua script; a `static` beside the code that calls it.
+///
+/// ```
+/// use solekey_redis_link::Script;
+///
+/// static PUT_IF_NEWER: Script = Script::new("return redis.call('SET', KEYS[1], ARGV[1])");
+/// assert_eq!(PUT_IF_NEWER.hash().len(), 40);
+/// ```
+#[derive(Debug)]
+pub struct Script {
+    text: &'static str,
+    hash: OnceLock<String>,
+}
+
+impl Script {
+    /// Names a script by its text; nothing is computed or sent yet.
+    pub const fn new(text: &'static str) -> Self {
+        Self { text, hash: OnceLock::new() }
+    }
+
+    /// The text as the server sees it.
+    pub fn text(&self) -> &'static str {
+        self.text
+    }
+
+    /// The SHA-1 under which a server caches the text, in hex.
+    pub fn hash(&self) -> &str {
+        self.hash.get_or_init(|| redis::Script::new(self.text).get_hash().to_owned())
+    }
+}
+
+/// The keys and arguments of one script call.
+#[derive(Clone, Debug, Default)]
+pub struct ScriptArgs {
+    keys: Vec<Vec<u8>>,
+    args: Vec<Vec<u8>>,
+}
+
+impl ScriptArgs {
+    /// No keys and no arguments yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a key, `KEYS[n]`.
+    pub fn key(mut self, key: impl ToRedisArgs) -> Self {
+        self.keys.extend(key.to_redis_args());
+        self
+    }
+
+    /// Adds an argument, `ARGV[n]`.
+    pub fn arg(mut self, arg: impl ToRedisArgs) -> Self {
+        self.args.extend(arg.to_redis_args());
+        self
+    }
+
+    pub(crate) fn command(&self, verb: &str, script: &str) -> Cmd {
+        let mut command = redis::cmd(verb);
+        command.arg(script).arg(self.keys.len()).arg(&self.keys).arg(&self.args);
+        command
+    }
+}
+
+/// One call of a script over a link; made by [`RedisLink::script`].
+#[derive(Debug)]
+#[must_use = "a script call does nothing until it is run"]
+pub struct ScriptCall<'a> {
+    pub(crate) link: &'a RedisLink,
+    pub(crate) script: &'a Script,
+    pub(crate) args: ScriptArgs,
+}
+
+impl ScriptCall<'_> {
+    /// Adds a key, `KEYS[n]`.
+    pub fn key(mut self, key: impl ToRedisArgs) -> Self {
+        self.args = self.args.key(key);
+        self
+    }
+
+    /// Adds an argument, `ARGV[n]`.
+    pub fn arg(mut self, arg: impl ToRedisArgs) -> Self {
+        self.args = self.args.arg(arg);
+        self
+    }
+
+    /// Runs the script within the link's deadline.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisLink::query`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`RedisLink::query`]: the script may run although the future was dropped.
+    pub async fn run<T: FromRedisValue>(self) -> Result<T, LinkError> {
+        let Self { link, script, args } = self;
+        let value = link.call(|connection| by_hash_or_text(connection, script, args)).await?;
+        crate::link::decode(value)
+    }
+}
+
+/// A server that lost its script cache (restart, failover, `SCRIPT FLUSH`) says so before running anything, hence the text can
+/// follow; `EVAL` also fills the cache again.
+async fn by_hash_or_text(
+    mut connection: MultiplexedConnection,
+    script: &Script,
+    args: ScriptArgs,
+) -> RedisResult<Value> {
+    let reply = send(&mut connection, &args.command("EVALSHA", script.hash())).await;
+    match reply {
+        Err(error) if is_noscript(&error) => {
+            send(&mut connection, &args.command("EVAL", script.text())).await
+        }
+        reply => reply,
+    }
+}
+
+pub(crate) async fn send(connection: &mut MultiplexedConnection, command: &Cmd) -> RedisResult<Value> {
+    connection.send_packed_command(command).await?.extract_error()
+}

@@ -1,0 +1,199 @@
+//! What the handles of a link, its watchdog and its subscriber have in common.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use redis::RedisError;
+use redis::aio::MultiplexedConnection;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::breaker::Breaker;
+use crate::error::{Failure, LinkError, Sign};
+use crate::options::LinkOptions;
+use crate::source::{Dialed, Source};
+use crate::state::{DownReason, LinkPhase, LinkState};
+
+/// One connection and what is known about it. A late answer of an old connection only touches the old record.
+pub(crate) struct Connection {
+    pub(crate) pipe: MultiplexedConnection,
+    gone: Arc<AtomicBool>,
+    demoted: AtomicBool,
+    breaker: Mutex<Breaker>,
+}
+
+impl Connection {
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_demoted(&self) -> bool {
+        self.demoted.load(Ordering::Acquire)
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(crate) struct Shared {
+    pub(crate) options: LinkOptions,
+    pub(crate) source: Source,
+    pub(crate) stop: CancellationToken,
+    /// Wakes the watchdog before its next heartbeat.
+    pub(crate) kick: Arc<Notify>,
+    connection: ArcSwapOption<Connection>,
+    state: watch::Sender<LinkState>,
+}
+
+impl Shared {
+    pub(crate) fn new(source: Source, options: LinkOptions) -> Self {
+        Self {
+            options,
+            source,
+            stop: CancellationToken::new(),
+            kick: Arc::new(Notify::new()),
+            connection: ArcSwapOption::empty(),
+            state: watch::Sender::new(LinkState { phase: LinkPhase::Reconnecting, epoch: 0 }),
+        }
+    }
+
+    pub(crate) fn state(&self) -> LinkState {
+        *self.state.borrow()
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<LinkState> {
+        self.state.subscribe()
+    }
+
+    pub(crate) fn connection(&self) -> Option<Arc<Connection>> {
+        self.connection.load_full()
+    }
+
+    /// The connection to send on, waiting for one that is being made.
+    pub(crate) async fn ready(&self, deadline: Instant) -> Result<Arc<Connection>, LinkError> {
+        let mut state = None;
+        loop {
+            match (self.state().phase, self.connection()) {
+                (LinkPhase::Up, Some(connection)) if !connection.is_gone() => return Ok(connection),
+                (LinkPhase::Down(why), _) => return Err(LinkError::Down { why }),
+                _ => {}
+            }
+            // The receiver is made before the state is looked at once more, so that no change falls between the two.
+            match &mut state {
+                None => state = Some(self.watch()),
+                Some(changes) => {
+                    let change = timeout_at(deadline, changes.changed()).await;
+                    change.map_err(|_| LinkError::no_connection_in_time())?.ok();
+                }
+            }
+        }
+    }
+
+    /// Makes `dialed` the connection of this link.
+    pub(crate) fn install(&self, dialed: Dialed) {
+        let connection = Connection {
+            pipe: dialed.connection,
+            gone: dialed.gone,
+            demoted: AtomicBool::new(false),
+            breaker: Mutex::new(Breaker::new(self.options.slow)),
+        };
+        self.connection.store(Some(Arc::new(connection)));
+        self.came_up();
+    }
+
+    fn came_up(&self) {
+        self.state.send_modify(|state| *state = LinkState { phase: LinkPhase::Up, epoch: state.epoch + 1 });
+        tracing::info!(epoch = self.state().epoch, "redis link is up");
+    }
+
+    /// Lets go of the connection; calls wait for the next one unless the link was down already.
+    pub(crate) fn let_go(&self) {
+        self.connection.store(None);
+        self.state.send_if_modified(|state| {
+            let was_up = state.phase == LinkPhase::Up;
+            if was_up {
+                state.phase = LinkPhase::Reconnecting;
+            }
+            was_up
+        });
+    }
+
+    /// Makes calls fail at once from now on.
+    pub(crate) fn go_down(&self, why: DownReason) {
+        let went = self.state.send_if_modified(|state| {
+            let before = state.phase;
+            let closed = before == LinkPhase::Down(DownReason::Closed);
+            if !closed {
+                state.phase = LinkPhase::Down(why);
+            }
+            !matches!(before, LinkPhase::Down(_))
+        });
+        if went && why != DownReason::Closed {
+            tracing::warn!(%why, "redis link is down, trying on");
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        self.go_down(DownReason::Closed);
+        self.connection.store(None);
+    }
+
+    /// Takes an answer that took `latency` into account.
+    pub(crate) fn answered(&self, connection: &Arc<Connection>, latency: Duration) {
+        let verdict = connection.breaker().answered(latency);
+        self.trip(connection, verdict);
+    }
+
+    /// Takes into account that no answer came within `waited`.
+    pub(crate) fn silent(&self, connection: &Arc<Connection>, waited: Duration) {
+        let verdict = connection.breaker().silent(waited);
+        self.trip(connection, verdict);
+    }
+
+    /// Takes an answered probe into account: a fast one ends an outage.
+    pub(crate) fn probed(&self, connection: &Arc<Connection>, latency: Duration) {
+        if self.state().is_up() {
+            return self.answered(connection, latency);
+        }
+        if connection.breaker().forgives(latency) {
+            self.came_up();
+        }
+    }
+
+    /// Takes into account what a failed call says about its connection, and classifies it.
+    pub(crate) fn failed(
+        &self,
+        connection: &Arc<Connection>,
+        error: RedisError,
+        latency: Duration,
+    ) -> LinkError {
+        let failure = Failure::from(error);
+        match failure.sign {
+            Sign::Well => self.answered(connection, latency),
+            Sign::Demoted => self.distrust(connection),
+            Sign::Gone => {
+                connection.gone.store(true, Ordering::Release);
+                self.kick.notify_one();
+            }
+        }
+        failure.error
+    }
+
+    fn distrust(&self, connection: &Connection) {
+        if !connection.demoted.swap(true, Ordering::AcqRel) {
+            self.kick.notify_one();
+        }
+    }
+
+    fn trip(&self, connection: &Arc<Connection>, verdict: Option<DownReason>) {
+        let current = self.connection.load();
+        let is_current = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, connection));
+        if let (Some(why), true) = (verdict, is_current) {
+            self.go_down(why);
+        }
+    }
+}

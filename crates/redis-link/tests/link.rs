@@ -1,0 +1,379 @@
+//! The link against real servers that are killed, paused, demoted and cut off.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod fixture;
+
+use std::time::Duration;
+
+use fixture::{Path, Server, heals, quick, until, within};
+use solekey_redis_link::{
+    DownReason, Event, LinkError, LinkOptions, LinkPhase, News, Pipeline, RedisLink, Script, ScriptArgs,
+    Subscription, Value, cmd, deadpool_redis,
+};
+
+static APPEND: Script =
+    Script::new("redis.call('APPEND', KEYS[1], ARGV[1]) return redis.call('GET', KEYS[1])");
+
+async fn link(url: &str) -> RedisLink {
+    RedisLink::connect(url, quick()).await.unwrap()
+}
+
+async fn ping(link: &RedisLink) -> Result<String, LinkError> {
+    within("a call ends within its deadline", link.query(&cmd("PING"))).await
+}
+
+async fn set(link: &RedisLink, key: &str, value: &str) -> Result<(), LinkError> {
+    within("a call ends within its deadline", link.query(cmd("SET").arg(key).arg(value))).await
+}
+
+async fn next(subscription: &mut Subscription) -> Event {
+    within("an event arrives", subscription.next()).await.unwrap()
+}
+
+async fn publish(link: &RedisLink, channel: &str, payload: &str) -> i64 {
+    link.query(cmd("PUBLISH").arg(channel).arg(payload)).await.unwrap()
+}
+
+fn news(channel: &str, payload: &str) -> Event {
+    Event::News(News { channel: channel.into(), payload: payload.as_bytes().into() })
+}
+
+#[tokio::test]
+async fn a_link_starts_without_a_server_and_comes_up_when_one_appears() {
+    let mut server = Server::absent();
+    let link = link(&server.url()).await;
+    assert_eq!(link.state().phase, LinkPhase::Down(DownReason::Unreachable));
+    assert_eq!(ping(&link).await, Err(LinkError::Down { why: DownReason::Unreachable }));
+    server.restart().await;
+    heals(&link).await;
+    assert_eq!(link.state().epoch, 1);
+}
+
+#[tokio::test]
+async fn a_wrong_password_turns_the_link_away_without_an_error_at_the_start() {
+    let server = Server::start().await;
+    let observer = server.observer().await;
+    observer.query::<()>(cmd("CONFIG").arg("SET").arg("requirepass").arg("right")).await.unwrap();
+    let link = link(&format!("redis://:wrong@127.0.0.1:{}", server.port())).await;
+    assert_eq!(link.state().phase, LinkPhase::Down(DownReason::TurnedAway));
+}
+
+#[tokio::test]
+async fn a_killed_server_is_down_at_once_and_up_again_with_a_new_epoch() {
+    let mut server = Server::start().await;
+    let link = link(&server.url()).await;
+    let mut states = link.watch_state();
+    let before = states.borrow_and_update().epoch;
+    server.kill();
+    let down = states.wait_for(|state| matches!(state.phase, LinkPhase::Down(_)));
+    within("the link notices without being used", down).await.unwrap();
+    assert!(matches!(set(&link, "key", "value").await, Err(LinkError::Down { .. })));
+    server.restart().await;
+    within("the link comes back unasked", states.wait_for(|state| state.is_up() && state.epoch > before))
+        .await
+        .unwrap();
+    set(&link, "key", "value").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_during_a_short_loss_waits_for_the_new_connection() {
+    let server = Server::start().await;
+    let (link, observer) = (link(&server.url()).await, server.observer().await);
+    let mut states = link.watch_state();
+    observer.query::<i64>(cmd("CLIENT").arg("KILL").arg("TYPE").arg("normal")).await.unwrap();
+    within("the loss is noticed", states.wait_for(|state| !state.is_up())).await.unwrap();
+    assert_eq!(ping(&link).await.unwrap(), "PONG");
+}
+
+#[tokio::test]
+async fn a_half_open_path_gives_unknown_then_down_and_heals_after_the_path() {
+    let server = Server::start().await;
+    let path = Path::to(server.address()).await;
+    let link = link(&path.url()).await;
+    set(&link, "key", "before").await.unwrap();
+    path.swallow();
+    assert!(set(&link, "key", "swallowed").await.unwrap_err().is_unknown());
+    until("silence opens the breaker", async || matches!(ping(&link).await, Err(LinkError::Down { .. })))
+        .await;
+    path.heal();
+    heals(&link).await;
+    assert_eq!(link.query::<String>(cmd("GET").arg("key")).await.unwrap(), "before");
+}
+
+#[tokio::test]
+async fn a_demoted_server_reads_only_and_the_link_finds_the_new_primary() {
+    let (old, new) = (Server::start().await, Server::start().await);
+    let path = Path::to(old.address()).await;
+    let link = link(&path.url()).await;
+    let before = link.state().epoch;
+    let demote = old.observer().await;
+    let replicaof = |host: &str, port: &str| cmd("REPLICAOF").arg(host).arg(port).to_owned();
+    demote.query::<()>(&replicaof("127.0.0.1", &new.port().to_string())).await.unwrap();
+    assert_eq!(set(&link, "key", "value").await, Err(LinkError::ReadOnly));
+    path.lead_to(new.address());
+    until("writes reach the new primary", async || set(&link, "key", "value").await.is_ok()).await;
+    assert!(link.state().epoch > before);
+    assert_eq!(new.observer().await.query::<String>(cmd("GET").arg("key")).await.unwrap(), "value");
+}
+
+#[tokio::test]
+async fn a_replica_promoted_back_is_written_to_again() {
+    let server = Server::start().await;
+    let (link, observer) = (link(&server.url()).await, server.observer().await);
+    observer.query::<()>(cmd("REPLICAOF").arg("127.0.0.1").arg("1")).await.unwrap();
+    assert_eq!(set(&link, "key", "value").await, Err(LinkError::ReadOnly));
+    assert_eq!(link.script(&APPEND).key("key").arg("a").run::<String>().await, Err(LinkError::ReadOnly));
+    observer.query::<()>(cmd("REPLICAOF").arg("NO").arg("ONE")).await.unwrap();
+    until("the server takes writes again", async || set(&link, "key", "value").await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn a_call_that_times_out_is_unknown_and_sent_only_once() {
+    let server = Server::start().await;
+    let (link, observer) = (link(&server.url()).await, server.observer().await);
+    server.pause();
+    let outcome = within("bounded", link.query::<i64>(cmd("APPEND").arg("key").arg("x"))).await;
+    assert!(outcome.unwrap_err().is_unknown());
+    server.resume();
+    heals(&link).await;
+    until("the late command ran after all", async || {
+        observer.query::<Option<String>>(cmd("GET").arg("key")).await.unwrap().is_some()
+    })
+    .await;
+    assert_eq!(observer.query::<String>(cmd("GET").arg("key")).await.unwrap(), "x");
+}
+
+#[tokio::test]
+async fn calls_to_a_paused_server_are_bounded_and_soon_fail_without_waiting() {
+    let server = Server::start().await;
+    let link = link(&server.url()).await;
+    server.pause();
+    until("the breaker opens", async || matches!(ping(&link).await, Err(LinkError::Down { .. }))).await;
+    assert!(!link.state().is_up());
+    server.resume();
+    heals(&link).await;
+}
+
+#[tokio::test]
+async fn a_slow_server_opens_the_breaker_until_it_is_fast_again() {
+    let server = Server::start().await;
+    let options =
+        LinkOptions { slow: Duration::from_nanos(1), heartbeat: Duration::from_secs(60), ..quick() };
+    let link = RedisLink::connect(&server.url(), options).await.unwrap();
+    let mut last = Ok(String::new());
+    for _ in 0..20 {
+        last = ping(&link).await;
+    }
+    assert_eq!(last, Err(LinkError::Down { why: DownReason::Slow }));
+}
+
+#[tokio::test]
+async fn a_script_runs_although_the_server_forgot_it() {
+    let server = Server::start().await;
+    let link = link(&server.url()).await;
+    for expected in ["a", "aa"] {
+        link.query::<()>(cmd("SCRIPT").arg("FLUSH")).await.unwrap();
+        assert_eq!(link.script(&APPEND).key("key").arg("a").run::<String>().await.unwrap(), expected);
+    }
+    assert_eq!(link.script(&APPEND).key("key").arg("b").run::<String>().await.unwrap(), "aab");
+    assert_eq!(
+        APPEND.hash(),
+        link.query::<String>(cmd("SCRIPT").arg("LOAD").arg(APPEND.text())).await.unwrap()
+    );
+}
+
+#[tokio::test]
+async fn a_pipeline_runs_unknown_scripts_in_order_and_keeps_outcomes_apart() {
+    let server = Server::start().await;
+    let link = link(&server.url()).await;
+    let append = |value: &str| ScriptArgs::new().key("key").arg(value);
+    let pipeline = Pipeline::new()
+        .script(&APPEND, append("a"))
+        .cmd(cmd("LPUSH").arg("key").arg("x").to_owned())
+        .script(&APPEND, append("b"));
+    let replies = link.pipeline(&pipeline).await.unwrap();
+    assert_eq!(replies[0], Ok(Value::BulkString(b"a".to_vec())));
+    assert!(matches!(&replies[1], Err(LinkError::Refused { code, .. }) if code == "WRONGTYPE"));
+    assert_eq!(replies[2], Ok(Value::BulkString(b"ab".to_vec())));
+}
+
+#[tokio::test]
+async fn a_server_out_of_memory_did_not_apply_the_command() {
+    let server = Server::start().await;
+    let (link, observer) = (link(&server.url()).await, server.observer().await);
+    observer.query::<()>(cmd("CONFIG").arg("SET").arg("maxmemory").arg("1")).await.unwrap();
+    let outcomes =
+        [set(&link, "key", "value").await, link.script(&APPEND).key("key").arg("a").run::<()>().await];
+    for outcome in outcomes {
+        assert_eq!(outcome, Err(LinkError::NotApplied { why: "OOM".into() }));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_another_shape_is_said_to_be_one_and_not_quoted() {
+    let server = Server::start().await;
+    let link = link(&server.url()).await;
+    set(&link, "key", "s3cret").await.unwrap();
+    let error = link.query::<u64>(cmd("GET").arg("key")).await.unwrap_err();
+    assert!(matches!(error, LinkError::Shape { .. }));
+    assert!(!error.to_string().contains("s3cret"));
+}
+
+#[tokio::test]
+async fn a_dropped_call_leaves_the_connection_in_step() {
+    let server = Server::start().await;
+    let link = link(&server.url()).await;
+    for round in 0..200 {
+        let value = round.to_string();
+        let mut echo = cmd("ECHO");
+        echo.arg("dropped");
+        {
+            let mut dropped = std::pin::pin!(link.query::<String>(&echo));
+            let poll = futures_util::poll!(dropped.as_mut());
+            assert!(poll.is_pending());
+        }
+        assert_eq!(link.query::<String>(cmd("ECHO").arg(&value)).await.unwrap(), value);
+    }
+}
+
+#[tokio::test]
+async fn a_subscriber_hears_news_of_its_channels() {
+    let server = Server::start().await;
+    let link = link(&server.url()).await;
+    let mut subscription = link.subscribe(["a", "b"]).await;
+    assert!(subscription.is_live());
+    assert_eq!(publish(&link, "a", "1").await, 1);
+    assert_eq!(publish(&link, "b", "2").await, 1);
+    assert_eq!(publish(&link, "c", "3").await, 0);
+    assert_eq!(next(&mut subscription).await, news("a", "1"));
+    assert_eq!(next(&mut subscription).await, news("b", "2"));
+}
+
+#[tokio::test]
+async fn a_killed_subscriber_hears_a_gap_and_then_news_again() {
+    let server = Server::start().await;
+    let link = link(&server.url()).await;
+    let mut subscription = link.subscribe(["a"]).await;
+    let killed: i64 = link.query(cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub")).await.unwrap();
+    assert_eq!(killed, 1);
+    assert_eq!(next(&mut subscription).await, Event::Gap);
+    within("the subscription is live again", async {
+        while !subscription.is_live() {
+            assert_eq!(next(&mut subscription).await, Event::Gap);
+            subscription.live().await;
+        }
+    })
+    .await;
+    assert_eq!(publish(&link, "a", "1").await, 1);
+    within("the news arrive", async { while next(&mut subscription).await != news("a", "1") {} }).await;
+}
+
+#[tokio::test]
+async fn a_half_open_subscriber_is_noticed_and_replaced() {
+    let server = Server::start().await;
+    let path = Path::to(server.address()).await;
+    let (link, observer) = (link(&path.url()).await, server.observer().await);
+    let mut subscription = link.subscribe(["a"]).await;
+    path.swallow();
+    assert_eq!(next(&mut subscription).await, Event::Gap);
+    assert!(!subscription.is_live());
+    path.heal();
+    within("the subscription is live again", subscription.live()).await;
+    // The server still counts the half-open connection as a subscriber.
+    assert!(publish(&observer, "a", "1").await >= 1);
+    within("the news arrive", async { while next(&mut subscription).await != news("a", "1") {} }).await;
+}
+
+#[tokio::test]
+async fn a_subscription_made_before_the_server_is_there_becomes_live_and_says_so() {
+    let mut server = Server::absent();
+    let link = link(&server.url()).await;
+    let mut subscription = link.subscribe(["a"]).await;
+    assert!(!subscription.is_live());
+    server.restart().await;
+    assert_eq!(next(&mut subscription).await, Event::Gap);
+    within("the subscription is live", subscription.live()).await;
+}
+
+#[tokio::test]
+async fn a_process_subscribes_once_however_many_listen() {
+    let server = Server::start().await;
+    let link = link(&server.url()).await;
+    let mut first = link.subscribe(["a"]).await;
+    let mut second = link.subscribe(["a"]).await;
+    assert_eq!(publish(&link, "a", "1").await, 1);
+    assert_eq!(next(&mut first).await, news("a", "1"));
+    assert_eq!(next(&mut second).await, news("a", "1"));
+    drop((first, second));
+    until("nobody listens any more", async || publish(&link, "a", "2").await == 0).await;
+}
+
+fn pool(server: &Server) -> deadpool_redis::Pool {
+    let manager = deadpool_redis::Manager::new(server.url()).unwrap();
+    deadpool_redis::Pool::builder(manager).max_size(2).build().unwrap()
+}
+
+#[tokio::test]
+async fn a_link_from_a_pool_alone_works_without_push_and_heals() {
+    let mut server = Server::start().await;
+    let link = RedisLink::from_pool(pool(&server), None, quick()).await.unwrap();
+    set(&link, "key", "value").await.unwrap();
+    assert!(!link.has_push());
+    assert!(!link.subscribe(["a"]).await.is_live());
+    server.kill();
+    until("the loss is noticed", async || matches!(ping(&link).await, Err(LinkError::Down { .. }))).await;
+    server.restart().await;
+    heals(&link).await;
+}
+
+#[tokio::test]
+async fn a_link_from_a_pool_leaves_the_pool_its_size() {
+    let server = Server::start().await;
+    let pool = pool(&server);
+    let link = RedisLink::from_pool(pool.clone(), None, quick()).await.unwrap();
+    let both = within("two more fit", async { (pool.get().await.unwrap(), pool.get().await.unwrap()) }).await;
+    assert_eq!(ping(&link).await.unwrap(), "PONG");
+    drop(both);
+}
+
+#[tokio::test]
+async fn a_url_beside_a_pool_gives_push() {
+    let server = Server::start().await;
+    let link = RedisLink::from_pool(pool(&server), Some(&server.url()), quick()).await.unwrap();
+    let mut subscription = link.subscribe(["a"]).await;
+    assert!(subscription.is_live());
+    publish(&link, "a", "1").await;
+    assert_eq!(next(&mut subscription).await, news("a", "1"));
+}
+
+#[tokio::test]
+async fn a_closed_link_is_down_for_good_and_ends_its_subscriptions() {
+    let server = Server::start().await;
+    let link = link(&server.url()).await;
+    let mut subscription = link.subscribe(["a"]).await;
+    within("closing ends", link.close()).await;
+    assert_eq!(ping(&link).await, Err(LinkError::Down { why: DownReason::Closed }));
+    assert_eq!(within("the end arrives", subscription.next()).await, None);
+    let observer = server.observer().await;
+    until("only the observer is connected", async || {
+        let clients: String =
+            observer.query(cmd("CLIENT").arg("LIST").arg("TYPE").arg("normal")).await.unwrap();
+        clients.lines().count() == 1
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn dropping_the_last_handle_closes_the_connections() {
+    let server = Server::start().await;
+    let link = link(&server.url()).await;
+    let subscription = link.subscribe(["a"]).await;
+    let observer = server.observer().await;
+    drop(link);
+    until("only the observer is connected", async || {
+        let clients: String = observer.query(cmd("CLIENT").arg("LIST")).await.unwrap();
+        clients.lines().count() == 1
+    })
+    .await;
+    assert!(!subscription.is_live());
+}
