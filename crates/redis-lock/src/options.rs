@@ -1,0 +1,63 @@
+//! What a lock may be told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::AcquireError;
+
+/// What all leases of a [`RedisLock`](crate::RedisLock) have in common.
+#[derive(Clone, Debug)]
+pub struct LockOptions {
+    /// How far the server's clock may be stepped without a holder acting past its lease; taken off every deadline. Default: 50 ms.
+    pub step_allowance: Duration,
+    /// The channel on which releases are told to those who wait; the same for all processes that share leases. `None` leaves
+    /// waiting to polling. Default: `solekey:lock`.
+    pub channel: Option<Arc<str>>,
+    /// How long a released lease remembers its last fence. Default: one day.
+    pub tombstone: Duration,
+}
+
+impl Default for LockOptions {
+    fn default() -> Self {
+        Self {
+            step_allowance: Duration::from_millis(50),
+            channel: Some("solekey:lock".into()),
+            tombstone: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
+
+/// What one acquire may be told.
+#[derive(Clone, Copy, Debug)]
+pub struct AcquireOptions {
+    /// The fence will be greater than this: the highest one known from whatever the lease guards. Default: 0.
+    pub floor: u64,
+    /// How long to go on asking while the fate of a request is unknown. No request is executed later than this after it was sent,
+    /// once the server's clock is known. Default: 1 s.
+    pub patience: Duration,
+}
+
+impl Default for AcquireOptions {
+    fn default() -> Self {
+        Self { floor: 0, patience: Duration::from_secs(1) }
+    }
+}
+
+impl AcquireOptions {
+    pub(crate) fn check(&self, ttl: Duration) -> Result<(), AcquireError> {
+        if ttl < SHORTEST || ttl > LONGEST {
+            return Err(AcquireError::Invalid { field: "ttl", expected: "between 100 ms and one day" });
+        }
+        if self.floor >= LARGEST_FENCE {
+            return Err(AcquireError::Invalid { field: "floor", expected: "a number below 2^53 - 1" });
+        }
+        Ok(())
+    }
+}
+
+/// Below this the margins leave nothing to act in.
+const SHORTEST: Duration = Duration::from_millis(100);
+/// A lease that outlives a day of silence is a lock.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// Lua counts in doubles.
+const LARGEST_FENCE: u64 = (1 << 53) - 1;
