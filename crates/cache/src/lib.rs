@@ -1,0 +1,53 @@
+//! The token cache of Solekey: what replicas serve without asking anybody.
+//!
+//! Three parts, each usable by itself:
+//!
+//! - [`ProcessCache`]: tokens in this process. Bounded, no allocation on a hit, never back to an older generation.
+//! - `RedisCache` (feature `redis`): the shelf that replicas share, the [`Cache`](solekey_core::ports::Cache) port. Its fast
+//!   path's entry lives for expiry minus skew; the last token stays readable until it truly expires.
+//! - [`WaitMap`]: callers of this process who wait for news about an account, and what wakes them.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use solekey_cache::{Entry, ProcessCache, Times, WaitMap};
+//! use solekey_core::{Account, Generation, Moment};
+//!
+//! # fn main() -> Result<(), solekey_core::InputError> {
+//! let cache = ProcessCache::default();
+//! let account = Account::new("acme", "alice")?;
+//! let now = Moment::from_micros(0);
+//!
+//! let asked = cache.asking(now);
+//! // ... ask the shelf ...
+//! let times = Times {
+//!     ahead_from: now + Duration::from_secs(3_000),
+//!     good_until: now + Duration::from_secs(3_540),
+//!     valid_until: now + Duration::from_secs(3_600),
+//! };
+//! cache.fill(account.key(), Entry::new(Generation::new(7), "token", times, asked));
+//!
+//! let entry = cache.get(account.key()).filter(|entry| entry.is_good(now));
+//! assert_eq!(entry.map(|entry| entry.value), Some("token"));
+//!
+//! let waits = WaitMap::new(1_000);
+//! let waiting = waits.register(account.key());
+//! assert_eq!(waits.wake(account.key(), Generation::new(8)), 1);
+//! drop(waiting);
+//! # Ok(())
+//! # }
+//! ```
+
+mod absence;
+mod entry;
+mod process;
+#[cfg(feature = "redis")]
+mod redis;
+mod wait;
+
+pub use absence::{Absence, BELIEVE_ABSENCE};
+pub use entry::{Asked, Entry, Times};
+pub use process::{CONFIRM_EVERY, DEFAULT_CAPACITY, ProcessCache};
+#[cfg(feature = "redis")]
+pub use redis::RedisCache;
+pub use wait::{DEFAULT_WAITERS, WaitMap, Waiting, Wake};

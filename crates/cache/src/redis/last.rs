@@ -1,0 +1,98 @@
+//! What decides: newest generation, token until true expiry, verdict, rejection.
+
+use std::{collections::HashMap, time::Duration};
+
+use solekey_core::{
+    Generation, Sealed,
+    ports::{Shelf, Shelved},
+};
+
+use super::{fast, ruling};
+
+/// The hash under `last`, read at `now` by the server's clock.
+#[derive(Debug)]
+pub(crate) struct Last {
+    now: u64,
+    fields: Fields,
+}
+
+/// A hash as the server sends it.
+pub(crate) type Fields = HashMap<String, Vec<u8>>;
+
+impl Last {
+    pub(crate) fn new(now: u64, fields: Fields) -> Self {
+        Self { now, fields }
+    }
+
+    /// What the shelf holds, with time left instead of instants. Fields that cannot be read count as absent: the reader
+    /// then asks the store.
+    pub(crate) fn shelf(&self) -> Shelf {
+        Shelf {
+            known: self.generation("generation"),
+            token: self.token(),
+            verdict: self.verdict(),
+            rejected: self.generation("rejected"),
+            gone: self.number("gone") == Some(1),
+        }
+    }
+
+    /// The fast path's entry for this state and the millisecond at which it ends; `None` when nothing good is left.
+    pub(crate) fn fast(&self) -> Option<(Vec<u8>, u64)> {
+        // Keys expire by the millisecond; a fraction is cut off rather than served.
+        let ends_ms = self.number("good_end")? / 1_000;
+        if ends_ms * 1_000 <= self.now {
+            return None;
+        }
+        Some((fast::write(&self.fields)?, ends_ms))
+    }
+
+    /// Reads the fast path's entry at `now`; `None` unless it belongs to the state with this `stamp` and its token is
+    /// still good.
+    pub(crate) fn of_fast(value: Vec<u8>, now: u64, stamp: &[u8], rejected: Option<Vec<u8>>) -> Option<Self> {
+        let mut fields = fast::read(value)?;
+        fields.extend(rejected.map(|rejected| ("rejected".to_owned(), rejected)));
+        let last = Self { now, fields };
+        let current = last.fields.get("stamp").map(Vec::as_slice) == Some(stamp);
+        let good = last.left("good_end").is_some_and(|good| !good.is_zero());
+        (current && good && last.token().is_some()).then_some(last)
+    }
+
+    fn token(&self) -> Option<Shelved> {
+        let valid = self.left("valid_end")?;
+        if valid.is_zero() {
+            return None;
+        }
+        Some(Shelved {
+            generation: self.generation("token_by")?,
+            payload: Sealed::new(self.fields.get("token")?.clone()),
+            valid,
+            good: self.left("good_end")?,
+        })
+    }
+
+    fn verdict(&self) -> Option<solekey_core::Verdict<Duration>> {
+        ruling::verdict(
+            self.generation("generation")?,
+            self.text("ruling")?,
+            self.text("why")?,
+            self.text("strikes")?.parse().ok()?,
+            self.left("until")?,
+        )
+    }
+
+    fn left(&self, name: &str) -> Option<Duration> {
+        self.number(name).map(|end| Duration::from_micros(end.saturating_sub(self.now)))
+    }
+
+    fn generation(&self, name: &str) -> Option<Generation> {
+        self.number(name).map(Generation::new)
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        self.text(name)?.parse().ok()
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.fields.get(name)?).ok()
+    }
+}

@@ -1,0 +1,10 @@
+//! The level that replicas share.
+
+mod cache;
+mod fast;
+mod last;
+mod names;
+mod news;
+mod ruling;
+
+pub use cache::RedisCache;

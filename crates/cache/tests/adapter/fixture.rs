@@ -1,0 +1,89 @@
+//! What the tests share.
+
+use std::time::Duration;
+
+use solekey_cache::RedisCache;
+use solekey_core::{
+    Account, Delay, Generation, Moment, Revocation, Ruling, Sealed, Verdict,
+    ports::{Publication, Shelved},
+};
+use solekey_redis_link::{FromRedisValue, LinkOptions, RedisLink, cmd};
+use solekey_testkit::redis::{SharedRedis, redis_for_tests};
+
+/// A shelf of its own in a Redis that other tests use, too.
+pub(crate) struct Fixture {
+    pub(crate) cache: RedisCache,
+    pub(crate) link: RedisLink,
+    pub(crate) account: Account,
+    prefix: String,
+    _server: SharedRedis,
+}
+
+impl Fixture {
+    pub(crate) async fn new() -> Self {
+        let server = redis_for_tests().await.unwrap();
+        let link = RedisLink::connect(&server.url, patient()).await.unwrap();
+        let prefix = server.prefix.clone();
+        let cache = RedisCache::new(link.clone(), &prefix).unwrap();
+        Self { cache, link, account: account("alice"), prefix, _server: server }
+    }
+
+    /// Sends a command about one of the account's keys.
+    pub(crate) async fn ask<T: FromRedisValue>(&self, verb: &str, noun: &str, rest: &[&str]) -> T {
+        let mut command = cmd(verb);
+        command.arg(self.key(noun)).arg(rest);
+        self.link.query(&command).await.unwrap()
+    }
+
+    pub(crate) fn channel(&self) -> String {
+        format!("{}:news", self.prefix)
+    }
+
+    fn key(&self, noun: &str) -> String {
+        format!("{}:{{{}}}:{noun}", self.prefix, self.account.key())
+    }
+}
+
+/// A loaded machine may be slow; the tests are not about that.
+pub(crate) fn patient() -> LinkOptions {
+    LinkOptions {
+        command_timeout: Duration::from_secs(20),
+        connect_timeout: Duration::from_secs(20),
+        slow: Duration::from_secs(20),
+        ..LinkOptions::default()
+    }
+}
+
+pub(crate) fn account(id: &str) -> Account {
+    Account::new("acme", id).unwrap()
+}
+
+pub(crate) fn generation(number: u64) -> Generation {
+    Generation::new(number)
+}
+
+pub(crate) fn moment(secs: u64) -> Moment {
+    Moment::from_micros(secs * 1_000_000)
+}
+
+pub(crate) const VALID: Duration = Duration::from_secs(3_600);
+pub(crate) const GOOD: Duration = Duration::from_secs(3_540);
+
+/// A token of this generation, named after it.
+pub(crate) fn token(number: u64) -> Shelved {
+    let payload = Sealed::new(format!("sealed\ntoken {number}"));
+    Shelved { generation: generation(number), payload, valid: VALID, good: GOOD }
+}
+
+pub(crate) fn fresh(number: u64) -> Publication {
+    Publication { generation: generation(number), token: Some(token(number)), verdict: None, gone: false }
+}
+
+pub(crate) fn not_before(number: u64, at: Duration) -> Verdict<Duration> {
+    let ruling = Ruling::NotBefore { at, why: Delay::RateLimited };
+    Verdict { generation: generation(number), ruling, strikes: 2 }
+}
+
+pub(crate) fn log_in(number: u64) -> Verdict<Duration> {
+    Verdict { generation: generation(number), ruling: Ruling::LogIn { why: Revocation::Reused }, strikes: 0 }
+}

@@ -1,0 +1,9 @@
+//! The three parts of the cache, the shared one against a real Redis.
+#![allow(clippy::unwrap_used)]
+
+mod conformance;
+mod fixture;
+mod news;
+mod process;
+mod shelf;
+mod waits;

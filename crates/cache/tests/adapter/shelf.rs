@@ -1,0 +1,264 @@
+//! What replicas share.
+
+use std::time::Duration;
+
+use solekey_core::{
+    Delay, Ruling,
+    ports::{Cache, Publication, Shelf, Shelved},
+};
+
+use crate::fixture::{Fixture, GOOD, VALID, fresh, generation, log_in, not_before, token};
+
+/// A test machine may take this long between two steps.
+const MARGIN: Duration = Duration::from_secs(60);
+
+fn assert_close(shown: Duration, expected: Duration) {
+    assert!(shown <= expected && shown + MARGIN >= expected, "{shown:?} is not just below {expected:?}");
+}
+
+fn assert_token(shelf: &Shelf, number: u64) {
+    let Shelved { generation: by, payload, valid, good } = shelf.token.as_ref().unwrap();
+    assert_eq!((*by, payload), (generation(number), &token(number).payload));
+    assert_close(*valid, VALID);
+    assert_close(*good, GOOD);
+}
+
+#[tokio::test]
+async fn an_account_never_published_is_unknown_to_the_shelf() {
+    let fixture = Fixture::new().await;
+    assert_eq!(fixture.cache.read(&fixture.account).await.unwrap(), Shelf::default());
+}
+
+#[tokio::test]
+async fn a_publication_is_read_back_with_the_time_left() {
+    let fixture = Fixture::new().await;
+    let publication = Publication { verdict: Some(not_before(7, VALID)), ..fresh(7) };
+    assert!(fixture.cache.publish(&fixture.account, &publication).await.unwrap());
+
+    let shelf = fixture.cache.read(&fixture.account).await.unwrap();
+    assert_eq!((shelf.known, shelf.rejected, shelf.gone), (Some(generation(7)), None, false));
+    assert_token(&shelf, 7);
+    let verdict = shelf.verdict.unwrap();
+    assert_eq!((verdict.generation, verdict.strikes), (generation(7), 2));
+    let Ruling::NotBefore { at, why: Delay::RateLimited } = verdict.ruling else { panic!("{verdict:?}") };
+    assert_close(at, VALID);
+}
+
+#[tokio::test]
+async fn the_fast_entry_ends_at_expiry_minus_skew_and_the_token_stays_readable_after_it() {
+    let fixture = Fixture::new().await;
+    fixture.cache.publish(&fixture.account, &fresh(7)).await.unwrap();
+    let left: u64 = fixture.ask("PTTL", "tok", &[]).await;
+    assert_close(Duration::from_millis(left), GOOD);
+
+    let _: () = fixture.ask("DEL", "tok", &[]).await;
+    assert_token(&fixture.cache.read(&fixture.account).await.unwrap(), 7);
+}
+
+#[tokio::test]
+async fn both_ways_to_read_show_the_same() {
+    let fixture = Fixture::new().await;
+    for (number, verdict) in
+        [(7, None), (8, Some(not_before(8, Duration::from_secs(600)))), (9, Some(log_in(9)))]
+    {
+        let publication = Publication { verdict, ..fresh(number) };
+        fixture.cache.publish(&fixture.account, &publication).await.unwrap();
+        fixture.cache.reject(&fixture.account, generation(number)).await.unwrap();
+
+        let fast = fixture.cache.read(&fixture.account).await.unwrap();
+        let _: () = fixture.ask("DEL", "tok", &[]).await;
+        let slow = fixture.cache.read(&fixture.account).await.unwrap();
+        assert_token(&fast, number);
+        assert_token(&slow, number);
+        assert_eq!((fast.known, fast.rejected, fast.gone), (slow.known, slow.rejected, slow.gone));
+        let words = |shelf: &Shelf| shelf.verdict.map(|verdict| verdict.map(|_| ()));
+        assert_eq!(words(&fast), words(&slow));
+        assert_eq!(words(&fast).is_some(), verdict.is_some());
+    }
+}
+
+#[tokio::test]
+async fn an_older_publication_is_refused_and_changes_nothing() {
+    let fixture = Fixture::new().await;
+    assert!(fixture.cache.publish(&fixture.account, &fresh(9)).await.unwrap());
+    assert!(!fixture.cache.publish(&fixture.account, &fresh(8)).await.unwrap());
+    let shelf = fixture.cache.read(&fixture.account).await.unwrap();
+    assert_eq!(shelf.known, Some(generation(9)));
+    assert_token(&shelf, 9);
+}
+
+#[tokio::test]
+async fn generations_beyond_the_precision_of_floats_are_told_apart() {
+    let fixture = Fixture::new().await;
+    let big = u64::MAX - 1;
+    assert!(fixture.cache.publish(&fixture.account, &fresh(big + 1)).await.unwrap());
+    for older in [big, 99] {
+        assert!(!fixture.cache.publish(&fixture.account, &fresh(older)).await.unwrap());
+        fixture.cache.reject(&fixture.account, generation(older)).await.unwrap();
+    }
+    let shelf = fixture.cache.read(&fixture.account).await.unwrap();
+    assert_eq!((shelf.known, shelf.rejected), (Some(generation(big + 1)), None));
+    assert_token(&shelf, big + 1);
+}
+
+#[tokio::test]
+async fn publications_that_race_leave_the_newest() {
+    let fixture = Fixture::new().await;
+    let tasks: Vec<_> = (1..=40)
+        .map(|number| {
+            let (cache, account) = (fixture.cache.clone(), fixture.account.clone());
+            // Halfway between growing and shrinking order.
+            tokio::spawn(async move { cache.publish(&account, &fresh(number * 17 % 41)).await })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    let shelf = fixture.cache.read(&fixture.account).await.unwrap();
+    assert_eq!(shelf.known, Some(generation(40)));
+    assert_token(&shelf, 40);
+}
+
+#[tokio::test]
+async fn the_same_generation_may_change_its_verdict_and_keeps_its_token() {
+    let fixture = Fixture::new().await;
+    fixture.cache.publish(&fixture.account, &fresh(7)).await.unwrap();
+    let judged =
+        Publication { generation: generation(7), token: None, verdict: Some(log_in(7)), gone: false };
+    assert!(fixture.cache.publish(&fixture.account, &judged).await.unwrap());
+    let shelf = fixture.cache.read(&fixture.account).await.unwrap();
+    assert_eq!(shelf.verdict, Some(log_in(7)));
+    assert_token(&shelf, 7);
+
+    assert!(fixture.cache.publish(&fixture.account, &fresh(7)).await.unwrap());
+    assert_eq!(fixture.cache.read(&fixture.account).await.unwrap().verdict, None);
+}
+
+#[tokio::test]
+async fn a_newer_generation_without_a_token_leaves_the_last_one_and_its_mark() {
+    let fixture = Fixture::new().await;
+    fixture.cache.publish(&fixture.account, &fresh(7)).await.unwrap();
+    fixture.cache.reject(&fixture.account, generation(7)).await.unwrap();
+    let bare = Publication { token: None, ..fresh(8) };
+    fixture.cache.publish(&fixture.account, &bare).await.unwrap();
+    for _ in ["by the fast entry", "without it"] {
+        let shelf = fixture.cache.read(&fixture.account).await.unwrap();
+        assert_eq!((shelf.known, shelf.rejected), (Some(generation(8)), Some(generation(7))));
+        assert_token(&shelf, 7);
+        let _: () = fixture.ask("DEL", "tok", &[]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_fast_entry_of_another_state_is_not_believed() {
+    let fixture = Fixture::new().await;
+    fixture.cache.publish(&fixture.account, &fresh(7)).await.unwrap();
+    let old: Vec<u8> = fixture.ask("GET", "tok", &[]).await;
+    fixture.cache.publish(&fixture.account, &fresh(8)).await.unwrap();
+    // A writer that was held up between its two writes.
+    let mut late = solekey_redis_link::cmd("SET");
+    late.arg(format!("{}:{{{}}}:tok", fixture.channel().trim_end_matches(":news"), fixture.account.key()));
+    let _: () = fixture.link.query(late.arg(old).arg("PX").arg(60_000)).await.unwrap();
+    assert_token(&fixture.cache.read(&fixture.account).await.unwrap(), 8);
+}
+
+#[tokio::test]
+async fn garbage_under_the_fast_key_costs_a_round_trip_only() {
+    let fixture = Fixture::new().await;
+    fixture.cache.publish(&fixture.account, &fresh(7)).await.unwrap();
+    let _: () = fixture.ask("SET", "tok", &["garbage", "PX", "60000"]).await;
+    assert_token(&fixture.cache.read(&fixture.account).await.unwrap(), 7);
+}
+
+#[tokio::test]
+async fn a_delete_leaves_its_generation_and_no_token() {
+    let fixture = Fixture::new().await;
+    fixture.cache.publish(&fixture.account, &fresh(7)).await.unwrap();
+    let gone = Publication { generation: generation(8), token: None, verdict: None, gone: true };
+    assert!(fixture.cache.publish(&fixture.account, &gone).await.unwrap());
+    let shelf = fixture.cache.read(&fixture.account).await.unwrap();
+    assert_eq!(shelf, Shelf { known: Some(generation(8)), gone: true, ..Shelf::default() });
+    assert!(!fixture.ask::<bool>("EXISTS", "tok", &[]).await);
+    assert!(!fixture.cache.publish(&fixture.account, &fresh(7)).await.unwrap());
+
+    assert!(fixture.cache.publish(&fixture.account, &fresh(9)).await.unwrap());
+    let shelf = fixture.cache.read(&fixture.account).await.unwrap();
+    assert!(!shelf.gone);
+    assert_token(&shelf, 9);
+}
+
+#[tokio::test]
+async fn a_token_that_is_no_longer_good_is_shown_until_it_expires() {
+    let fixture = Fixture::new().await;
+    let stale = Shelved { good: Duration::ZERO, ..token(7) };
+    let publication = Publication { token: Some(stale), ..fresh(7) };
+    fixture.cache.publish(&fixture.account, &publication).await.unwrap();
+    assert!(!fixture.ask::<bool>("EXISTS", "tok", &[]).await);
+    let shown = fixture.cache.read(&fixture.account).await.unwrap().token.unwrap();
+    assert_eq!(shown.good, Duration::ZERO);
+    assert_close(shown.valid, VALID);
+
+    let expired = Shelved { good: Duration::ZERO, valid: Duration::ZERO, ..token(8) };
+    let publication = Publication { token: Some(expired), ..fresh(8) };
+    fixture.cache.publish(&fixture.account, &publication).await.unwrap();
+    let shelf = fixture.cache.read(&fixture.account).await.unwrap();
+    assert_eq!((shelf.known, shelf.token), (Some(generation(8)), None));
+}
+
+#[tokio::test]
+async fn a_verdict_that_has_ended_or_speaks_of_another_generation_is_not_shown() {
+    let fixture = Fixture::new().await;
+    for verdict in [not_before(7, Duration::ZERO), log_in(6)] {
+        let publication = Publication { verdict: Some(verdict), ..fresh(7) };
+        fixture.cache.publish(&fixture.account, &publication).await.unwrap();
+        assert_eq!(fixture.cache.read(&fixture.account).await.unwrap().verdict, None);
+    }
+}
+
+#[tokio::test]
+async fn a_rejection_stays_until_a_newer_generation_or_an_absolution() {
+    let fixture = Fixture::new().await;
+    let rejected = async || fixture.cache.read(&fixture.account).await.unwrap().rejected;
+    fixture.cache.publish(&fixture.account, &fresh(7)).await.unwrap();
+    fixture.cache.reject(&fixture.account, generation(6)).await.unwrap();
+    assert_eq!(rejected().await, None, "something newer is there");
+
+    fixture.cache.reject(&fixture.account, generation(7)).await.unwrap();
+    fixture.cache.publish(&fixture.account, &fresh(7)).await.unwrap();
+    assert_eq!(rejected().await, Some(generation(7)), "the same generation is as bad as before");
+
+    fixture.cache.publish(&fixture.account, &fresh(8)).await.unwrap();
+    assert_eq!(rejected().await, None);
+
+    fixture.cache.reject(&fixture.account, generation(8)).await.unwrap();
+    fixture.cache.absolve(&fixture.account, generation(7)).await.unwrap();
+    assert_eq!(rejected().await, Some(generation(8)), "only the mark that is meant is taken back");
+    fixture.cache.absolve(&fixture.account, generation(8)).await.unwrap();
+    assert_eq!(rejected().await, None);
+    assert_token(&fixture.cache.read(&fixture.account).await.unwrap(), 8);
+}
+
+#[tokio::test]
+async fn a_rejection_that_comes_before_its_publication_is_kept() {
+    let fixture = Fixture::new().await;
+    fixture.cache.reject(&fixture.account, generation(7)).await.unwrap();
+    let shelf = fixture.cache.read(&fixture.account).await.unwrap();
+    assert_eq!((shelf.known, shelf.rejected), (None, Some(generation(7))));
+    fixture.cache.publish(&fixture.account, &fresh(7)).await.unwrap();
+    assert_eq!(fixture.cache.read(&fixture.account).await.unwrap().rejected, Some(generation(7)));
+}
+
+#[tokio::test]
+async fn the_witness_of_the_newest_generation_lives_a_week_and_longer_than_its_token() {
+    let fixture = Fixture::new().await;
+    let week = Duration::from_secs(7 * 24 * 60 * 60);
+    fixture.cache.publish(&fixture.account, &fresh(7)).await.unwrap();
+    assert_close(Duration::from_millis(fixture.ask("PTTL", "last", &[]).await), week);
+
+    let long = Shelved { valid: 4 * week, good: 4 * week, ..token(8) };
+    let publication = Publication { token: Some(long), ..fresh(8) };
+    fixture.cache.publish(&fixture.account, &publication).await.unwrap();
+    fixture.cache.reject(&fixture.account, generation(8)).await.unwrap();
+    let left = Duration::from_millis(fixture.ask("PTTL", "last", &[]).await);
+    assert!(left > 4 * week, "{left:?}");
+}
