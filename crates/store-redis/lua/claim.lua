@@ -1,0 +1,16 @@
+-- Opens an attempt.
+-- ARGV 3 id, 4 from, 5 seen or '', 6 fence or '', 7 span us, 8 not after us, 9 cause, 10 presented token
+local id, from, seen, fence, span, not_after, cause, presents = unpack(ARGV, 3, 10)
+if row.open_id == id then return reply('done') end
+if now > tonumber(not_after) then return reply('late') end
+local as_seen = (row.open_id or '') == seen
+if number('generation') ~= tonumber(from) or not row.access or not as_seen or in_flight() then
+  return reply('moved')
+end
+local attempt = mint(option(fence))
+if not row.open_id then row.open_first, row.open_first_at = attempt, text(now) end
+row.open_id, row.open_attempt, row.open_until, row.open_cause = id, attempt, later(span), cause
+row.minted = attempt
+row.due_at = row.open_until
+remember(presents)
+return done('done')

@@ -1,0 +1,2 @@
+-- Shows the row.
+return reply('done')

@@ -1,0 +1,163 @@
+//! Which accounts there are, and when each wants to be looked at.
+//!
+//! Both indexes are keys of their own, written after the row. What a crash in between loses, [`rebuild`] finds again;
+//! an entry that comes too early is noticed at the row and corrected.
+
+use std::time::Duration;
+
+use solekey_core::{Account, AccountKey, StoreTime};
+use solekey_redis_link::{Cmd, LinkError, Pipeline, RedisLink, Script, ScriptArgs, Value, cmd};
+
+use crate::{
+    fields::Fields,
+    names::Names,
+    reservation::AMEND,
+    trouble::{decode, micros},
+};
+
+/// The commands that bring both indexes up to the row.
+pub(crate) fn entering(names: &Names, account: AccountKey, due_at: Option<StoreTime>) -> [Cmd; 2] {
+    let account = account.to_string();
+    let mut exists = cmd("ZADD");
+    exists.arg(names.accounts()).arg(0).arg(&account);
+    let due = if let Some(at) = due_at {
+        let mut due = cmd("ZADD");
+        due.arg(names.due()).arg(at.as_micros()).arg(&account);
+        due
+    } else {
+        let mut never = cmd("ZREM");
+        never.arg(names.due()).arg(&account);
+        never
+    };
+    [exists, due]
+}
+
+/// Takes accounts whose time has come, earliest first, pushing index and rows forward.
+pub(crate) async fn take(
+    link: &RedisLink,
+    names: &Names,
+    hold: Duration,
+    limit: usize,
+) -> Result<Vec<Account>, LinkError> {
+    let mut taken = Vec::new();
+    for _ in 0..ROUNDS {
+        let wanted = limit.saturating_sub(taken.len()).min(BATCH);
+        if wanted == 0 {
+            break;
+        }
+        let call = link.script(&TAKE).key(names.due()).arg(micros(hold)).arg(wanted);
+        let (pushed, accounts): (u64, Vec<String>) = call.run().await?;
+        taken.extend(hold_rows(link, names, hold, pushed, &accounts).await?);
+        if accounts.len() < wanted {
+            break;
+        }
+    }
+    Ok(taken)
+}
+
+/// Lets the rows decide: what is due there and was not taken by somebody else is ours.
+async fn hold_rows(
+    link: &RedisLink,
+    names: &Names,
+    hold: Duration,
+    pushed: u64,
+    accounts: &[String],
+) -> Result<Vec<Account>, LinkError> {
+    let keys: Vec<AccountKey> = accounts.iter().filter_map(|account| AccountKey::parse(account)).collect();
+    let holds = keys.iter().fold(Pipeline::new(), |pipeline, key| {
+        pipeline.script(&HOLD, ScriptArgs::new().key(names.row(*key)).arg(micros(hold)))
+    });
+    let (mut taken, mut amends) = (Vec::new(), Pipeline::new());
+    for (key, reply) in keys.iter().zip(link.pipeline(&holds).await?) {
+        let (ours, due, provider, id): (bool, String, String, String) = decode(reply?)?;
+        let args = ScriptArgs::new().key(names.due()).arg(key.to_string()).arg(pushed).arg(due);
+        amends = amends.script(&AMEND, args);
+        if ours && let Ok(account) = Account::new(&provider, &id) {
+            taken.push(account);
+        }
+    }
+    // The rows are held already; an index left behind them is corrected when its entry comes up again.
+    let _ = link.pipeline(&amends).await;
+    Ok(taken)
+}
+
+/// One page of account keys after `cursor`.
+pub(crate) async fn page(
+    link: &RedisLink,
+    names: &Names,
+    cursor: Option<AccountKey>,
+    limit: usize,
+) -> Result<Vec<AccountKey>, LinkError> {
+    let from = cursor.map_or_else(|| "-".to_owned(), |after| format!("({after}"));
+    let mut range = cmd("ZRANGEBYLEX");
+    range.arg(names.accounts()).arg(from).arg("+").arg("LIMIT").arg(0).arg(limit);
+    let keys: Vec<String> = link.query(&range).await?;
+    Ok(keys.iter().filter_map(|key| AccountKey::parse(key)).collect())
+}
+
+/// The rows of these accounts.
+pub(crate) async fn rows(
+    link: &RedisLink,
+    names: &Names,
+    accounts: &[AccountKey],
+) -> Result<Vec<Fields>, LinkError> {
+    let all = accounts.iter().fold(Pipeline::new(), |pipeline, account| {
+        let mut all = cmd("HGETALL");
+        all.arg(names.row(*account));
+        pipeline.cmd(all)
+    });
+    let replies = link.pipeline(&all).await?;
+    replies.into_iter().map(|reply| Ok(Fields::new(decode(reply?)?))).collect()
+}
+
+/// Walks over all rows and enters each into the indexes where it is missing or comes too late there; returns how
+/// many rows there are.
+pub(crate) async fn rebuild(link: &RedisLink, names: &Names) -> Result<u64, LinkError> {
+    let (mut cursor, mut rows) = (0_u64, 0);
+    loop {
+        let mut scan = cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg(names.all_rows()).arg("COUNT").arg(SCANNED);
+        let (next, keys): (u64, Vec<String>) = link.query(&scan).await?;
+        for keys in keys.chunks(BATCH) {
+            rows += re_enter(link, names, keys).await?;
+        }
+        if next == 0 {
+            return Ok(rows);
+        }
+        cursor = next;
+    }
+}
+
+async fn re_enter(link: &RedisLink, names: &Names, keys: &[String]) -> Result<u64, LinkError> {
+    let accounts: Vec<AccountKey> = keys.iter().filter_map(|key| names.account_of(key)).collect();
+    let due = accounts.iter().fold(Pipeline::new(), |pipeline, account| {
+        let mut due = cmd("HGET");
+        due.arg(names.row(*account)).arg("due_at");
+        pipeline.cmd(due)
+    });
+    let mut enter = Pipeline::new();
+    for (account, reply) in accounts.iter().zip(link.pipeline(&due).await?) {
+        let [exists, _] = entering(names, *account, None);
+        enter = enter.cmd(exists);
+        if let Some(due) = decode::<Option<u64>>(reply?)? {
+            let mut earlier = cmd("ZADD");
+            // Never later: somebody may have entered an earlier time since the row was read.
+            earlier.arg(names.due()).arg("LT").arg(due).arg(account.to_string());
+            enter = enter.cmd(earlier);
+        }
+    }
+    link.pipeline(&enter).await?.into_iter().collect::<Result<Vec<Value>, _>>()?;
+    Ok(accounts.len() as u64)
+}
+
+static TAKE: Script = Script::new(include_str!("../lua/take.lua"));
+static HOLD: Script = Script::new(include_str!("../lua/hold.lua"));
+
+/// Rows per round trip: a few hundred kilobytes at most with ordinary credentials.
+pub(crate) const BATCH: usize = 100;
+
+/// Rounds of one call that may come up with nothing but entries ahead of their rows; the next call goes on.
+const ROUNDS: usize = 16;
+
+/// Keys looked at per step of a scan: well below a millisecond of the server's time.
+const SCANNED: usize = 1_000;

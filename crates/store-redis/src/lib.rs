@@ -1,0 +1,35 @@
+//! Durable account rows and answers of Solekey in Redis.
+//!
+//! [`RedisStore`] is the [`Store`](solekey_core::ports::Store) port: one hash per account, every change one script on that one
+//! key, at the server's own time. [`RedisAnswers`] is the [`Answers`](solekey_core::ports::Answers) port: the second
+//! place of every rotated pair, beside a store that is *not* this Redis.
+//!
+//! A Redis keeps what it acknowledged as well as it is configured to: `appendonly yes` with `appendfsync always`, and no
+//! eviction (`maxmemory-policy noeviction`), for a store that safety rests on.
+//!
+//! ```no_run
+//! use solekey_core::{Account, ports::Store};
+//! use solekey_redis_link::{LinkOptions, RedisLink};
+//! use solekey_store_redis::RedisStore;
+//!
+//! # async fn tour() -> Result<(), Box<dyn std::error::Error>> {
+//! let link = RedisLink::connect("redis://127.0.0.1:6379", LinkOptions::default()).await?;
+//! let store = RedisStore::new(link, "solekey")?;
+//! let loaded = store.load(&Account::new("acme", "alice")?).await?;
+//! println!("{:?} at {:?}", loaded.record.map(|record| record.row.generation), loaded.now);
+//! # Ok(())
+//! # }
+//! ```
+
+mod answers;
+mod fields;
+mod index;
+mod names;
+mod reply;
+mod reservation;
+mod store;
+mod trouble;
+mod words;
+
+pub use answers::RedisAnswers;
+pub use store::RedisStore;

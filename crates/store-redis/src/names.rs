@@ -1,0 +1,110 @@
+//! The names of keys.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use solekey_core::{AccountKey, Fingerprint, InputError};
+
+/// What everything under one prefix is called.
+#[derive(Clone, Debug)]
+pub(crate) struct Names(Arc<str>);
+
+impl Names {
+    pub(crate) fn new(prefix: &str) -> Result<Self, InputError> {
+        // A brace in the prefix would move the cluster's hash tag away from the account, the others mean something in the
+        // pattern of a scan.
+        let good = !prefix.is_empty()
+            && prefix.len() <= MAX_PREFIX
+            && prefix.chars().all(|c| c.is_ascii_graphic() && !"{}*?[]\\".contains(c));
+        if !good {
+            let expected = format!("1 to {MAX_PREFIX} printable characters, none of {{}}*?[]\\");
+            return Err(InputError::new("redis.prefix", expected));
+        }
+        Ok(Self(prefix.into()))
+    }
+
+    /// The account's row.
+    pub(crate) fn row(&self, account: AccountKey) -> String {
+        self.of_account(account, ROW)
+    }
+
+    /// The account's answers.
+    pub(crate) fn answers(&self, account: AccountKey) -> String {
+        self.of_account(account, "ans")
+    }
+
+    /// Who holds or has presented a refresh token at this provider. The provider's name stays out, as everywhere.
+    pub(crate) fn token(&self, provider: &str, token: Fingerprint) -> String {
+        let hash = Sha256::digest(provider.as_bytes());
+        let provider = hash[..8].iter().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
+        format!("{}:rt:{provider:016x}:{token}", self.0)
+    }
+
+    /// The index of all accounts, in the order of their keys.
+    pub(crate) fn accounts(&self) -> String {
+        self.of_store("accounts")
+    }
+
+    /// The index of accounts by the time they want to be looked at.
+    pub(crate) fn due(&self) -> String {
+        self.of_store("due")
+    }
+
+    /// The store's identity and its pins.
+    pub(crate) fn meta(&self) -> String {
+        self.of_store("meta")
+    }
+
+    /// The enrolment of the place of answers.
+    pub(crate) fn enrolment(&self) -> String {
+        self.of_store("identity")
+    }
+
+    /// A pattern that all rows match.
+    pub(crate) fn all_rows(&self) -> String {
+        format!("{}:{{*}}:{ROW}", self.0)
+    }
+
+    /// The account of a row found by that pattern.
+    pub(crate) fn account_of(&self, row: &str) -> Option<AccountKey> {
+        let key = row.strip_prefix(&*self.0)?.strip_prefix(":{")?.strip_suffix(ROW)?.strip_suffix("}:")?;
+        AccountKey::parse(key)
+    }
+
+    fn of_account(&self, account: AccountKey, noun: &str) -> String {
+        format!("{}:{{{account}}}:{noun}", self.0)
+    }
+
+    fn of_store(&self, noun: &str) -> String {
+        format!("{}:{noun}", self.0)
+    }
+}
+
+const ROW: &str = "rec";
+
+/// Long enough for any naming scheme, short beside the values.
+const MAX_PREFIX: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use solekey_core::Account;
+
+    use super::*;
+
+    #[test]
+    fn the_account_is_the_hash_tag_of_its_keys_and_is_read_back_from_its_row() {
+        let names = Names::new("solekey").unwrap();
+        let key = Account::new("p", "x").unwrap().key();
+        assert_eq!(names.row(key), format!("solekey:{{{key}}}:rec"));
+        assert_eq!(names.account_of(&names.row(key)), Some(key));
+        assert_eq!(names.account_of("solekey:{x}:rec"), None);
+    }
+
+    #[test]
+    fn a_prefix_that_means_something_in_a_key_pattern_is_refused_by_name() {
+        for prefix in ["", "a{b}", "a b", "a*"] {
+            assert_eq!(Names::new(prefix).unwrap_err().field(), "redis.prefix", "{prefix:?}");
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! Rows in Redis.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use solekey_core::{
+    Account, AccountKey, Claim, ClaimId, Commit, Content, InputError, Login, LoginEffect, NewFacts, Row,
+    Ruling, Sealed, Settle, StoreTime,
+    ports::{Loaded, LoggedIn, Page, Store, StoreError, StoreIdentity, Trouble},
+};
+use solekey_redis_link::{Pipeline, RedisLink, Script, ScriptArgs, ScriptCall, Value};
+use uuid::Uuid;
+
+use crate::{
+    fields::{Fields, LOG_IN, NOT_BEFORE},
+    index::{self, BATCH},
+    names::Names,
+    reply::{Outcome, Reply, unreadable},
+    reservation::{self, Entry, Reservation},
+    trouble::{countable, generation, micros, of_change, of_read},
+    words::word,
+};
+
+/// Account rows in Redis.
+///
+/// Each change is one script on the account's one key and takes its time from the server. An outcome that is unknown is
+/// reported as such and never repeated in here.
+///
+/// Around a change stand keys of their own: before it, the reservation of the refresh token that comes in; after it, the
+/// two indexes. A crash in between costs an entry there, never a row: an unused reservation is struck out after a
+/// minute by whoever meets it, and [`rebuild_index`](Self::rebuild_index) enters what the indexes miss.
+#[derive(Clone, Debug)]
+pub struct RedisStore {
+    link: RedisLink,
+    names: Names,
+}
+
+impl RedisStore {
+    /// A store whose keys begin with `prefix`.
+    ///
+    /// # Errors
+    /// The prefix is empty, too long, or holds characters that mean something in key patterns.
+    pub fn new(link: RedisLink, prefix: &str) -> Result<Self, InputError> {
+        Ok(Self { link, names: Names::new(prefix)? })
+    }
+
+    /// Walks over all rows and enters each into the indexes of [`list`](Store::list) and [`due`](Store::due) where it is
+    /// missing; returns how many rows there are. Slow, in small steps; meant to be run now and then.
+    ///
+    /// # Errors
+    /// Redis could not be asked; what was entered stays.
+    ///
+    /// # Cancel safety
+    /// Can be dropped at any time; what was entered stays.
+    pub async fn rebuild_index(&self) -> Result<u64, StoreError> {
+        Ok(index::rebuild(&self.link, &self.names).await.map_err(of_read)?)
+    }
+
+    /// A call of a script about the account's row; its own arguments come after these.
+    fn call<'a>(&'a self, script: &'a Script, account: &Account) -> ScriptCall<'a> {
+        self.link.script(script).key(self.names.row(account.key())).arg(account.provider()).arg(account.id())
+    }
+
+    /// Brings what stands around the row up to it. Failing that, the change stands all the same.
+    async fn follow_up(&self, account: &Account, reply: &Reply, reserved: Option<Entry>) {
+        let mut commands = Pipeline::new();
+        if let Ok(Loaded { record: Some(record), .. }) = reply.accepted() {
+            let entering = index::entering(&self.names, account.key(), record.row.due_at);
+            commands = entering.into_iter().fold(commands, Pipeline::cmd);
+        }
+        for token in reply.forgotten() {
+            commands = commands.cmd(reservation::releasing(&self.names, account, token));
+        }
+        if let Some(entry) = reserved.filter(|entry| !reply.needs(entry.token)) {
+            let (script, args) = reservation::withdrawing(&self.names, account, entry);
+            commands = commands.script(script, args);
+        }
+        let outcome = self.link.pipeline(&commands).await;
+        let failed = outcome.map(|replies| replies.into_iter().find_map(Result::err));
+        if let Some(error) = failed.unwrap_or_else(Some) {
+            tracing::debug!(account = %account.key(), %error, "indexes or reservations stay behind their row");
+        }
+    }
+
+    async fn change(
+        &self,
+        account: &Account,
+        call: ScriptCall<'_>,
+        reserved: Option<Entry>,
+    ) -> Result<(Outcome, Loaded), StoreError> {
+        let reply = call.run().await.and_then(Reply::read).map_err(of_change)?;
+        self.follow_up(account, &reply, reserved).await;
+        Ok((reply.outcome, reply.accepted()?))
+    }
+}
+
+#[async_trait]
+impl Store for RedisStore {
+    async fn identity(&self) -> Result<StoreIdentity, StoreError> {
+        let call = self.link.script(&IDENTITY).key(self.names.meta()).arg(Uuid::new_v4().to_string());
+        let (id, now): (String, u64) = call.run().await.map_err(of_change)?;
+        let id = Uuid::try_parse(&id).map_err(StoreError::not_applied)?;
+        Ok(StoreIdentity { id, now: StoreTime::from_micros(now) })
+    }
+
+    async fn pin(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let call = self.link.script(&PIN).key(self.names.meta()).arg(name).arg(value);
+        Ok(call.run().await.map_err(of_change)?)
+    }
+
+    async fn load(&self, account: &Account) -> Result<Loaded, StoreError> {
+        self.call(&LOAD, account).run().await.and_then(Reply::read).map_err(of_read)?.accepted()
+    }
+
+    async fn claim(&self, account: &Account, claim: &Claim) -> Result<Loaded, StoreError> {
+        let Claim { id, from, seen, fence, span, not_after, cause, presents } = *claim;
+        let call = self
+            .call(&CLAIM, account)
+            .arg(id.to_string())
+            .arg(generation(from)?)
+            .arg(optional(seen))
+            .arg(
+                fence
+                    .map(|fence| countable(fence.get()))
+                    .transpose()?
+                    .map_or_else(String::new, |n| n.to_string()),
+            )
+            .arg(micros(span))
+            .arg(not_after.as_micros())
+            .arg(word(&cause))
+            .arg(presents.to_string());
+        let (_, loaded) = self.change(account, call, None).await?;
+        Ok(loaded)
+    }
+
+    async fn commit(
+        &self,
+        account: &Account,
+        commit: &Commit,
+        payload: &Sealed,
+    ) -> Result<Loaded, StoreError> {
+        let Commit { note, seen, evidence, due_in, as_of } = *commit;
+        let args = ScriptArgs::new()
+            .key(self.names.row(account.key()))
+            .arg(account.provider())
+            .arg(account.id())
+            .arg(generation(note.attempt)?)
+            .arg(note.claim.to_string())
+            .arg(generation(note.made_from)?)
+            .arg(optional(seen))
+            .arg(span(evidence))
+            .arg(span(due_in))
+            .arg(kind(&note.content))
+            .arg(&facts(note.content.facts())[..])
+            .arg(payload.as_bytes())
+            .arg(instant(as_of));
+        let token = note.content.facts().and_then(|facts| facts.refresh);
+        let mut both = Pipeline::new();
+        if let Some(token) = token {
+            // In one round trip with the commit, which does not depend on it: the provider has given us the token.
+            let (script, args) = reservation::insisting(&self.names, account, token);
+            both = both.script(script, args);
+        }
+        let mut replies = self.link.pipeline(&both.script(&COMMIT, args)).await.map_err(of_change)?;
+        let reply = replies.pop().unwrap_or(Ok(Value::Nil)).and_then(Reply::read).map_err(of_change)?;
+        let reserved = token.zip(replies.pop()).and_then(|(token, reply)| {
+            let reservation = reply.and_then(|reply| reservation::insisted(token, reply));
+            let failed =
+                |error| tracing::warn!(account = %account.key(), %error, "a refresh token is not reserved");
+            reservation.map_err(failed).ok()?.entry
+        });
+        self.follow_up(account, &reply, reserved).await;
+        reply.accepted()
+    }
+
+    async fn settle(&self, account: &Account, settle: &Settle) -> Result<Loaded, StoreError> {
+        let Settle { id, from, verdict, due_in } = *settle;
+        let (ruling, why, ends_in) = match verdict.map(|verdict| verdict.ruling) {
+            None => ("", String::new(), None),
+            Some(Ruling::LogIn { why }) => (LOG_IN, word(&why), None),
+            Some(Ruling::NotBefore { at, why }) => (NOT_BEFORE, word(&why), Some(at)),
+        };
+        let strikes = verdict.map_or(0, |verdict| verdict.strikes);
+        let call = self
+            .call(&SETTLE, account)
+            .arg(id.to_string())
+            .arg(generation(from)?)
+            .arg(span(due_in))
+            .arg(ruling)
+            .arg(why)
+            .arg(span(ends_in))
+            .arg(strikes);
+        let (_, loaded) = self.change(account, call, None).await?;
+        Ok(loaded)
+    }
+
+    async fn login(
+        &self,
+        account: &Account,
+        login: &Login,
+        payload: &Sealed,
+    ) -> Result<LoggedIn, StoreError> {
+        let Login { id, facts: new, accept_spent, due_in, as_of } = *login;
+        let reservation = match new.refresh {
+            // The row is as it was, whatever became of the reservation.
+            Some(token) => reservation::reserve(&self.link, &self.names, account, token, accept_spent)
+                .await
+                .map_err(Trouble::not_applied)?,
+            None => Reservation::NONE,
+        };
+        let call = self
+            .call(&LOGIN, account)
+            .arg(id.to_string())
+            .arg(u8::from(accept_spent))
+            .arg(u8::from(reservation.elsewhere))
+            .arg(reservation.not_after.as_micros())
+            .arg(span(due_in))
+            .arg(&facts(Some(new))[..])
+            .arg(payload.as_bytes())
+            .arg(instant(as_of));
+        match self.change(account, call, reservation.entry).await {
+            Ok((Outcome::Same, loaded)) => Ok(LoggedIn { effect: LoginEffect::Same, loaded }),
+            Ok((_, loaded)) => Ok(LoggedIn { effect: LoginEffect::New, loaded }),
+            // A login has no end of its own; what ended is the reservation, and repeating makes a new one.
+            Err(StoreError::Late) => {
+                Err(StoreError::not_applied("the reservation of the refresh token ended"))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn delete(&self, account: &Account, id: ClaimId) -> Result<Loaded, StoreError> {
+        let (_, loaded) = self.change(account, self.call(&DELETE, account).arg(id.to_string()), None).await?;
+        Ok(loaded)
+    }
+
+    async fn list(
+        &self,
+        provider: Option<&str>,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        let limit = limit.max(1);
+        let unknown =
+            || StoreError::not_applied(InputError::new("cursor", "what the previous page returned"));
+        let mut after = cursor.map(|text| AccountKey::parse(text).ok_or_else(unknown)).transpose()?;
+        let mut rows = Vec::new();
+        for _ in 0..BATCHES_PER_PAGE {
+            let wanted = (limit - rows.len()).min(BATCH);
+            let keys = index::page(&self.link, &self.names, after, wanted).await.map_err(of_read)?;
+            let found = index::rows(&self.link, &self.names, &keys).await.map_err(of_read)?;
+            rows.extend(
+                found
+                    .iter()
+                    .filter_map(shown)
+                    .filter(|(account, _)| provider.is_none_or(|provider| account.provider() == provider)),
+            );
+            if keys.len() < wanted {
+                return Ok(Page { rows, next: None });
+            }
+            after = keys.last().copied();
+            if rows.len() == limit {
+                break;
+            }
+        }
+        Ok(Page { rows, next: after.map(|after| after.to_string()) })
+    }
+
+    async fn due(&self, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
+        Ok(index::take(&self.link, &self.names, hold, limit).await.map_err(of_change)?)
+    }
+}
+
+/// What a listing shows of a row: nothing of a tombstone, of one a newer version wrote, or where there is none.
+fn shown(fields: &Fields) -> Option<(Account, Row)> {
+    if fields.is_empty() {
+        return None;
+    }
+    if fields.format() != Ok(solekey_core::ROW_FORMAT) {
+        tracing::debug!(error = %unreadable(fields), "a row is left out of the listing");
+        return None;
+    }
+    match (fields.account(), fields.row()) {
+        (Ok(account), Ok(row)) => (!row.is_gone()).then_some((account, row)),
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::warn!(%error, "a row is left out of the listing");
+            None
+        }
+    }
+}
+
+/// The four arguments in which scripts take facts.
+fn facts(facts: Option<NewFacts>) -> [String; 4] {
+    let Some(NewFacts { access, refresh, expires_in, refresh_expires_in }) = facts else {
+        return Default::default();
+    };
+    [access.to_string(), optional(refresh), span(expires_in), span(refresh_expires_in)]
+}
+
+fn kind(content: &Content) -> &'static str {
+    match content {
+        Content::Rotated(_) => "rotated",
+        Content::LoggedIn(_) => "logged_in",
+        Content::Deleted => "deleted",
+        Content::Unusable => "unusable",
+    }
+}
+
+fn optional(value: Option<impl ToString>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+fn instant(time: Option<StoreTime>) -> String {
+    optional(time.map(StoreTime::as_micros))
+}
+
+fn span(span: Option<Duration>) -> String {
+    optional(span.map(micros))
+}
+
+macro_rules! row_script {
+    ($file:literal) => {
+        Script::new(concat!(include_str!("../lua/row.lua"), include_str!(concat!("../lua/", $file))))
+    };
+}
+
+static LOAD: Script = row_script!("load.lua");
+static CLAIM: Script = row_script!("claim.lua");
+static COMMIT: Script = row_script!("commit.lua");
+static SETTLE: Script = row_script!("settle.lua");
+static LOGIN: Script = row_script!("login.lua");
+static DELETE: Script = row_script!("delete.lua");
+static IDENTITY: Script = Script::new(include_str!("../lua/identity.lua"));
+static PIN: Script = Script::new(include_str!("../lua/pin.lua"));
+
+/// Batches looked through for one page of a provider that has few of many accounts; the next page goes on.
+const BATCHES_PER_PAGE: usize = 16;

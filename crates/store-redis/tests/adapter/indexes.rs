@@ -1,0 +1,90 @@
+//! Indexes that lag behind their rows.
+
+use std::time::Duration;
+
+use solekey_core::{Account, Login, ports::Store};
+
+use crate::{
+    fixture::Fixture,
+    wishes::{HOUR, account, claim, login, payload},
+};
+
+async fn log_in(fixture: &Fixture, account: &Account, refresh: u64, due_in: Duration) {
+    let wish = Login { due_in: Some(due_in), ..login(refresh) };
+    fixture.store.login(account, &wish, &payload()).await.unwrap();
+}
+
+async fn listed(fixture: &Fixture) -> Vec<Account> {
+    let page = fixture.store.list(None, None, 100).await.unwrap();
+    page.rows.into_iter().map(|(account, _)| account).collect()
+}
+
+async fn score(fixture: &Fixture, account: &Account) -> Option<f64> {
+    fixture.ask("ZSCORE", "due", &[&account.key().to_string()]).await
+}
+
+#[tokio::test]
+async fn what_the_indexes_lost_a_rebuild_finds_again() {
+    let fixture = Fixture::new().await;
+    let (now, later) = (account("now"), account("later"));
+    log_in(&fixture, &now, 1, Duration::ZERO).await;
+    log_in(&fixture, &later, 2, HOUR).await;
+    let _: i64 = fixture.ask("DEL", "due", &[]).await;
+    let _: i64 = fixture.ask("DEL", "accounts", &[]).await;
+    assert_eq!(listed(&fixture).await, []);
+
+    assert_eq!(fixture.store.rebuild_index().await.unwrap(), 2);
+    assert_eq!(listed(&fixture).await.len(), 2);
+    assert_eq!(fixture.store.due(HOUR, 10).await.unwrap(), [now]);
+}
+
+#[tokio::test]
+async fn a_rebuild_moves_late_entries_forward_and_none_back() {
+    let fixture = Fixture::new().await;
+    let alice = account("alice");
+    log_in(&fixture, &alice, 1, HOUR).await;
+    let right = score(&fixture, &alice).await.unwrap();
+    let key = alice.key().to_string();
+    for (wrong, rebuilt) in [(right + 9e9, right), (right - 9e6, right - 9e6)] {
+        let _: i64 = fixture.ask("ZADD", "due", &[&format!("{wrong:.0}"), &key]).await;
+        fixture.store.rebuild_index().await.unwrap();
+        assert!((score(&fixture, &alice).await.unwrap() - rebuilt).abs() < 1.0);
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_comes_too_early_is_corrected_and_not_handed_out() {
+    let fixture = Fixture::new().await;
+    let [early, gone, lost, due] = ["early", "gone", "lost", "due"].map(account);
+    log_in(&fixture, &early, 1, HOUR).await;
+    log_in(&fixture, &gone, 2, HOUR).await;
+    fixture.store.delete(&gone, crate::wishes::id()).await.unwrap();
+    log_in(&fixture, &due, 3, Duration::ZERO).await;
+    let right = score(&fixture, &early).await.unwrap();
+    for account in [&early, &gone, &lost] {
+        let _: i64 = fixture.ask("ZADD", "due", &["1", &account.key().to_string()]).await;
+    }
+    // One at a time: entries that lead nowhere do not use up the limit.
+    assert_eq!(fixture.store.due(HOUR, 1).await.unwrap(), [due]);
+    assert!((score(&fixture, &early).await.unwrap() - right).abs() < 1.0);
+    assert_eq!((score(&fixture, &gone).await, score(&fixture, &lost).await), (None, None));
+}
+
+#[tokio::test]
+async fn the_due_index_follows_every_change() {
+    let fixture = Fixture::new().await;
+    let alice = account("alice");
+    log_in(&fixture, &alice, 1, Duration::ZERO).await;
+    let wish = claim(&fixture.store.load(&alice).await.unwrap());
+    let claimed = fixture.store.claim(&alice, &wish).await.unwrap().record.unwrap().row;
+    let expected: f64 = claimed.due_at.unwrap().as_micros().to_string().parse().unwrap();
+    assert!((score(&fixture, &alice).await.unwrap() - expected).abs() < 1.0);
+    fixture.store.delete(&alice, crate::wishes::id()).await.unwrap();
+    assert_eq!(score(&fixture, &alice).await, None);
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_make_is_refused() {
+    let fixture = Fixture::new().await;
+    fixture.store.list(None, Some("[\"acme\",\"x\"]"), 10).await.unwrap_err();
+}

@@ -1,0 +1,209 @@
+//! Transactions and reads on the file.
+
+use solekey_core::{
+    Account, Fingerprint, ROW_FORMAT, Refusal, Row, Sealed, StoreTime,
+    ports::{Loaded, Record, StoreError},
+};
+use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction, sqlite::SqliteRow};
+
+use super::{StoreClock, open::Pool, presented};
+use crate::record::{Columns, encode_row, micros, number, time};
+
+/// An open file.
+pub(super) struct Db {
+    /// One connection: SQLite has one writer, and queueing here is fair where its busy handler is not.
+    pub(super) writer: Pool,
+    pub(super) reader: Pool,
+    pub(super) clock: StoreClock,
+}
+
+/// What a change is decided on.
+pub(super) struct Seen {
+    /// The store's time.
+    pub(super) now: StoreTime,
+    /// Another account of the provider holds or has presented the refresh token asked about.
+    pub(super) claimed_elsewhere: bool,
+}
+
+/// One conditional change of one row: a wish `T` with an effect `E`.
+pub(super) struct Change<T, E> {
+    pub(super) account: Account,
+    /// What goes beside the row when its generation changes.
+    pub(super) payload: Sealed,
+    /// The refresh token to look for among other accounts.
+    pub(super) asks_about: Option<Fingerprint>,
+    /// The function on [`Row`] that the change is.
+    pub(super) apply: fn(&mut Row, &Seen, &T) -> Result<E, Refusal>,
+    /// Its argument.
+    pub(super) wish: T,
+}
+
+impl Db {
+    /// Opens a writing transaction. Nothing that fails before its commit changes anything: SQLite rolls it back, at
+    /// the latest when the transaction is dropped.
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::not_applied)
+    }
+
+    pub(super) async fn load(&self, account: &Account) -> Result<Loaded, StoreError> {
+        let mut connection = self.reader.acquire().await.map_err(StoreError::not_applied)?;
+        self.read(&mut connection, account).await
+    }
+
+    /// Reads the row and the time. The time is taken first, so that what it makes of the row errs towards "still in
+    /// flight".
+    pub(super) async fn read(
+        &self,
+        connection: &mut SqliteConnection,
+        account: &Account,
+    ) -> Result<Loaded, StoreError> {
+        let before = self.clock.now(StoreTime::default());
+        let found = sqlx::query(
+            "SELECT clock.seen, account.format, account.due_at, account.row, account.payload
+             FROM clock LEFT JOIN account ON account.provider = ? AND account.id = ?",
+        )
+        .bind(account.provider())
+        .bind(account.id())
+        .fetch_one(connection)
+        .await
+        .map_err(StoreError::not_applied)?;
+        let seen = time(found.try_get("seen").map_err(StoreError::not_applied)?);
+        let columns = columns(&found).map_err(StoreError::not_applied)?;
+        let record = columns.map(Columns::decode).transpose()?;
+        Ok(Loaded { record, now: before.max(seen) })
+    }
+
+    /// Applies a change, and says what the row is afterwards. A change that succeeds without changing anything is
+    /// written all the same: what it repeats may have been seen before it was durable.
+    pub(super) async fn change<T, E>(&self, change: Change<T, E>) -> Result<(E, Loaded), StoreError> {
+        let mut tx = self.begin().await?;
+        let before = self.read(&mut tx, &change.account).await?;
+        let now = self.clock.now(before.now);
+        let seen = Seen { now, claimed_elsewhere: elsewhere(&mut tx, &change).await? };
+        let mut row = before.record.as_ref().map_or_else(Row::unborn, |record| record.row.clone());
+        let effect = match (change.apply)(&mut row, &seen, &change.wish) {
+            Ok(effect) => effect,
+            Err(refusal) => return Err(refused(refusal, Loaded { now, ..before })),
+        };
+        if before.record.is_none() && row == Row::unborn() {
+            return Ok((effect, Loaded { record: None, now }));
+        }
+        let record = change.record(before.record.as_ref(), row);
+        write(&mut tx, &change.account, before.record.as_ref(), &record, now).await?;
+        commit(tx).await?;
+        Ok((effect, Loaded { record: Some(record), now }))
+    }
+
+    /// Writes a value unless there is one.
+    pub(super) async fn pin(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let mut tx = self.begin().await?;
+        let pin =
+            sqlx::query("INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)").bind(name).bind(value);
+        pin.execute(&mut *tx).await.map_err(StoreError::not_applied)?;
+        let pinned =
+            sqlx::query("SELECT value FROM meta WHERE name = ?").bind(name).fetch_one(&mut *tx).await;
+        let pinned = pinned.and_then(|row| row.try_get("value")).map_err(StoreError::not_applied)?;
+        commit(tx).await?;
+        Ok(pinned)
+    }
+}
+
+/// Ends a writing transaction. From here on nobody knows, until it is acknowledged, whether it happened.
+pub(super) async fn commit(tx: Transaction<'static, Sqlite>) -> Result<(), StoreError> {
+    tx.commit().await.map_err(StoreError::unknown)
+}
+
+/// Leaves the time in the file, below which no later change happens.
+pub(super) async fn stamp(tx: &mut SqliteConnection, now: StoreTime) -> Result<(), StoreError> {
+    let stamped = sqlx::query("UPDATE clock SET seen = ?").bind(micros(now)).execute(tx).await;
+    stamped.map(drop).map_err(StoreError::not_applied)
+}
+
+impl<T, E> Change<T, E> {
+    /// A change that brings no payload.
+    pub(super) fn of(
+        account: &Account,
+        wish: T,
+        apply: fn(&mut Row, &Seen, &T) -> Result<E, Refusal>,
+    ) -> Self {
+        let account = account.clone();
+        Self { account, payload: Sealed::default(), asks_about: None, apply, wish }
+    }
+
+    /// The same with a payload.
+    pub(super) fn with(self, payload: &Sealed) -> Self {
+        Self { payload: payload.clone(), ..self }
+    }
+
+    /// Asks whether another account knows the refresh token.
+    pub(super) fn asking_about(self, token: Option<Fingerprint>) -> Self {
+        Self { asks_about: token, ..self }
+    }
+
+    fn record(&self, before: Option<&Record>, row: Row) -> Record {
+        let kept = before.filter(|before| before.row.generation == row.generation);
+        let payload = match kept {
+            Some(before) => before.payload.clone(),
+            None if row.is_gone() => Sealed::default(),
+            None => self.payload.clone(),
+        };
+        Record { row, payload }
+    }
+}
+
+fn refused(refusal: Refusal, loaded: Loaded) -> StoreError {
+    match refusal {
+        Refusal::Moved => StoreError::Moved(Box::new(loaded)),
+        Refusal::Late => StoreError::Late,
+        Refusal::AlreadyPresented => StoreError::AlreadyPresented,
+    }
+}
+
+async fn elsewhere<T, E>(tx: &mut SqliteConnection, change: &Change<T, E>) -> Result<bool, StoreError> {
+    match change.asks_about {
+        Some(token) => {
+            presented::elsewhere(tx, &change.account, token).await.map_err(StoreError::not_applied)
+        }
+        None => Ok(false),
+    }
+}
+
+async fn write(
+    tx: &mut SqliteConnection,
+    account: &Account,
+    before: Option<&Record>,
+    record: &Record,
+    now: StoreTime,
+) -> Result<(), StoreError> {
+    let Record { row, payload } = record;
+    sqlx::query(
+        "INSERT INTO account (provider, id, generation, format, gone, due_at, row, payload)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (provider, id) DO UPDATE SET generation = excluded.generation, format = excluded.format,
+             gone = excluded.gone, due_at = excluded.due_at, row = excluded.row, payload = excluded.payload",
+    )
+    .bind(account.provider())
+    .bind(account.id())
+    .bind(number(row.generation.get()))
+    .bind(i64::from(ROW_FORMAT))
+    .bind(row.is_gone())
+    .bind(row.due_at.map(micros))
+    .bind(encode_row(row)?)
+    .bind(payload.as_bytes())
+    .execute(&mut *tx)
+    .await
+    .map_err(StoreError::not_applied)?;
+    let before = before.map(|before| &before.row);
+    presented::follow(tx, account, before, row).await.map_err(StoreError::not_applied)?;
+    stamp(tx, now).await
+}
+
+fn columns(found: &SqliteRow) -> Result<Option<Columns>, sqlx::Error> {
+    let Some(format) = found.try_get("format")? else { return Ok(None) };
+    Ok(Some(Columns {
+        format,
+        due_at: found.try_get("due_at")?,
+        row: found.try_get("row")?,
+        payload: found.try_get("payload")?,
+    }))
+}

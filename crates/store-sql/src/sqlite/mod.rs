@@ -1,0 +1,156 @@
+//! Rows in one SQLite file.
+
+mod clock;
+mod db;
+mod listing;
+mod open;
+mod presented;
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use solekey_core::{
+    Account, Claim, ClaimId, Commit, Login, Row, Sealed, Settle,
+    ports::{Loaded, LoggedIn, Page, Store, StoreError, StoreIdentity},
+};
+use sqlx::Row as _;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+pub use open::OpenError;
+
+use crate::{cursor::Cursor, record::time};
+use clock::StoreClock;
+use db::{Change, Db, Seen};
+
+/// One durable row per account in a SQLite file, shared by all processes of one host.
+///
+/// Changes are `BEGIN IMMEDIATE` transactions on one connection, with WAL and `synchronous=FULL`: what was acknowledged
+/// survives the loss of the process and of power. The store's time is the host's wall clock, kept from stepping back.
+/// A change waits at most 5 s for its turn in this process and 5 s for another process.
+///
+/// # Cancel safety
+/// Every change runs in a task of its own. Dropping its future leaves nothing half done: the change is carried out, or
+/// refused, without anybody hearing of it. [`close`](Self::close) waits for those tasks.
+pub struct SqliteStore {
+    db: Arc<Db>,
+    tasks: TaskTracker,
+}
+
+impl SqliteStore {
+    /// Waits for the changes under way and closes the file. Later calls fail as not applied.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the rest of the closing to the drop of the store.
+    pub async fn close(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.db.writer.close().await;
+        self.db.reader.close().await;
+    }
+
+    /// Runs `work` to its end, whether or not anybody waits for it.
+    async fn carry_out<T, F>(&self, work: impl FnOnce(Arc<Db>) -> F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let task = self.tasks.spawn(work(Arc::clone(&self.db)));
+        task.await.map_err(StoreError::unknown)?
+    }
+
+    async fn change<T, E>(&self, change: Change<T, E>) -> Result<(E, Loaded), StoreError>
+    where
+        T: Send + Sync + 'static,
+        E: Send + 'static,
+    {
+        self.carry_out(|db| async move { db.change(change).await }).await
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn identity(&self) -> Result<StoreIdentity, StoreError> {
+        let found =
+            sqlx::query("SELECT clock.seen, meta.value FROM clock JOIN meta ON meta.name = 'identity'");
+        let found = found.fetch_one(&self.db.reader).await.map_err(StoreError::not_applied)?;
+        let columns = || Ok((found.try_get("seen")?, found.try_get::<&[u8], _>("value")?));
+        let (seen, id) = columns().map_err(|error: sqlx::Error| StoreError::not_applied(error))?;
+        let id = Uuid::from_slice(id).map_err(StoreError::not_applied)?;
+        Ok(StoreIdentity { id, now: self.db.clock.now(time(seen)) })
+    }
+
+    async fn pin(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let (name, value) = (format!("pin:{name}"), value.to_vec());
+        self.carry_out(|db| async move { db.pin(&name, &value).await }).await
+    }
+
+    async fn load(&self, account: &Account) -> Result<Loaded, StoreError> {
+        self.db.load(account).await
+    }
+
+    async fn claim(&self, account: &Account, claim: &Claim) -> Result<Loaded, StoreError> {
+        let apply = |row: &mut Row, seen: &Seen, claim: &Claim| row.claim(claim, seen.now);
+        self.change(Change::of(account, *claim, apply)).await.map(row)
+    }
+
+    async fn commit(
+        &self,
+        account: &Account,
+        commit: &Commit,
+        payload: &Sealed,
+    ) -> Result<Loaded, StoreError> {
+        let apply = |row: &mut Row, seen: &Seen, commit: &Commit| row.commit(commit, seen.now);
+        self.change(Change::of(account, *commit, apply).with(payload)).await.map(row)
+    }
+
+    async fn settle(&self, account: &Account, settle: &Settle) -> Result<Loaded, StoreError> {
+        let apply = |row: &mut Row, seen: &Seen, settle: &Settle| row.settle(settle, seen.now);
+        self.change(Change::of(account, *settle, apply)).await.map(row)
+    }
+
+    async fn login(
+        &self,
+        account: &Account,
+        login: &Login,
+        payload: &Sealed,
+    ) -> Result<LoggedIn, StoreError> {
+        let apply =
+            |row: &mut Row, seen: &Seen, login: &Login| row.login(login, seen.claimed_elsewhere, seen.now);
+        let change = Change::of(account, *login, apply).with(payload).asking_about(login.facts.refresh);
+        self.change(change).await.map(|(effect, loaded)| LoggedIn { effect, loaded })
+    }
+
+    async fn delete(&self, account: &Account, id: ClaimId) -> Result<Loaded, StoreError> {
+        let apply = |row: &mut Row, seen: &Seen, id: &ClaimId| {
+            row.delete(*id, seen.now);
+            Ok(())
+        };
+        self.change(Change::of(account, id, apply)).await.map(row)
+    }
+
+    async fn list(
+        &self,
+        provider: Option<&str>,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        let cursor = cursor.map(Cursor::decode).transpose().map_err(StoreError::not_applied)?;
+        self.db.list(provider.map(str::to_owned), cursor, limit).await
+    }
+
+    async fn due(&self, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
+        self.carry_out(|db| async move { db.due(hold, limit).await }).await
+    }
+}
+
+/// Of a change without an effect to tell of: the row.
+fn row(((), loaded): ((), Loaded)) -> Loaded {
+    loaded
+}

@@ -1,0 +1,176 @@
+//! From a path to a store.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use sqlx::{
+    Connection as _,
+    migrate::{MigrateError, Migrator},
+    sqlite::{
+        SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+        SqliteSynchronous,
+    },
+};
+use tokio_util::task::TaskTracker;
+
+use super::{SqliteStore, StoreClock, db::Db};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// How long a change waits for another process' transaction, and for its turn within this one: far longer than any
+/// transaction of ours takes, short enough that an owner learns in time that the store is stuck.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Enough to keep reads off each other's way; SQLite answers them from memory.
+const READERS: u32 = 4;
+
+/// Why a SQLite file could not be opened as a store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The file cannot be created or written.
+    #[error("cannot open {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The file is not a SQLite database, or SQLite cannot use it.
+    #[error("{} cannot be used as a SQLite database", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A newer version of Solekey has changed the file's tables.
+    #[error("{} was written by a newer version of solekey (schema {version})", path.display())]
+    NewerSchema {
+        /// The file.
+        path: PathBuf,
+        /// The schema found.
+        version: i64,
+    },
+}
+
+impl SqliteStore {
+    /// Opens the store in the file at `path`, creating it with mode 0600 where there is none. Any number of processes
+    /// of one host may have it open; it must not lie on a network file system.
+    ///
+    /// # Errors
+    /// [`OpenError`]: the file cannot be created, is no SQLite database, or has a newer schema.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves at most an empty, valid file.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let path = create(path.as_ref())?;
+        migrate(&path).await?;
+        let writer = pool(1).connect_lazy_with(writing(&path));
+        let reader = pool(READERS).connect_lazy_with(reading(&path));
+        tracing::debug!(path = %path.display(), "store opened");
+        let db = Db { writer, reader, clock: StoreClock::start() };
+        Ok(Self { db: Arc::new(db), tasks: TaskTracker::new() })
+    }
+}
+
+/// SQLite would create the file for everybody to read, and its journals with the same mode as the file.
+fn create(path: &Path) -> Result<PathBuf, OpenError> {
+    let failed = |source| OpenError::File { path: path.to_owned(), source };
+    // Absolute, because SQLite gives names such as `:memory:` and `file:x` a meaning of their own.
+    let absolute = std::path::absolute(path).map_err(failed)?;
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(&absolute).map_err(failed)?;
+    Ok(absolute)
+}
+
+async fn migrate(path: &Path) -> Result<(), OpenError> {
+    let unusable = |source: sqlx::Error| OpenError::Database { path: path.to_owned(), source: source.into() };
+    let mut connection = connect(path).await.map_err(unusable)?;
+    // The migrator takes no lock on SQLite: inside a writing transaction of ours, one process migrates at a time.
+    let mut change = connection.begin_with("BEGIN IMMEDIATE").await.map_err(unusable)?;
+    let migrated = MIGRATIONS.run_direct(None, &mut *change, false).await;
+    migrated.map_err(|error| refused(path, error))?;
+    change.commit().await.map_err(unusable)?;
+    connection.close().await.map_err(unusable)
+}
+
+fn refused(path: &Path, error: MigrateError) -> OpenError {
+    let path = path.to_owned();
+    match error {
+        MigrateError::VersionMissing(version) => OpenError::NewerSchema { path, version },
+        other => OpenError::Database { path, source: other.into() },
+    }
+}
+
+/// SQLite does not wait for others while a file is switched to WAL, so whoever opens it at the same moment as another
+/// process has to come again.
+async fn connect(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
+    let give_up = tokio::time::Instant::now() + BUSY;
+    loop {
+        match SqliteConnection::connect_with(&writing(path)).await {
+            Err(error) if is_busy(&error) && tokio::time::Instant::now() < give_up => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            settled => return settled,
+        }
+    }
+}
+
+fn is_busy(error: &sqlx::Error) -> bool {
+    const SQLITE_BUSY: i32 = 5;
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == SQLITE_BUSY)
+}
+
+fn writing(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY)
+        .journal_mode(SqliteJournalMode::Wal)
+        // A rotation that is lost after its acknowledgement is a lost account: every commit reaches the disk.
+        .synchronous(SqliteSynchronous::Full)
+}
+
+fn reading(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(path).busy_timeout(BUSY).pragma("query_only", "ON")
+}
+
+fn pool(size: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(size)
+        .acquire_timeout(BUSY)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        // There is no network that could have gone away meanwhile.
+        .test_before_acquire(false)
+}
+
+/// The pools of one store.
+pub(super) type Pool = SqlitePool;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use sqlx::Row as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_commit_reaches_the_disk_and_readers_cannot_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(folder.path().join("solekey.db")).await.unwrap();
+        let full = sqlx::query("PRAGMA synchronous").fetch_one(&store.db.writer).await.unwrap();
+        let wal = sqlx::query("PRAGMA journal_mode").fetch_one(&store.db.writer).await.unwrap();
+        assert_eq!((full.get::<i64, _>(0), wal.get::<&str, _>(0)), (2, "wal"));
+        assert!(sqlx::query("UPDATE clock SET seen = 1").execute(&store.db.reader).await.is_err());
+    }
+}

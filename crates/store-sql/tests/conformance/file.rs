@@ -1,0 +1,138 @@
+//! The file itself: opening, closing, what is left.
+
+#![allow(clippy::unwrap_used)]
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use solekey_core::ports::{Store, StoreError, Trouble};
+use solekey_store_sql::{OpenError, SqliteStore};
+use sqlx::Row as _;
+
+use crate::fixture::{Place, account, log_in, payload, rotate};
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_reopening() {
+    let (place, a) = (Place::new(), account("a"));
+    let store = place.open().await;
+    log_in(&store, &a).await;
+    let row = rotate(&store, &a).await;
+    let identity = store.identity().await.unwrap().id;
+    store.pin("seal", b"check").await.unwrap();
+    drop(store);
+
+    let store = place.open().await;
+    let record = store.load(&a).await.unwrap().record.unwrap();
+    assert_eq!((record.row, record.payload), (row, payload()));
+    assert_eq!(store.identity().await.unwrap().id, identity);
+    assert_eq!(store.pin("seal", b"another").await.unwrap(), b"check");
+}
+
+#[tokio::test]
+async fn the_file_and_its_journals_are_for_their_owner_alone() {
+    let place = Place::new();
+    let store = place.open().await;
+    log_in(&store, &account("a")).await;
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(place.path.parent().unwrap()).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+        names.push(name);
+    }
+    names.sort();
+    assert_eq!(names, ["solekey.db", "solekey.db-shm", "solekey.db-wal"]);
+}
+
+#[tokio::test]
+async fn a_path_that_cannot_be_a_store_is_refused_by_name() {
+    let place = Place::new();
+    let folder = place.path.parent().unwrap();
+    let missing = SqliteStore::open(folder.join("missing/solekey.db")).await.unwrap_err();
+    assert!(matches!(missing, OpenError::File { .. }) && missing.to_string().contains("missing/solekey.db"));
+    assert!(matches!(SqliteStore::open(folder).await.unwrap_err(), OpenError::File { .. }));
+
+    let text = "This is a letter, and no database at all. ".repeat(100);
+    std::fs::write(&place.path, &text).unwrap();
+    let refused = SqliteStore::open(&place.path).await.unwrap_err();
+    assert!(matches!(refused, OpenError::Database { .. }), "{refused:?}");
+    assert_eq!(std::fs::read_to_string(&place.path).unwrap(), text, "left alone");
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_schema_is_refused_and_left_alone() {
+    let place = Place::new();
+    place.open().await.close().await;
+    let mut connection = place.connect().await;
+    let later = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                 VALUES (9999, 'later', TRUE, x'00', 0)";
+    sqlx::query(later).execute(&mut connection).await.unwrap();
+    let refused = SqliteStore::open(&place.path).await.unwrap_err();
+    assert!(matches!(refused, OpenError::NewerSchema { version: 9999, .. }), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn opened_for_the_first_time_by_many_at_once_it_is_one_store() {
+    for _ in 0..5 {
+        let place = std::sync::Arc::new(Place::new());
+        let open = |_| {
+            let place = std::sync::Arc::clone(&place);
+            tokio::spawn(async move { place.open().await.identity().await.unwrap().id })
+        };
+        let openers: Vec<_> = (0..6).map(open).collect();
+        let mut identities = std::collections::BTreeSet::new();
+        for opener in openers {
+            identities.insert(opener.await.unwrap());
+        }
+        assert_eq!(identities.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn time_goes_on_from_the_latest_in_the_file() {
+    let (place, a) = (Place::new(), account("a"));
+    let store = place.open().await;
+    let hour = std::time::Duration::from_hours(1);
+    let ahead = store.identity().await.unwrap().now + hour;
+    store.close().await;
+    let mut connection = place.connect().await;
+    let seen = i64::try_from(ahead.as_micros()).unwrap();
+    sqlx::query("UPDATE clock SET seen = ?").bind(seen).execute(&mut connection).await.unwrap();
+
+    let store = place.open().await;
+    let row = log_in(&store, &a).await;
+    assert!(row.generation.get() >= ahead.as_micros());
+    let first = store.load(&a).await.unwrap().now;
+    assert!(first >= ahead && first < ahead + hour);
+    drop(store);
+    let reopened = place.open().await.load(&a).await.unwrap().now;
+    assert!(reopened >= row.facts.unwrap().made_at, "not before the last change, whoever made it");
+}
+
+#[tokio::test]
+async fn the_table_of_presented_tokens_is_as_bounded_as_the_rows() {
+    let (place, a) = (Place::new(), account("a"));
+    let store = place.open().await;
+    log_in(&store, &a).await;
+    for _ in 0..solekey_core::MAX_PRESENTED + 5 {
+        rotate(&store, &a).await;
+    }
+    let mut connection = place.connect().await;
+    let count = sqlx::query("SELECT count(*) FROM presented").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(
+        usize::try_from(count.get::<i64, _>(0)).unwrap(),
+        solekey_core::MAX_PRESENTED + 1,
+        "those presented, and the one held"
+    );
+}
+
+#[tokio::test]
+async fn a_closed_store_applies_nothing() {
+    let (place, a) = (Place::new(), account("a"));
+    let store = place.open().await;
+    log_in(&store, &a).await;
+    store.close().await;
+    let refused = store.delete(&a, solekey_core::ClaimId::new(uuid::Uuid::new_v4())).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(Trouble::NotApplied(_)))), "{refused:?}");
+    assert!(matches!(store.load(&a).await, Err(StoreError::Unavailable(_))));
+    assert!(place.open().await.load(&a).await.unwrap().record.unwrap().row.facts.is_some());
+}

@@ -1,0 +1,149 @@
+//! The list of stores, over memory, over one open file, and over one file opened three times.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use solekey_core::{
+    Account, Claim, ClaimId, Commit, Login, Sealed, Settle,
+    ports::{Loaded, LoggedIn, Page, Store, StoreError, StoreIdentity},
+};
+use solekey_store_sql::SqliteStore;
+use solekey_testkit::{
+    conformance::{
+        Table,
+        store::{self, Foreign, StoreSubject},
+    },
+    memory::MemoryStore,
+};
+
+use crate::fixture::Place;
+
+/// A case that is added or lost shows here.
+const CASES: usize = 59;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_store_passes_every_case() {
+    let reports = [
+        store::run("memory", in_memory).await,
+        store::run("sqlite", async || on_file(1).await).await,
+        store::run("sqlite, opened 3 times", async || on_file(3).await).await,
+    ];
+    let table = Table::of(reports);
+    println!("{table}");
+    assert_eq!(store::CASES.len(), CASES);
+    assert_eq!(table.cells(), 3 * CASES);
+}
+
+async fn in_memory() -> StoreSubject {
+    let store = Arc::new(MemoryStore::new());
+    StoreSubject::new(store.clone(), Arc::new(NewerMemory(store)))
+}
+
+async fn on_file(times: usize) -> StoreSubject {
+    let place = Arc::new(Place::new());
+    let mut stores = Vec::new();
+    for _ in 0..times {
+        stores.push(place.open().await);
+    }
+    let store = Arc::new(InTurn { stores, calls: AtomicUsize::new(0) });
+    StoreSubject::new(store, Arc::new(NewerFile(place)))
+}
+
+struct NewerMemory(Arc<MemoryStore>);
+
+#[async_trait]
+impl Foreign for NewerMemory {
+    async fn set_format(&self, account: &Account, format: u16) {
+        self.0.set_format(account, format);
+    }
+}
+
+struct NewerFile(Arc<Place>);
+
+#[async_trait]
+impl Foreign for NewerFile {
+    async fn set_format(&self, account: &Account, format: u16) {
+        let mut connection = self.0.connect().await;
+        let change = sqlx::query("UPDATE account SET format = ? WHERE provider = ? AND id = ?");
+        let change = change.bind(format).bind(account.provider()).bind(account.id());
+        assert_eq!(change.execute(&mut connection).await.unwrap().rows_affected(), 1);
+    }
+}
+
+/// Processes that share a file, as one store: each call goes to the next.
+struct InTurn {
+    stores: Vec<SqliteStore>,
+    calls: AtomicUsize,
+}
+
+impl InTurn {
+    fn next(&self) -> &SqliteStore {
+        &self.stores[self.calls.fetch_add(1, Ordering::Relaxed) % self.stores.len()]
+    }
+}
+
+#[async_trait]
+impl Store for InTurn {
+    async fn identity(&self) -> Result<StoreIdentity, StoreError> {
+        self.next().identity().await
+    }
+
+    async fn pin(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.next().pin(name, value).await
+    }
+
+    async fn load(&self, account: &Account) -> Result<Loaded, StoreError> {
+        self.next().load(account).await
+    }
+
+    async fn claim(&self, account: &Account, claim: &Claim) -> Result<Loaded, StoreError> {
+        self.next().claim(account, claim).await
+    }
+
+    async fn commit(
+        &self,
+        account: &Account,
+        commit: &Commit,
+        payload: &Sealed,
+    ) -> Result<Loaded, StoreError> {
+        self.next().commit(account, commit, payload).await
+    }
+
+    async fn settle(&self, account: &Account, settle: &Settle) -> Result<Loaded, StoreError> {
+        self.next().settle(account, settle).await
+    }
+
+    async fn login(
+        &self,
+        account: &Account,
+        login: &Login,
+        payload: &Sealed,
+    ) -> Result<LoggedIn, StoreError> {
+        self.next().login(account, login, payload).await
+    }
+
+    async fn delete(&self, account: &Account, id: ClaimId) -> Result<Loaded, StoreError> {
+        self.next().delete(account, id).await
+    }
+
+    async fn list(
+        &self,
+        provider: Option<&str>,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        self.next().list(provider, cursor, limit).await
+    }
+
+    async fn due(&self, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
+        self.next().due(hold, limit).await
+    }
+}
