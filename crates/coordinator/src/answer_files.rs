@@ -1,0 +1,246 @@
+//! Answers as files, where there is no Redis or Redis is the store.
+
+mod durable;
+mod written;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use async_trait::async_trait;
+use solekey_core::{
+    Account, AccountKey, Answer, ClaimId, Found, Generation, KEEP_ANSWERS,
+    ports::{Answers, Clock, Enrolment, Trouble},
+};
+use tokio::task::spawn_blocking;
+use uuid::Uuid;
+
+use written::Written;
+
+/// Answers as fsynced files in a folder of this host, shared by all its processes.
+///
+/// An account has a folder named by its key, an answer a file named by attempt and claim. A file appears whole and
+/// durable or not at all, and is never overwritten. Files and folders are for their owner alone.
+///
+/// # Cancel safety
+/// What was begun is carried out on a thread of its own, whether or not anybody waits for it.
+#[derive(Clone)]
+pub(crate) struct AnswerFiles {
+    place: Arc<Place>,
+    clock: Arc<dyn Clock>,
+}
+
+/// How many answers of each kind, usable and not, an account keeps.
+const KEPT: usize = 2;
+
+/// A file that is gone when it is opened was trimmed by a writer meanwhile: looking again finds what that one wrote.
+/// So many writers in a row have not been seen.
+const LOOKS: usize = 16;
+
+impl AnswerFiles {
+    /// Opens the place `answers` in `state_dir`, creating both where they are missing. Blocks for a few milliseconds.
+    ///
+    /// # Errors
+    /// The folder cannot be written, or its file system has no hard links.
+    pub(crate) fn open(state_dir: &Path, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        let folder = std::path::absolute(state_dir)?.join("answers");
+        durable::create_folder(&folder)?;
+        durable::probe(&folder)?;
+        Ok(Self { place: Arc::new(Place { folder }), clock })
+    }
+
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Place) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, Trouble> {
+        let place = Arc::clone(&self.place);
+        spawn_blocking(move || work(&place)).await.map_err(Trouble::unknown)?
+    }
+
+    fn wall(&self) -> Duration {
+        since_1970(self.clock.wall())
+    }
+}
+
+impl fmt::Debug for AnswerFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnswerFiles").field("folder", &self.place.folder).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Answers for AnswerFiles {
+    async fn write(&self, account: &Account, answer: &Answer) -> Result<(), Trouble> {
+        let (key, written) = (account.key(), Written::new(answer, self.wall()));
+        self.on_disk(move |place| place.write(key, &written)).await
+    }
+
+    async fn newest(&self, account: &Account) -> Result<Found, Trouble> {
+        let (key, now) = (account.key(), self.wall());
+        self.on_disk(move |place| place.newest(key, now).map_err(Trouble::not_applied)).await
+    }
+
+    async fn erase(&self, account: &Account, before: Generation) -> Result<(), Trouble> {
+        let key = account.key();
+        self.on_disk(move |place| place.erase(key, before).map_err(Trouble::unknown)).await
+    }
+
+    async fn enrol(&self, enrolment: &Enrolment) -> Result<Enrolment, Trouble> {
+        let enrolment = enrolment.clone();
+        self.on_disk(move |place| place.enrol(&enrolment)).await
+    }
+}
+
+/// The folder that holds everything.
+struct Place {
+    folder: PathBuf,
+}
+
+/// The name of an answer's file: its order among the account's answers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Name {
+    attempt: Generation,
+    claim: ClaimId,
+}
+
+impl Place {
+    fn write(&self, key: AccountKey, written: &Written) -> Result<(), Trouble> {
+        let folder = self.folder_of(key);
+        durable::create_folder(&folder).map_err(Trouble::not_applied)?;
+        let path = folder.join(written.name().to_string());
+        if !durable::create(&path, &written.encode())? {
+            // What is there is the answer, unless the disk has damaged it.
+            Written::read(&path, written.name()).map_err(Trouble::not_applied)?;
+        }
+        durable::sync(&self.folder).map_err(Trouble::unknown)?;
+        if let Err(error) = self.trim(key, written.at()) {
+            tracing::warn!(account = %key, error = &error as &dyn std::error::Error, "old answers were not removed");
+        }
+        Ok(())
+    }
+
+    fn newest(&self, key: AccountKey, now: Duration) -> io::Result<Found> {
+        let Some(enrolment) = self.enrolment()? else {
+            return Err(io::Error::other("this place of answers is not enrolled"));
+        };
+        for _ in 0..LOOKS {
+            match self.newest_usable(key) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                found => {
+                    let newest = found?.map(|written| written.aged(now));
+                    return Ok(Found { newest, kept_since: enrolment.since });
+                }
+            }
+        }
+        Err(io::Error::other("answers kept disappearing while they were read"))
+    }
+
+    /// A damaged file newer than every usable answer is doubt; behind one it does not matter.
+    fn newest_usable(&self, key: AccountKey) -> io::Result<Option<Written>> {
+        for name in self.names(key)? {
+            let written = self.read(key, name)?;
+            if written.is_usable() {
+                return Ok(Some(written));
+            }
+        }
+        Ok(None)
+    }
+
+    fn erase(&self, key: AccountKey, before: Generation) -> io::Result<()> {
+        self.remove(key, self.names(key)?.into_iter().filter(|name| name.attempt < before))
+    }
+
+    fn enrol(&self, enrolment: &Enrolment) -> Result<Enrolment, Trouble> {
+        if let Some(enrolled) = self.enrolment().map_err(Trouble::not_applied)? {
+            return Ok(enrolled);
+        }
+        let json = serde_json::to_vec(enrolment).map_err(Trouble::not_applied)?;
+        durable::create(&self.enrolment_path(), &json)?;
+        let enrolled = self.enrolment().map_err(Trouble::unknown)?;
+        enrolled.ok_or_else(|| Trouble::unknown("the enrolment disappeared"))
+    }
+
+    fn enrolment(&self) -> io::Result<Option<Enrolment>> {
+        match std::fs::read(self.enrolment_path()) {
+            Ok(json) => Ok(Some(serde_json::from_slice(&json)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes what is neither among the newest of its kind nor, behind the newest, young enough to be a witness. A
+    /// damaged file counts as unusable: it may be the only trace of an answer.
+    fn trim(&self, key: AccountKey, now: Duration) -> io::Result<()> {
+        durable::remove_abandoned(&self.folder_of(key))?;
+        let (mut usable, mut unusable, mut old) = (0, 0, Vec::new());
+        for name in self.names(key)? {
+            let written = self.read(key, name).ok();
+            let count = match &written {
+                Some(written) if written.is_usable() => &mut usable,
+                _ => &mut unusable,
+            };
+            *count += 1;
+            let aged = *count > 1 && written.is_some_and(|written| written.age(now) > KEEP_ANSWERS);
+            if *count > KEPT || aged {
+                old.push(name);
+            }
+        }
+        self.remove(key, old.into_iter())
+    }
+
+    fn remove(&self, key: AccountKey, names: impl Iterator<Item = Name>) -> io::Result<()> {
+        let folder = self.folder_of(key);
+        let mut removed = false;
+        for name in names {
+            durable::remove(&folder.join(name.to_string()))?;
+            removed = true;
+        }
+        if removed { durable::sync(&folder) } else { Ok(()) }
+    }
+
+    /// The account's answers, newest first.
+    fn names(&self, key: AccountKey) -> io::Result<Vec<Name>> {
+        let mut names: Vec<_> =
+            durable::names(&self.folder_of(key))?.iter().filter_map(|name| Name::parse(name)).collect();
+        names.sort_unstable_by(|one, other| other.cmp(one));
+        Ok(names)
+    }
+
+    fn read(&self, key: AccountKey, name: Name) -> io::Result<Written> {
+        Written::read(&self.folder_of(key).join(name.to_string()), name)
+    }
+
+    fn folder_of(&self, key: AccountKey) -> PathBuf {
+        self.folder.join(key.to_string())
+    }
+
+    fn enrolment_path(&self) -> PathBuf {
+        self.folder.join("enrolment.json")
+    }
+}
+
+impl Name {
+    fn parse(text: &str) -> Option<Self> {
+        let (attempt, claim) = text.strip_suffix(".answer")?.split_once('-')?;
+        let claim = ClaimId::new(Uuid::try_parse(claim).ok()?);
+        Some(Self { attempt: Generation::new(attempt.parse().ok()?), claim })
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { attempt, claim } = self;
+        // As many digits as the largest number has, so that a folder's listing is in order for people too.
+        write!(f, "{:020}-{claim}.answer", attempt.get())
+    }
+}
+
+fn since_1970(wall: SystemTime) -> Duration {
+    wall.duration_since(UNIX_EPOCH).unwrap_or_default()
+}

@@ -1,0 +1,181 @@
+//! Where rows, answers, tokens and leases are kept, by name.
+
+use std::{path::PathBuf, sync::Arc};
+
+#[cfg(any(feature = "redis", feature = "sqlite"))]
+use solekey_core::InputError;
+use solekey_core::ports::{Answers, Cache, Clock, Lease, Store};
+
+use crate::{answer_files::AnswerFiles, builder::Builder, error::BuildError};
+
+/// Places named by URL or path, opened when the instance is built.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    #[cfg(feature = "redis")]
+    redis: Option<Redis>,
+    #[cfg(feature = "sqlite")]
+    sqlite: Option<PathBuf>,
+    state_dir: Option<PathBuf>,
+}
+
+#[cfg(feature = "redis")]
+#[derive(Debug)]
+struct Redis {
+    url: String,
+    prefix: String,
+}
+
+/// What is open.
+pub(crate) struct Backends {
+    pub(crate) store: Option<Arc<dyn Store>>,
+    pub(crate) answers: Option<Arc<dyn Answers>>,
+    pub(crate) cache: Option<Arc<dyn Cache>>,
+    pub(crate) lease: Option<Arc<dyn Lease>>,
+    pub(crate) closers: Vec<Closer>,
+}
+
+/// Something that has to be ended after the last flight.
+pub(crate) enum Closer {
+    #[cfg(feature = "redis")]
+    Link(solekey_redis_link::RedisLink, solekey_redis_lock::RedisLock),
+    #[cfg(feature = "sqlite")]
+    Sqlite(Arc<solekey_store_sql::SqliteStore>),
+}
+
+impl Closer {
+    #[cfg_attr(not(any(feature = "redis", feature = "sqlite")), expect(clippy::unused_async))]
+    pub(crate) async fn close(&self) {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Link(link, lock) => {
+                lock.shutdown().await;
+                link.close().await;
+            }
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(store) => store.close().await,
+            #[cfg(not(any(feature = "redis", feature = "sqlite")))]
+            _ => {}
+        }
+    }
+}
+
+impl Builder {
+    /// Coordinates through this Redis or Valkey: leases, shared tokens and news; answers too, unless rows are kept there
+    /// as well. Without another store rows are kept there.
+    #[cfg(feature = "redis")]
+    pub fn redis(mut self, url: impl Into<String>) -> Self {
+        let prefix = self.places.redis.take().map_or_else(|| DEFAULT_PREFIX.to_owned(), |redis| redis.prefix);
+        self.places.redis = Some(Redis { url: url.into(), prefix });
+        self
+    }
+
+    /// What all keys in Redis begin with. Default `solekey`.
+    #[cfg(feature = "redis")]
+    pub fn redis_prefix(mut self, prefix: impl Into<String>) -> Self {
+        let url = self.places.redis.take().map_or_else(String::new, |redis| redis.url);
+        self.places.redis = Some(Redis { url, prefix: prefix.into() });
+        self
+    }
+
+    /// Keeps rows in this SQLite file: for one host, any number of processes.
+    #[cfg(feature = "sqlite")]
+    pub fn sqlite(mut self, path: impl Into<PathBuf>) -> Self {
+        self.places.sqlite = Some(path.into());
+        self
+    }
+
+    /// Keeps answers in files in this folder, where Redis is the store or absent. Default: beside the SQLite file.
+    pub fn state_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.places.state_dir = Some(path.into());
+        self
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl crate::Solekey {
+    /// Starts building an instance for one host: rows in the SQLite file at `path`, answers in files beside it. All
+    /// processes of the host may share the file.
+    pub fn embedded(path: impl Into<PathBuf>) -> Builder {
+        Self::builder().sqlite(path)
+    }
+}
+
+impl Places {
+    /// Opens what is named and not given otherwise.
+    #[cfg_attr(not(any(feature = "redis", feature = "sqlite")), expect(clippy::unused_async))]
+    pub(crate) async fn open(
+        self,
+        mut given: Backends,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Backends, BuildError> {
+        #[cfg(feature = "sqlite")]
+        let beside = self.sqlite.as_ref().map(|path| beside(path));
+        #[cfg(not(feature = "sqlite"))]
+        let beside: Option<PathBuf> = None;
+        #[cfg(feature = "sqlite")]
+        if let Some(path) = &self.sqlite {
+            open_sqlite(path, &mut given).await?;
+        }
+        #[cfg(feature = "redis")]
+        if let Some(redis) = &self.redis {
+            open_redis(redis, &mut given).await?;
+        }
+        if given.answers.is_none()
+            && let Some(folder) = self.state_dir.or(beside)
+        {
+            let files = AnswerFiles::open(&folder, clock);
+            let opened = |source| BuildError::Open { what: "the folder of answers", source };
+            given.answers = Some(Arc::new(files.map_err(|error| opened(error.into()))?));
+        }
+        Ok(given)
+    }
+}
+
+#[cfg(feature = "sqlite")]
+async fn open_sqlite(path: &std::path::Path, given: &mut Backends) -> Result<(), BuildError> {
+    if given.store.is_some() {
+        return Err(InputError::new("store", "one store").into());
+    }
+    let store = solekey_store_sql::SqliteStore::open(path).await;
+    let store =
+        Arc::new(store.map_err(|error| BuildError::Open { what: "the SQLite store", source: error.into() })?);
+    given.closers.push(Closer::Sqlite(Arc::clone(&store)));
+    given.store = Some(store);
+    Ok(())
+}
+
+#[cfg(feature = "sqlite")]
+fn beside(path: &std::path::Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".answers");
+    path.with_file_name(name)
+}
+
+#[cfg(feature = "redis")]
+async fn open_redis(redis: &Redis, given: &mut Backends) -> Result<(), BuildError> {
+    use solekey_cache::RedisCache;
+    use solekey_redis_link::{LinkOptions, RedisLink};
+    use solekey_redis_lock::{LockOptions, RedisLease, RedisLock};
+    use solekey_store_redis::{RedisAnswers, RedisStore};
+
+    let Redis { url, prefix } = redis;
+    let link = RedisLink::connect(url, LinkOptions::default())
+        .await
+        .map_err(|error| InputError::new(format!("redis.{}", error.field), error.expected))?;
+    let channel = None;
+    let lock = RedisLock::with_options(link.clone(), LockOptions { channel, ..LockOptions::default() });
+    given.closers.push(Closer::Link(link.clone(), lock.clone()));
+    if given.store.is_some() {
+        let answers = RedisAnswers::new(link.clone(), prefix)?;
+        given.answers.get_or_insert_with(|| Arc::new(answers));
+    } else {
+        given.store = Some(Arc::new(RedisStore::new(link.clone(), prefix)?));
+    }
+    let cache = RedisCache::new(link, prefix)?;
+    given.cache.get_or_insert_with(|| Arc::new(cache));
+    given.lease.get_or_insert_with(|| Arc::new(RedisLease::new(lock, prefix)));
+    Ok(())
+}
+
+#[cfg(feature = "redis")]
+const DEFAULT_PREFIX: &str = "solekey";

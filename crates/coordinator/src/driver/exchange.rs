@@ -1,0 +1,108 @@
+//! The one request of an attempt.
+
+use std::sync::Arc;
+
+use solekey_core::{
+    ClaimId, Classified, Credential, Moment, NewFacts, Outcome, TokenAnswer, classify, flight::Event, merge,
+    ports::ExchangeRequest,
+};
+use tracing::Instrument as _;
+
+use super::{
+    Done, Driver, Work,
+    stock::{Keep, OwnPair},
+};
+use crate::{instance::Instance, observer, vault::Stamp};
+
+/// Everything an exchange needs, so that it depends on nothing that may go away.
+struct Exchange {
+    instance: Arc<Instance>,
+    account: solekey_core::Account,
+    provider: Arc<crate::Provider>,
+    credential: Option<Credential>,
+    /// What was known of it when the row was read.
+    old: Option<NewFacts>,
+    attempt: solekey_core::Generation,
+    claim: ClaimId,
+}
+
+impl Driver {
+    pub(super) fn exchange(&self) -> Work {
+        let (instance, account) = self.both();
+        let credential = self.stock.row.as_ref().and_then(|row| row.credential.clone().ok().flatten());
+        let (attempt, claim) =
+            self.flight.own_attempt().expect("an exchange is commanded with an attempt open");
+        let span = tracing::info_span!(
+            "exchange",
+            provider = self.provider.name(),
+            account = %account.key(),
+            attempt = %attempt,
+            outcome = tracing::field::Empty,
+        );
+        let provider = Arc::clone(&self.provider);
+        let old = self.stock.row.as_ref().and_then(|row| row.facts);
+        let exchange = Exchange { instance, account, provider, credential, old, attempt, claim };
+        Box::pin(exchange.run().instrument(span))
+    }
+}
+
+impl Exchange {
+    async fn run(self) -> Done {
+        let refresh_token = self.credential.as_ref().and_then(Credential::refresh_token);
+        let (Some(credential), Some(refresh_token)) = (&self.credential, refresh_token) else {
+            tracing::error!("the stored credential does not open: nothing is presented");
+            return Event::Exchanged(Outcome::NotSent).into();
+        };
+        let (account, attempt) = (&self.account, self.attempt);
+        if !self.instance.breakers.admit(&self.provider, self.instance.now()) {
+            tracing::debug!("our client is not accepted here; another account is trying");
+            return Event::Exchanged(Outcome::OurFault).into();
+        }
+        self.instance.observe(&observer::Event::Presenting { account, attempt });
+        let sent_at = self.instance.now();
+        let endpoint = self.provider.endpoint();
+        let timeout = self.provider.policy().exchange_timeout();
+        let wire = endpoint.exchange(account, ExchangeRequest::new(&refresh_token), timeout).await;
+        let Classified { outcome, reason } = classify(endpoint.dialect(), &wire, self.instance.wall());
+        let named = outcome.as_ref().map(|_| ());
+        self.instance.breakers.learn(&self.provider, account, named, self.instance.now());
+        tracing::Span::current().record("outcome", tracing::field::debug(&named));
+        tracing::info!(reason, "presented");
+        self.instance.observe(&observer::Event::Presented {
+            account,
+            attempt,
+            outcome: named,
+            reason: &reason,
+        });
+        let mut keep = Keep::Nothing;
+        let outcome = outcome.map(|answer| {
+            let (facts, pair) = self.merged(credential, &answer, sent_at);
+            keep = Keep::Own(pair);
+            facts
+        });
+        Done { event: Event::Exchanged(outcome), keep }
+    }
+
+    /// What the row will hold, sealed once for both of its places.
+    fn merged(&self, old: &Credential, answer: &TokenAnswer, sent_at: Moment) -> (NewFacts, OwnPair) {
+        let wall = self.instance.wall();
+        let vault = self.instance.vault();
+        let credential = merge(old, answer, wall);
+        let (access, refresh) = vault.prints(&credential);
+        let lifetime = answer.lifetime(wall);
+        let facts =
+            NewFacts { access, refresh, expires_in: lifetime, refresh_expires_in: answer.refresh_expires_in }
+                .keeping(self.old.as_ref());
+        let stamp = Stamp {
+            generation: self.attempt,
+            lifetime,
+            expires_at: lifetime.map(|span| wall + span),
+            bare_401: self.provider.takes_bare_401(),
+        };
+        let sealed = vault.seal_credential(&self.account, self.claim, &credential);
+        let token = vault
+            .token_of(&self.account, &credential, stamp)
+            .map(|data| self.instance.hold(&self.provider, data, sent_at, lifetime));
+        (facts, OwnPair { sealed, token })
+    }
+}

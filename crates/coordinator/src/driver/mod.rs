@@ -1,0 +1,130 @@
+//! Performs what a flight asks for, and reports back. It asks no questions about OAuth.
+
+mod exchange;
+mod perform;
+mod stock;
+
+use std::{collections::VecDeque, sync::Arc};
+
+use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use solekey_cache::Waiting;
+use solekey_core::{
+    Account, ClaimId,
+    flight::{Command, Context, Event, Flight},
+};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::{instance::Instance, memory::Memory, provider::Provider, told::Told};
+pub(crate) use stock::{Held, StockedRow};
+use stock::{Keep, Stock};
+
+/// One flight being flown: owned by a task of its own, which no caller can cancel.
+pub(crate) struct Driver {
+    instance: Arc<Instance>,
+    account: Account,
+    provider: Arc<Provider>,
+    memory: Arc<Memory>,
+    flight: Flight,
+    /// Names this flight's lease.
+    lease: ClaimId,
+    stock: Stock,
+    waiting: Option<Waiting>,
+    told: watch::Sender<Option<Told>>,
+}
+
+type Work = BoxFuture<'static, Done>;
+
+/// What a command came to: the event for the machine, and what has to be put in stock with it.
+struct Done {
+    event: Event,
+    keep: Keep,
+}
+
+impl From<Event> for Done {
+    fn from(event: Event) -> Self {
+        Self { event, keep: Keep::Nothing }
+    }
+}
+
+impl Driver {
+    pub(crate) fn new(
+        instance: Arc<Instance>,
+        account: Account,
+        provider: Arc<Provider>,
+        memory: Arc<Memory>,
+        flight: Flight,
+        told: watch::Sender<Option<Told>>,
+    ) -> Self {
+        let lease = ClaimId::new(Uuid::new_v4());
+        Self {
+            instance,
+            account,
+            provider,
+            memory,
+            flight,
+            lease,
+            stock: Stock::default(),
+            waiting: None,
+            told,
+        }
+    }
+
+    /// Flies until nothing is left to do, and leaves what was learnt in memory.
+    pub(crate) async fn fly(mut self) {
+        let draining = self.instance.draining().clone();
+        let mut drained = false;
+        let mut pending: FuturesUnordered<Work> = FuturesUnordered::new();
+        let mut commands: VecDeque<Command> = self.begin().into();
+        loop {
+            while let Some(command) = commands.pop_front() {
+                if let Some(work) = self.perform(command).await {
+                    pending.push(work);
+                }
+            }
+            if self.flight.is_over() {
+                break;
+            }
+            let event = tokio::select! {
+                () = draining.cancelled(), if !drained => {
+                    drained = true;
+                    Event::Drain
+                }
+                Some(Done { event, keep }) = pending.next() => {
+                    self.keep(keep);
+                    event
+                }
+                else => {
+                    debug_assert!(false, "a flight that is not over waits for something");
+                    break;
+                }
+            };
+            commands.extend(self.step(event));
+            // Telling costs no IO: nobody waits for the publication to the others.
+            commands.make_contiguous().sort_by_key(|command| !matches!(command, Command::Deliver(_)));
+        }
+        self.memory.lock().knowledge = self.flight.knowledge().clone();
+    }
+
+    fn begin(&mut self) -> Vec<Command> {
+        let policy = *self.provider.policy();
+        self.flight.start(&self.instance.context(&policy))
+    }
+
+    fn step(&mut self, event: Event) -> Vec<Command> {
+        let policy = *self.provider.policy();
+        tracing::trace!(account = %self.account.key(), ?event, "flight");
+        self.flight.step(&self.instance.context(&policy), event)
+    }
+}
+
+impl Instance {
+    fn context<'a>(&self, policy: &'a solekey_core::Policy) -> Context<'a> {
+        Context {
+            now: self.clock().now(),
+            policy,
+            id: ClaimId::new(Uuid::new_v4()),
+            jitter: fastrand::u16(0..1000),
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Keyed hashes of tokens.
+
+use aws_lc_rs::hmac;
+use solekey_core::{ExposeSecret as _, Fingerprint, Secret};
+use uuid::Uuid;
+
+/// HMAC-SHA-256 under the store's identity: equal for all replicas of a store, different between stores.
+pub(crate) struct Fingerprints(hmac::Key);
+
+impl Fingerprints {
+    pub(crate) fn of_store(id: Uuid) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, id.as_bytes()))
+    }
+
+    pub(crate) fn of(&self, token: &Secret) -> Fingerprint {
+        let tag = hmac::sign(&self.0, token.expose_secret().as_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&tag.as_ref()[..16]);
+        Fingerprint::new(bytes)
+    }
+}

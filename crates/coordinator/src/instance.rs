@@ -1,0 +1,294 @@
+//! What all parts of one instance share.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, SystemTime},
+};
+
+use solekey_cache::{Asked, ProcessCache, Times, WaitMap};
+use solekey_core::{
+    Account, AccountKey, Generation, Moment, Remaining, StoreTime,
+    ports::{Answers, Cache, Clock, Lease, Publication, Record, Shelved, Store},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+
+use crate::{
+    backends::Closer,
+    breakers::Breakers,
+    changes::{Announcer, Change},
+    driver::{Held, StockedRow},
+    enrol::Membership,
+    fingerprints::Fingerprints,
+    flights::Flights,
+    memory::Memories,
+    news::Unpublished,
+    observer::{Event, Observer},
+    provider::Provider,
+    roster::Roster,
+    seal::SealKeys,
+    token::TokenData,
+    vault::{Stamp, Vault},
+};
+
+/// What all parts of one instance share.
+pub(crate) struct Instance {
+    pub(crate) ports: Ports,
+    pub(crate) providers: Roster,
+    pub(crate) seal: SealKeys,
+    pub(crate) membership: Membership,
+    pub(crate) flights: Flights,
+    pub(crate) memories: Memories,
+    pub(crate) breakers: Breakers,
+    pub(crate) unpublished: Unpublished,
+    pub(crate) changes: Announcer,
+    pub(crate) tracker: TaskTracker,
+    pub(crate) waiting_requests: AtomicUsize,
+    entries: ProcessCache<Arc<TokenData>>,
+    waits: Arc<WaitMap>,
+    draining: CancellationToken,
+    /// Stops what runs for the instance itself: news, confirmations, the look at the wall clock.
+    stopped: CancellationToken,
+    prints: OnceLock<Fingerprints>,
+    /// Stands in until the store has said who it is: comparisons within this process still work.
+    provisional: Fingerprints,
+}
+
+/// The outside, as ports.
+pub(crate) struct Ports {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) answers: Arc<dyn Answers>,
+    pub(crate) cache: Option<Arc<dyn Cache>>,
+    pub(crate) lease: Option<Arc<dyn Lease>>,
+    pub(crate) observer: Arc<dyn Observer>,
+    /// What has to be ended after the last flight.
+    pub(crate) closers: Vec<Closer>,
+}
+
+impl Instance {
+    pub(crate) fn new(ports: Ports, providers: Roster, seal: SealKeys) -> Arc<Self> {
+        Arc::new(Self {
+            ports,
+            providers,
+            seal,
+            membership: Membership::default(),
+            flights: Flights::default(),
+            memories: Memories::new(MAX_MEMORIES),
+            breakers: Breakers::default(),
+            unpublished: Unpublished::default(),
+            changes: Announcer::default(),
+            tracker: TaskTracker::new(),
+            waiting_requests: AtomicUsize::new(0),
+            entries: ProcessCache::default(),
+            waits: WaitMap::new(MAX_WAITERS),
+            draining: CancellationToken::new(),
+            stopped: CancellationToken::new(),
+            prints: OnceLock::new(),
+            provisional: Fingerprints::of_store(Uuid::new_v4()),
+        })
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.ports.clock
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        self.ports.clock.now()
+    }
+
+    pub(crate) fn wall(&self) -> SystemTime {
+        self.ports.clock.wall()
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.ports.store
+    }
+
+    pub(crate) fn answers(&self) -> &dyn Answers {
+        &*self.ports.answers
+    }
+
+    pub(crate) fn cache(&self) -> Option<&dyn Cache> {
+        self.ports.cache.as_deref()
+    }
+
+    pub(crate) fn lease(&self) -> Option<&dyn Lease> {
+        self.ports.lease.as_deref()
+    }
+
+    pub(crate) fn entries(&self) -> &ProcessCache<Arc<TokenData>> {
+        &self.entries
+    }
+
+    pub(crate) fn waits(&self) -> &Arc<WaitMap> {
+        &self.waits
+    }
+
+    /// Cancelled once nothing new may be claimed.
+    pub(crate) fn draining(&self) -> &CancellationToken {
+        &self.draining
+    }
+
+    /// Cancelled once the instance's own tasks should end.
+    pub(crate) fn stopped(&self) -> &CancellationToken {
+        &self.stopped
+    }
+
+    pub(crate) fn observe(&self, event: &Event<'_>) {
+        self.ports.observer.on(event);
+    }
+
+    pub(crate) fn vault(&self) -> Vault<'_> {
+        Vault { seal: &self.seal, fingerprints: self.fingerprints() }
+    }
+
+    pub(crate) fn fingerprints(&self) -> &Fingerprints {
+        self.prints.get().unwrap_or(&self.provisional)
+    }
+
+    pub(crate) fn learn_store(&self, id: Uuid) {
+        self.prints.get_or_init(|| Fingerprints::of_store(id));
+    }
+
+    /// To be called before anything is asked of shelf or store.
+    pub(crate) fn asking(&self) -> Asked {
+        self.entries.asking(self.now())
+    }
+
+    pub(crate) fn fill(&self, key: AccountKey, held: &Held, rejected_at: Option<Moment>) {
+        self.entries.fill(key, held.entry());
+        if let Some(at) = rejected_at {
+            self.entries.reject(key, held.data.generation, at);
+        }
+    }
+
+    /// The grant behind this generation has ended: its token is the last one.
+    pub(crate) fn condemn(&self, key: AccountKey, generation: Generation) {
+        if let Some(entry) = self.entries.get(key).filter(|entry| entry.generation <= generation) {
+            entry.value.condemn();
+        }
+    }
+
+    /// A token whose lifetime counts from `since`.
+    pub(crate) fn hold(
+        &self,
+        provider: &Provider,
+        data: TokenData,
+        since: Moment,
+        lifetime: Option<Duration>,
+    ) -> Held {
+        let remaining = lifetime.map_or(
+            Remaining { valid: solekey_core::UNKNOWN_EXPIRY_CAP, nominal: solekey_core::ASSUMED_LIFETIME },
+            |left| Remaining { valid: left, nominal: left },
+        );
+        let times = times(provider, &data, since, remaining);
+        Held { data: Arc::new(data), times, asked: self.entries.asking(since) }
+    }
+
+    /// Opens a row that was read at the store's `now`, asked for at `asked`.
+    pub(crate) fn stock_row(
+        &self,
+        account: &Account,
+        provider: &Provider,
+        record: Record,
+        now: StoreTime,
+        asked: Asked,
+    ) -> StockedRow {
+        let Record { row, payload } = record;
+        let Some(facts) = row.facts else {
+            return StockedRow { facts: None, credential: Ok(None), token: None };
+        };
+        let vault = self.vault();
+        let credential = vault.open_credential(account, row.made_by, &payload);
+        let stamp = Stamp::of_row(row.generation, &facts, now, self.wall(), provider.takes_bare_401());
+        let data = credential.as_ref().ok().and_then(|credential| vault.token_of(account, credential, stamp));
+        let token = data.map(|data| {
+            let times = times(provider, &data, asked.at(), Remaining::of(&facts, now));
+            Held { data: Arc::new(data), times, asked }
+        });
+        StockedRow { facts: Some(facts.as_of(now)), credential: credential.map(Some), token }
+    }
+
+    pub(crate) fn take_from_shelf(
+        &self,
+        account: &Account,
+        provider: &Provider,
+        shelved: &Shelved,
+        asked: Asked,
+    ) -> Option<Held> {
+        let stamp = Stamp {
+            generation: shelved.generation,
+            lifetime: None,
+            expires_at: Some(self.wall() + shelved.valid),
+            bare_401: provider.takes_bare_401(),
+        };
+        let mut data = self.vault().open_token(account, &shelved.payload, stamp).ok()?;
+        data.expires_at = data.expires_at.filter(|_| data.lifetime.is_some());
+        let windows = provider.policy().windows(data.lifetime, account);
+        let remaining = Remaining { valid: shelved.valid, nominal: shelved.good + windows.skew };
+        let times = times(provider, &data, asked.at(), remaining);
+        Some(Held { data: Arc::new(data), times, asked })
+    }
+
+    pub(crate) async fn publish(&self, account: &Account, publication: Publication) {
+        let Some(cache) = self.cache() else {
+            // Nobody else hears it, and no news come back.
+            return self
+                .changes
+                .announce(Change::Account { key: account.key(), generation: publication.generation });
+        };
+        match cache.publish(account, &publication).await {
+            Ok(_) => self.unpublished.done(account),
+            Err(error) => {
+                tracing::debug!(account = %account.key(), error = &error as &dyn std::error::Error, "not published");
+                self.unpublished.remember(account);
+            }
+        }
+    }
+
+    /// Sleeps until then by the process' clock, which may be ahead of the runtime's: never longer than a breath at a
+    /// time.
+    pub(crate) async fn sleep_until(&self, until: Moment) {
+        loop {
+            let left = until.since(self.now());
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left.min(MAX_SLEEP)).await;
+        }
+    }
+
+    pub(crate) fn start_draining(&self) {
+        self.draining.cancel();
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopped.cancel();
+        self.draining.cancel();
+    }
+
+    /// How many requests wait for a flight.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting_requests.load(Relaxed)
+    }
+}
+
+fn times(provider: &Provider, data: &TokenData, since: Moment, remaining: Remaining) -> Times {
+    let windows = provider.policy().windows(data.lifetime, &data.account);
+    Times {
+        good_until: since + remaining.nominal.saturating_sub(windows.skew),
+        ahead_from: since + remaining.nominal.saturating_sub(windows.ahead),
+        valid_until: since + remaining.valid,
+    }
+}
+
+/// Memories are a few hundred bytes; this many are some 50 MB.
+const MAX_MEMORIES: usize = 100_000;
+/// More waiters than a process has sockets; beyond it they poll.
+const MAX_WAITERS: usize = 100_000;
+/// Suspend stops the runtime's timers, not the clock.
+const MAX_SLEEP: Duration = Duration::from_secs(30);

@@ -1,0 +1,391 @@
+//! The handle users hold.
+
+use std::{sync::Arc, time::Duration};
+
+use solekey_cache::Absence;
+use solekey_core::{
+    Account, Delay, ExposeSecret as _, Fingerprint, Generation, Moment, Need, Secret, Stale,
+    flight::Knowledge,
+};
+
+use crate::{
+    builder::Builder,
+    error::TokenError,
+    flights::CROWDED,
+    instance::Instance,
+    observer::Event,
+    provider::Provider,
+    token::{AccessToken, Rejection},
+    told::Told,
+};
+
+/// One OAuth refresh owner per account, across all replicas.
+///
+/// Cloning is cheap; all clones are one instance. Dropping every clone does not stop what is under way: call
+/// [`shutdown`](Self::shutdown) before the runtime ends.
+#[derive(Clone)]
+pub struct Solekey {
+    pub(crate) instance: Arc<Instance>,
+}
+
+impl Solekey {
+    /// Starts building an instance.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// A token that is good enough, waiting for a refresh where none is.
+    ///
+    /// Costs one look into this process' memory where there is such a token: no allocation, no IO. Otherwise one
+    /// task of this process asks Redis, then the store, and refreshes if it is this replica's turn; all callers wait
+    /// for that one, at most for the provider's `max_wait`.
+    ///
+    /// # Errors
+    /// See [`TokenError`]: each variant is something else to do for the caller.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing but this caller's waiting.
+    pub async fn token(&self, account: &Account) -> Result<AccessToken, TokenError> {
+        let provider = self.provider(account)?;
+        if let Some(token) = self.in_memory(account, provider) {
+            return Ok(token);
+        }
+        self.obtain(account, provider, Need::Valid, provider.policy().max_wait()).await
+    }
+
+    /// As [`token`](Self::token), waiting at most `wait`; where the provider's `max_wait` is less, that long.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token).
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing but this caller's waiting.
+    pub async fn token_within(&self, account: &Account, wait: Duration) -> Result<AccessToken, TokenError> {
+        let provider = self.provider(account)?;
+        if let Some(token) = self.in_memory(account, provider) {
+            return Ok(token);
+        }
+        self.obtain(account, provider, Need::Valid, provider.policy().max_wait().min(wait)).await
+    }
+
+    /// Another token than the one a resource refused: whatever the fleet has by now, or one rotation for all who
+    /// report the same. [`AccessToken::rejected_by`] makes the evidence.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token); [`Delay::RejectedAgain`] when the successor of a rejected token was rejected too,
+    /// which speaks about the resource, not about the token.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing but this caller's waiting.
+    pub async fn token_after_rejection(
+        &self,
+        account: &Account,
+        rejection: Rejection,
+    ) -> Result<AccessToken, TokenError> {
+        let provider = self.provider(account)?;
+        let Rejection { generation, access } = rejection;
+        let need = Need::NotThis { generation, access };
+        self.obtain(account, provider, need, provider.policy().max_wait()).await
+    }
+
+    /// As [`token_after_rejection`](Self::token_after_rejection), for evidence that arrived as a string: of sidecars
+    /// and scripts. A token that is not the current one counts as older.
+    ///
+    /// # Errors
+    /// As [`token_after_rejection`](Self::token_after_rejection).
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing but this caller's waiting.
+    pub async fn token_after_rejected_secret(
+        &self,
+        account: &Account,
+        rejected: &Secret,
+    ) -> Result<AccessToken, TokenError> {
+        self.provider(account)?;
+        self.know_the_store().await;
+        let access = self.instance.fingerprints().of(rejected);
+        let current = self.instance.entries().get(account.key());
+        let is_current =
+            current.filter(|entry| entry.value.secret.expose_secret() == rejected.expose_secret());
+        let generation = is_current.map_or(Generation::ZERO, |entry| entry.generation);
+        self.token_after_rejection(account, Rejection { generation, access }).await
+    }
+
+    /// As [`token_after_rejection`](Self::token_after_rejection), for evidence that names the generation.
+    ///
+    /// # Errors
+    /// As [`token_after_rejection`](Self::token_after_rejection).
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing but this caller's waiting.
+    pub async fn token_after_rejected_generation(
+        &self,
+        account: &Account,
+        generation: Generation,
+    ) -> Result<AccessToken, TokenError> {
+        self.provider(account)?;
+        if self.never_reached(account, generation).await {
+            // Evidence against a token nobody ever had is evidence of nothing.
+            return self.token(account).await;
+        }
+        self.token_after_rejection(account, Rejection { generation, access: UNKNOWN_STRING }).await
+    }
+
+    /// Refreshes now, because a person asked: a newer token than generation `seen`; without it any success of the last
+    /// 5 s will do. Goes the same way as every refresh, and past cooldowns.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token).
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing but this caller's waiting.
+    pub async fn refresh(
+        &self,
+        account: &Account,
+        seen: Option<Generation>,
+    ) -> Result<AccessToken, TokenError> {
+        let provider = self.provider(account)?;
+        self.instance.memories.release(account.key());
+        self.obtain(account, provider, Need::Now { seen }, provider.policy().max_wait()).await
+    }
+
+    pub(crate) fn provider(&self, account: &Account) -> Result<&Arc<Provider>, TokenError> {
+        self.instance.providers.get(account.provider()).ok_or(TokenError::UnknownProvider)
+    }
+
+    /// The fast path: a token in memory that is good enough. What has to happen because of it happens behind.
+    fn in_memory(&self, account: &Account, provider: &Arc<Provider>) -> Option<AccessToken> {
+        let instance = &self.instance;
+        let entry = instance.entries().get(account.key())?;
+        let now = instance.now();
+        if !entry.is_good(now) {
+            return None;
+        }
+        if entry.is_ahead(now) {
+            self.refresh_behind(account, provider, now);
+        }
+        if instance.entries().needs_confirmation(&entry, now) {
+            instance.confirm(account, provider, &entry, now);
+        }
+        Some(AccessToken::new(Arc::clone(&entry.value), false))
+    }
+
+    /// Starts one background flight, unless a verdict in memory says not yet.
+    fn refresh_behind(&self, account: &Account, provider: &Arc<Provider>, now: Moment) {
+        let instance = &self.instance;
+        let memory = instance.memories.of(account.key());
+        if instance.draining().is_cancelled() || memory.hold(now).is_some() {
+            return;
+        }
+        let pause = Duration::from_millis(1000 + fastrand::u64(0..250));
+        memory.lock().not_before = Some((now + pause, Delay::InFlight));
+        instance.board(account, provider, Need::RefreshedAhead, Duration::ZERO);
+    }
+
+    async fn obtain(
+        &self,
+        account: &Account,
+        provider: &Arc<Provider>,
+        need: Need,
+        wait: Duration,
+    ) -> Result<AccessToken, TokenError> {
+        let began = self.instance.now();
+        let told = self.ask(account, provider, need, began + wait).await;
+        let waited = self.instance.now().since(began);
+        self.instance.observe(&Event::Waited { account, waited });
+        self.answer(account, provider, need, told)
+    }
+
+    /// Asks flights until one answers this caller's need, or the wait is over.
+    async fn ask(&self, account: &Account, provider: &Arc<Provider>, need: Need, until: Moment) -> Told {
+        let instance = &self.instance;
+        if let Some(told) = self.known_answer(account, need, until) {
+            return told;
+        }
+        let _waiting = Counted::new(instance);
+        for _ in 0..MAX_FLIGHTS_PER_CALL {
+            let patience = until.since(instance.now());
+            let Some(mut boarding) = instance.board(account, provider, need, patience) else {
+                let (span, why) = CROWDED;
+                return Told::RetryAt { at: instance.now() + span, why };
+            };
+            let late = boarding.has_delivered();
+            let told = tokio::select! {
+                biased;
+                told = boarding.delivery() => told,
+                () = instance.sleep_until(until) => {
+                    return Told::RetryAt { at: instance.now() + RETRY_SOON, why: Delay::InFlight };
+                }
+            };
+            self.remember(account, &told);
+            let current = !late || self.still_holds(account, &told);
+            if current && (boarding.serves(need, patience) || is_final(need, &told)) {
+                return told;
+            }
+            // The flight was somebody else's, or is only busy writing down what has ended since: the next one is ours.
+            tokio::select! {
+                () = boarding.landing() => {}
+                () = instance.sleep_until(until) => break,
+            }
+        }
+        Told::RetryAt { at: instance.now() + RETRY_SOON, why: Delay::InFlight }
+    }
+
+    /// Whether a token delivered a while ago may still be served.
+    fn still_holds(&self, account: &Account, told: &Told) -> bool {
+        let Told::Token(data) = told else { return true };
+        let entry = self.instance.entries().get(account.key());
+        let served = entry.filter(|entry| entry.generation == data.generation);
+        served.is_some_and(|entry| entry.is_valid(self.instance.now()) && !entry.is_rejected())
+    }
+
+    /// What is remembered about this account and still holds.
+    fn known_answer(&self, account: &Account, need: Need, until: Moment) -> Option<Told> {
+        let instance = &self.instance;
+        let now = instance.now();
+        if matches!(need, Need::Now { .. }) {
+            return None;
+        }
+        if instance.draining().is_cancelled() {
+            return Some(Told::RetryAt { at: now + RETRY_SOON, why: Delay::ShuttingDown });
+        }
+        match instance.entries().absence(account.key(), now) {
+            Some(Absence::Unknown) => return Some(Told::Unknown),
+            Some(Absence::LogIn { generation, why }) => return Some(Told::LogIn { generation, why }),
+            None => {}
+        }
+        let (at, why) = instance.memories.of(account.key()).hold(now)?;
+        let pointless = at > until && !why.may_end_early() && need == Need::Valid;
+        pointless.then_some(Told::RetryAt { at, why })
+    }
+
+    fn remember(&self, account: &Account, told: &Told) {
+        let instance = &self.instance;
+        let key = account.key();
+        match told {
+            Told::Unknown => instance.entries().fill_absence(key, Absence::Unknown, instance.now()),
+            Told::LogIn { generation, why } => {
+                let absence = Absence::LogIn { generation: *generation, why: *why };
+                instance.entries().fill_absence(key, absence, instance.now());
+                instance.condemn(key, *generation);
+                instance.observe(&Event::LoginNeeded { account, generation: *generation });
+            }
+            Told::RetryAt { at, why } if !why.may_end_early() => {
+                instance.memories.of(key).lock().not_before = Some((*at, *why));
+            }
+            _ => {}
+        }
+    }
+
+    /// Turns what a flight told into what this caller gets.
+    fn answer(
+        &self,
+        account: &Account,
+        provider: &Arc<Provider>,
+        need: Need,
+        told: Told,
+    ) -> Result<AccessToken, TokenError> {
+        let error = match told {
+            Told::Token(data) => {
+                let stale = self.is_overdue(account, data.generation);
+                return Ok(AccessToken::new(data, stale));
+            }
+            Told::Unknown => return Err(TokenError::UnknownAccount),
+            Told::Misconfigured { field, expected } => {
+                TokenError::Configuration { field: field.to_owned(), expected: expected.to_owned() }
+            }
+            Told::LogIn { why, .. } => TokenError::LogIn { why },
+            Told::RetryAt { why: Delay::ShuttingDown, .. } => TokenError::ShuttingDown,
+            Told::RetryAt { at, why } => self.retry_at(at, why),
+            Told::RejectedAgain { at } => self.retry_at(at, Delay::RejectedAgain),
+            Told::Lost => self.retry_at(self.instance.now() + RETRY_SOON, Delay::InFlight),
+        };
+        self.stale(account, provider, need).ok_or(error)
+    }
+
+    /// A token that is still valid although the refresh did not deliver.
+    fn stale(&self, account: &Account, provider: &Arc<Provider>, need: Need) -> Option<AccessToken> {
+        let entry = self.instance.entries().get(account.key())?;
+        let served = provider.policy().stale() == Stale::Serve
+            && entry.is_valid(self.instance.now())
+            && !entry.is_rejected()
+            && need.accepts_stale(entry.generation, entry.value.access);
+        served.then(|| AccessToken::new(Arc::clone(&entry.value), true))
+    }
+
+    fn is_overdue(&self, account: &Account, generation: Generation) -> bool {
+        let entry = self.instance.entries().get(account.key());
+        let now = self.instance.now();
+        entry.is_some_and(|entry| entry.generation == generation && now >= entry.good_until)
+    }
+
+    fn retry_at(&self, at: Moment, why: Delay) -> TokenError {
+        let left = at.since(self.instance.now());
+        TokenError::RetryAt { at: self.instance.wall() + left, why }
+    }
+
+    /// Whether the account is known not to have come that far. What this process has may be older than the store's.
+    async fn never_reached(&self, account: &Account, generation: Generation) -> bool {
+        let entry = self.instance.entries().get(account.key());
+        if entry.is_some_and(|entry| entry.generation >= generation) {
+            return false;
+        }
+        let loaded = self.instance.store().load(account).await;
+        loaded.is_ok_and(|loaded| loaded.record.is_none_or(|record| record.row.generation < generation))
+    }
+
+    /// Fingerprints are the store's: before the first flight they are not known.
+    async fn know_the_store(&self) {
+        if !self.instance.membership.is_settled() {
+            self.instance.enrol().await;
+        }
+    }
+
+    /// What this process has learnt of an account, for tests and `explain`.
+    #[doc(hidden)]
+    pub fn knowledge(&self, account: &Account) -> Knowledge {
+        self.instance.memories.of(account.key()).lock().knowledge.clone()
+    }
+}
+
+impl std::fmt::Debug for Solekey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Solekey").field("flights", &self.instance.flights.len()).finish_non_exhaustive()
+    }
+}
+
+/// Whether this answers a caller whose flight it was not.
+fn is_final(need: Need, told: &Told) -> bool {
+    match told {
+        Told::Token(data) => match need {
+            Need::NotThis { generation, access } => data.generation > generation && data.access != access,
+            Need::AtLeast(least) => data.generation >= least,
+            Need::Now { seen } => seen.is_none_or(|seen| data.generation > seen),
+            Need::Valid | Need::RefreshedAhead => true,
+        },
+        Told::Unknown | Told::LogIn { .. } | Told::Misconfigured { .. } => true,
+        Told::RetryAt { .. } | Told::RejectedAgain { .. } | Told::Lost => false,
+    }
+}
+
+/// A request that waits, counted while it does.
+struct Counted<'a>(&'a Instance);
+
+impl<'a> Counted<'a> {
+    fn new(instance: &'a Instance) -> Self {
+        instance.waiting_requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Self(instance)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.waiting_requests.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// A caller may have to sit through a background flight and a flight with another need before its own.
+const MAX_FLIGHTS_PER_CALL: usize = 8;
+const RETRY_SOON: Duration = Duration::from_secs(1);
+/// Stands for a token whose string is not known: no token has it.
+const UNKNOWN_STRING: Fingerprint = Fingerprint::new([0xff; 16]);

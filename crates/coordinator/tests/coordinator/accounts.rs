@@ -1,0 +1,161 @@
+//! Logins and deletes.
+
+use std::time::Duration;
+
+use solekey::{AccountError, Change, Login, Status, TokenError};
+
+use crate::fixture::{HOUR, World, account, policy, seal};
+
+#[tokio::test(start_paused = true)]
+async fn the_same_document_changes_nothing_and_a_spent_one_is_refused() {
+    let world = World::new();
+    let account = account("a");
+    let replica = world.replica().await;
+    let document = world.provider.grant("a", Duration::from_secs(1));
+    assert!(matches!(replica.login(&account, document.as_bytes(), false).await.unwrap(), Login::New { .. }));
+    assert!(matches!(replica.login(&account, document.as_bytes(), false).await.unwrap(), Login::Same { .. }));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    replica.token(&account).await.unwrap();
+    let again = replica.login(&account, document.as_bytes(), false).await.unwrap();
+    assert_eq!(again, Login::AlreadyPresented);
+    assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    let forced = replica.login(&account, document.as_bytes(), true).await.unwrap();
+    assert!(matches!(forced, Login::New { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_refresh_token_under_two_ids_is_refused() {
+    let world = World::new();
+    let replica = world.replica().await;
+    let document = world.provider.grant("a", HOUR);
+    replica.login(&account("a"), document.as_bytes(), false).await.unwrap();
+    let twin = replica.login(&account("twin"), document.as_bytes(), false).await.unwrap();
+    assert_eq!(twin, Login::AlreadyPresented);
+    assert!(matches!(replica.state(&account("twin")).await, Err(AccountError::UnknownAccount)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_account_is_gone_on_every_replica_and_its_successor_is_another_person() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let (one, other) = (world.replica().await, world.replica().await);
+    other.token(&account).await.unwrap();
+    one.delete(&account).await.unwrap();
+    assert!(matches!(one.delete(&account).await, Err(AccountError::UnknownAccount)));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    // The news mark the entry; the look it causes runs behind the first request.
+    let _ = other.token(&account).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(matches!(other.token(&account).await, Err(TokenError::UnknownAccount)));
+    let document = world.provider.grant("a", HOUR);
+    one.login(&account, document.as_bytes(), false).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(other.token(&account).await.unwrap().expose_secret(), "access-a-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_during_an_exchange_wins_over_its_answer() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.provider.close();
+    let (owner, operator) = (world.replica().await, world.replica().await);
+    let call = tokio::spawn({
+        let (owner, account) = (owner.clone(), account.clone());
+        async move { owner.token(&account).await }
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    operator.delete(&account).await.unwrap();
+    world.provider.open();
+    let told = call.await.unwrap();
+    assert!(matches!(told, Err(TokenError::UnknownAccount)), "{told:?}");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(matches!(owner.token(&account).await, Err(TokenError::UnknownAccount)));
+    assert!(
+        world.answers.all(&account).iter().all(|answer| answer.payload.is_empty()),
+        "nothing left behind"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_documents_are_refused_by_field_and_nothing_is_stored() {
+    let world = World::new();
+    let replica = world.replica().await;
+    let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
+    let huge = format!(r#"{{"access_token":"{}"}}"#, "x".repeat(70_000));
+    let deep = format!(r#"{{"access_token":"x","deep":{deep}}}"#);
+    for document in [
+        "",
+        "not json",
+        "[]",
+        "{}",
+        r#"{"access_token":""}"#,
+        r#"{"access_token":"x","expires_at":"tomorrow"}"#,
+        &deep,
+        &huge,
+    ] {
+        let error = replica.login(&account("a"), document.as_bytes(), false).await.unwrap_err();
+        assert!(matches!(&error, AccountError::Input(input) if !input.field().is_empty()), "{error:?}");
+        assert!(matches!(replica.state(&account("a")).await, Err(AccountError::UnknownAccount)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_hears_of_logins_and_rotations_anywhere_in_the_fleet() {
+    let world = World::new();
+    let (one, other) = (world.replica().await, world.replica().await);
+    let mut changes = other.subscribe();
+    let document = world.provider.grant("a", Duration::from_secs(1));
+    let account = account("a");
+    let Login::New { generation } = one.login(&account, document.as_bytes(), false).await.unwrap() else {
+        panic!("a new account");
+    };
+    let heard = async |changes: &mut solekey::Changes, least| loop {
+        match changes.next().await {
+            Some(Change::Account { key, generation }) if generation >= least => break (key, generation),
+            Some(_) => {}
+            None => panic!("the instance goes on"),
+        }
+    };
+    assert_eq!(heard(&mut changes, generation).await, (account.key(), generation));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let token = one.token(&account).await.unwrap();
+    assert_eq!(heard(&mut changes, token.generation()).await, (account.key(), token.generation()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_state_tells_where_an_account_stands() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let replica = world.replica().await;
+    assert_eq!(replica.state(&account).await.unwrap().status, Status::Fresh);
+    tokio::time::sleep(Duration::from_secs(3600 - 100)).await;
+    assert_eq!(replica.state(&account).await.unwrap().status, Status::RefreshDue);
+    tokio::time::sleep(Duration::from_secs(200)).await;
+    assert_eq!(replica.state(&account).await.unwrap().status, Status::Expired);
+    let page = replica.list(None, None, 10).await.unwrap();
+    assert_eq!(page.accounts.len(), 1);
+    assert_eq!(page.accounts[0].id, "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_with_another_seal_key_refreshes_nothing() {
+    let world = World::new();
+    let sealed = world.builder(policy()).seal(seal()).build().await.unwrap();
+    let document = world.provider.grant("a", Duration::from_secs(1));
+    sealed.login(&account("a"), document.as_bytes(), false).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let other = solekey::SealKeys::parse("k2:HxwdHh8AAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRo=").unwrap();
+    for stranger in [world.builder(policy()).seal(other), world.builder(policy())] {
+        let stranger = stranger.build().await.unwrap();
+        let error = stranger.token(&account("a")).await.unwrap_err();
+        assert!(
+            matches!(&error, TokenError::Configuration { field, .. } if field == "seal.key"),
+            "{error:?}"
+        );
+        let error = stranger.login(&account("b"), document.as_bytes(), false).await.unwrap_err();
+        assert!(matches!(error, AccountError::Configuration(_)), "{error:?}");
+    }
+    assert_eq!(world.provider.presentations(), 0);
+    assert_eq!(sealed.token(&account("a")).await.unwrap().expose_secret(), "access-a-2");
+}

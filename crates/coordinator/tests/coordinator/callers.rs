@@ -1,0 +1,142 @@
+//! Callers: many, impatient, gone.
+
+use std::{future::Future as _, pin::pin, task::Context, time::Duration};
+
+use futures_util::{future::join_all, task::noop_waker};
+use solekey::TokenError;
+use solekey_core::Delay;
+
+use crate::fixture::{HOUR, World, account};
+
+#[tokio::test(start_paused = true)]
+async fn a_fresh_token_is_served_without_presenting_anything() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let replica = world.replica().await;
+    let token = replica.token(&account).await.unwrap();
+    assert_eq!(token.expose_secret(), "access-a-1");
+    assert!(!token.is_stale());
+    assert_eq!(world.provider.presentations(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_hundred_callers_on_four_replicas_cause_one_presentation() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut calls = Vec::new();
+    for _ in 0..4 {
+        let replica = world.replica().await;
+        for _ in 0..50 {
+            let (replica, account) = (replica.clone(), account.clone());
+            calls.push(async move { replica.token(&account).await });
+        }
+    }
+    for token in join_all(calls).await {
+        assert_eq!(token.unwrap().expose_secret(), "access-a-2");
+    }
+    assert_eq!(world.provider.presentations(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn inside_refresh_ahead_the_old_token_is_served_at_once_and_one_refresh_runs_behind() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let replica = world.replica().await;
+    replica.token(&account).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3600 - 300)).await;
+    for _ in 0..20 {
+        assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-1");
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    assert_eq!(world.provider.presentations(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_dropped_at_any_await_changes_only_its_own_waiting() {
+    for polls in 0..40 {
+        let world = World::new();
+        let account = world.log_in("a", Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let replica = world.replica().await;
+        {
+            let mut call = pin!(replica.token(&account));
+            let waker = noop_waker();
+            for _ in 0..polls {
+                if call.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(7)).await;
+            }
+        }
+        let other = world.replica().await;
+        let token = other.token(&account).await.unwrap();
+        assert_eq!(token.expose_secret(), "access-a-2", "dropped after {polls} polls");
+        let end = replica.shutdown(Duration::from_secs(5)).await;
+        assert_eq!((world.provider.presentations(), world.provider.doubles(), end.in_doubt), (1, 0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_flight_outlives_the_caller_that_started_it() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let replica = world.replica().await;
+    let first = tokio::time::timeout(Duration::from_millis(50), replica.token(&account)).await;
+    assert!(first.is_err(), "the exchange takes longer");
+    let second = tokio::time::timeout(Duration::from_millis(100), replica.token(&account)).await;
+    assert_eq!(second.expect("the first caller's flight goes on").unwrap().expose_secret(), "access-a-2");
+    assert_eq!(world.provider.presentations(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_within_its_bound_with_a_time_to_come_back() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.provider.close();
+    let replica = world.replica().await;
+    let began = tokio::time::Instant::now();
+    let error = replica.token_within(&account, Duration::from_millis(500)).await.unwrap_err();
+    assert_eq!(began.elapsed().as_millis() / 10, 50);
+    assert!(matches!(error, TokenError::RetryAt { why: Delay::InFlight, .. }), "{error:?}");
+    assert!(error.retry_after().unwrap() >= Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_account_is_answered_without_a_lease_and_remembered_for_a_moment() {
+    let world = World::new();
+    let replica = world.replica().await;
+    for _ in 0..10 {
+        let error = replica.token(&account("nobody")).await.unwrap_err();
+        assert!(matches!(error, TokenError::UnknownAccount), "{error:?}");
+    }
+    assert_eq!(world.lease.faults().calls("acquire"), 0);
+    assert_eq!(world.store.faults().calls("load"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_provider_is_named() {
+    let world = World::new();
+    let replica = world.replica().await;
+    let stranger = solekey_core::Account::new("other", "a").unwrap();
+    assert!(matches!(replica.token(&stranger).await, Err(TokenError::UnknownProvider)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiter_on_another_replica_hears_of_the_token_without_polling_for_it() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (owner, loser) = (world.replica().await, world.replica().await);
+    let owned = tokio::spawn({
+        let account = account.clone();
+        async move { owner.token(&account).await }
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let waited = loser.token(&account).await.unwrap();
+    assert_eq!(waited.expose_secret(), owned.await.unwrap().unwrap().expose_secret());
+    assert_eq!(world.provider.presentations(), 1);
+}

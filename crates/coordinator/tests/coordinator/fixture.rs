@@ -1,0 +1,225 @@
+//! A world in memory: one store, one shelf, one strict provider, any number of replicas.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use solekey::{Provider, SealKeys, Solekey};
+use solekey_core::{
+    Account, Dialect, ExposeSecret as _, Policy, PolicySettings, Replay, StoreTime,
+    ports::{ExchangeRequest, TokenEndpoint, Wire},
+};
+use solekey_testkit::memory::{MemoryAnswers, MemoryCache, MemoryClock, MemoryLease, MemoryStore, TestClock};
+use tokio::sync::Semaphore;
+
+pub(crate) struct World {
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) answers: Arc<MemoryAnswers>,
+    pub(crate) cache: Arc<MemoryCache>,
+    pub(crate) lease: Arc<MemoryLease>,
+    pub(crate) provider: Arc<Strict>,
+}
+
+impl World {
+    /// Everything goes with tokio's time: call it inside a paused runtime.
+    pub(crate) fn new() -> Self {
+        let clock = MemoryClock::tokio(StoreTime::from_micros(1_800_000_000_000_000));
+        Self {
+            store: Arc::new(MemoryStore::with_clock(clock.clone())),
+            answers: Arc::new(MemoryAnswers::with_clock(clock.clone())),
+            cache: Arc::new(MemoryCache::with_clock(clock.clone())),
+            lease: Arc::new(MemoryLease::with_clock(clock)),
+            provider: Arc::new(Strict::default()),
+        }
+    }
+
+    pub(crate) async fn replica(&self) -> Solekey {
+        self.replica_with(policy()).await
+    }
+
+    pub(crate) async fn replica_with(&self, policy: Policy) -> Solekey {
+        self.builder(policy).build().await.unwrap()
+    }
+
+    pub(crate) fn builder(&self, policy: Policy) -> solekey::Builder {
+        let endpoint = Arc::clone(&self.provider) as Arc<dyn TokenEndpoint>;
+        Solekey::builder()
+            .provider(Provider::new("acme", policy, endpoint).unwrap())
+            .store(self.store.clone())
+            .answers(self.answers.clone())
+            .cache(self.cache.clone())
+            .lease(self.lease.clone())
+            .clock(Arc::new(TestClock::tokio()))
+    }
+
+    /// Logs an account in through a replica of its own.
+    pub(crate) async fn log_in(&self, id: &str, lifetime: Duration) -> Account {
+        let account = account(id);
+        let document = self.provider.grant(id, lifetime);
+        let replica = self.replica().await;
+        let login = replica.login(&account, document.as_bytes(), false).await.unwrap();
+        assert!(matches!(login, solekey::Login::New { .. }), "{login:?}");
+        replica.shutdown(Duration::from_secs(1)).await;
+        account
+    }
+}
+
+pub(crate) fn account(id: &str) -> Account {
+    Account::new("acme", id).unwrap()
+}
+
+pub(crate) fn policy() -> Policy {
+    PolicySettings {
+        replay: Replay::STRICT_FAMILY,
+        exchange_timeout: Duration::from_secs(1),
+        quarantine: Some(Duration::from_secs(3)),
+        max_wait: Duration::from_secs(30),
+        ..PolicySettings::default()
+    }
+    .build()
+    .unwrap()
+}
+
+pub(crate) fn seal() -> SealKeys {
+    SealKeys::parse("k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap()
+}
+
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+
+/// A provider that revokes the family of a spent refresh token, and answers what the test tells it to.
+pub(crate) struct Strict {
+    dialect: Dialect,
+    state: Mutex<State>,
+    /// An exchange takes one permit; a test that wants to hold exchanges takes them away.
+    gate: Semaphore,
+}
+
+#[derive(Default)]
+struct State {
+    next: u64,
+    /// The only refresh token of each account that works.
+    live: HashMap<String, String>,
+    presentations: Vec<String>,
+    doubles: usize,
+    script: Vec<Script>,
+}
+
+/// What an exchange does instead of succeeding.
+#[derive(Clone)]
+pub(crate) enum Script {
+    /// Nothing is sent.
+    NotSent,
+    /// The token is rotated and the answer lost.
+    LoseAnswer,
+    /// An answer without processing the token.
+    Answer(u16, &'static str),
+}
+
+impl Default for Strict {
+    fn default() -> Self {
+        Self { dialect: Dialect::rfc6749(), state: Mutex::default(), gate: Semaphore::new(OPEN) }
+    }
+}
+
+impl Strict {
+    /// A new grant, as a document to log in with.
+    pub(crate) fn grant(&self, id: &str, lifetime: Duration) -> String {
+        let mut state = self.state.lock().unwrap();
+        let (access, refresh) = state.mint(id);
+        document(&access, &refresh, lifetime)
+    }
+
+    pub(crate) fn presentations(&self) -> usize {
+        self.state.lock().unwrap().presentations.len()
+    }
+
+    /// Presentations of spent tokens: with this provider each costs a grant.
+    pub(crate) fn doubles(&self) -> usize {
+        self.state.lock().unwrap().doubles
+    }
+
+    pub(crate) fn script(&self, script: impl IntoIterator<Item = Script>) {
+        self.state.lock().unwrap().script = script.into_iter().collect();
+    }
+
+    /// Exchanges from now on wait until [`open`](Self::open).
+    pub(crate) fn close(&self) {
+        self.gate.forget_permits(OPEN);
+    }
+
+    pub(crate) fn open(&self) {
+        self.gate.add_permits(OPEN);
+    }
+
+    fn process(&self, id: &str, refresh: &str) -> Wire {
+        let mut state = self.state.lock().unwrap();
+        state.presentations.push(refresh.to_owned());
+        let script = if state.script.is_empty() { None } else { Some(state.script.remove(0)) };
+        match script {
+            Some(Script::NotSent) => {
+                state.presentations.pop();
+                return Wire::NotSent { why: "refused".into() };
+            }
+            Some(Script::Answer(status, body)) => return reply(status, body.to_owned()),
+            Some(Script::LoseAnswer) | None => {}
+        }
+        if state.live.get(id).is_none_or(|live| live != refresh) {
+            state.doubles += 1;
+            state.live.remove(id);
+            return reply(400, r#"{"error":"invalid_grant"}"#.to_owned());
+        }
+        let (access, refresh) = state.mint(id);
+        if script.is_some() {
+            return Wire::Lost { why: "connection reset".into() };
+        }
+        reply(200, document(&access, &refresh, HOUR))
+    }
+}
+
+impl State {
+    fn mint(&mut self, id: &str) -> (String, String) {
+        self.next += 1;
+        let refresh = format!("refresh-{id}-{}", self.next);
+        self.live.insert(id.to_owned(), refresh.clone());
+        (format!("access-{id}-{}", self.next), refresh)
+    }
+}
+
+fn document(access: &str, refresh: &str, lifetime: Duration) -> String {
+    let expires_in = lifetime.as_secs();
+    format!(r#"{{"access_token":"{access}","refresh_token":"{refresh}","expires_in":{expires_in}}}"#)
+}
+
+fn reply(status: u16, body: String) -> Wire {
+    let status = StatusCode::from_u16(status).unwrap();
+    Wire::Reply { status, headers: HeaderMap::new(), body: Bytes::from(body) }
+}
+
+#[async_trait]
+impl TokenEndpoint for Strict {
+    async fn exchange(&self, account: &Account, request: ExchangeRequest<'_>, timeout: Duration) -> Wire {
+        let refresh = request.refresh_token.expose_secret();
+        let work = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let _permit = self.gate.acquire().await.unwrap();
+            self.process(account.id(), refresh)
+        };
+        let late = |_| Wire::Lost { why: "no answer in time".into() };
+        tokio::time::timeout(timeout, work).await.unwrap_or_else(late)
+    }
+
+    fn dialect(&self) -> &Dialect {
+        &self.dialect
+    }
+
+    fn client(&self) -> &'static str {
+        "https://acme.example/token gateway"
+    }
+}
+
+const OPEN: usize = 100_000;

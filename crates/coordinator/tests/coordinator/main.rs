@@ -1,0 +1,11 @@
+//! The coordinator over ports in memory, in virtual time.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod accounts;
+mod callers;
+mod fixture;
+mod outages;
+mod rejections;
+mod secrets;
+mod shutdown;

@@ -1,0 +1,242 @@
+//! Readers outlive the writers' troubles; no rotated pair is lost.
+
+use std::time::Duration;
+
+use solekey::TokenError;
+use solekey_core::{Delay, Revocation};
+use solekey_testkit::memory::Fault;
+
+use crate::fixture::{HOUR, Script, World, policy};
+
+const SOON: Duration = Duration::from_secs(3600 - 30);
+
+#[tokio::test(start_paused = true)]
+async fn a_valid_token_is_served_with_redis_store_and_provider_down() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let replica = world.replica().await;
+    replica.token(&account).await.unwrap();
+    world.store.faults().leave();
+    world.cache.faults().leave();
+    world.lease.faults().leave();
+    world.answers.faults().leave();
+    tokio::time::sleep(SOON).await;
+    let token = replica.token_within(&account, Duration::from_secs(1)).await.unwrap();
+    assert_eq!(token.expose_secret(), "access-a-1");
+    assert!(token.is_stale(), "a refresh is overdue");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let error = replica.token_within(&account, Duration::from_secs(1)).await.unwrap_err();
+    assert!(matches!(error, TokenError::RetryAt { .. }), "never past its expiry: {error:?}");
+    assert_eq!(world.provider.presentations(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_redis_the_claims_alone_coordinate() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.cache.faults().leave();
+    world.lease.faults().leave();
+    let replicas = [world.replica().await, world.replica().await, world.replica().await];
+    let calls = replicas.iter().map(|replica| replica.token(&account));
+    for token in futures_util::future::join_all(calls).await {
+        assert_eq!(token.unwrap().expose_secret(), "access-a-2");
+    }
+    assert_eq!(world.provider.presentations(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_fails_is_repeated_until_the_store_takes_it() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.store.faults().fail_next_of("commit", 5, Fault::UnknownBefore);
+    let replica = world.replica().await;
+    assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(replica.state(&account).await.unwrap().rotations, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_store_and_answers_down_after_the_exchange_the_token_is_served_from_memory() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.store.faults().fail_next_of("commit", 3, Fault::NotApplied);
+    world.answers.faults().fail_next_of("write", 3, Fault::NotApplied);
+    let replica = world.replica().await;
+    assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(replica.state(&account).await.unwrap().rotations, 1, "kept until it could be written");
+    assert_eq!(world.provider.doubles(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_cannot_be_written_down_is_not_served_past_its_end() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.store.faults().fail_next_of("commit", usize::from(u16::MAX), Fault::NotApplied);
+    let replica = world.replica().await;
+    assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    tokio::time::sleep(HOUR).await;
+    for _ in 0..3 {
+        let late = replica.token_within(&account, Duration::from_secs(2)).await;
+        assert!(matches!(late, Err(TokenError::RetryAt { .. })), "{late:?}");
+    }
+    assert_eq!(world.provider.doubles(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_another_owner_left_is_committed_and_nothing_is_presented_again() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let owner = world.replica().await;
+    world.store.faults().fail_next_of("commit", usize::from(u16::MAX), Fault::NotApplied);
+    let call = tokio::time::timeout(Duration::from_secs(20), owner.token(&account)).await;
+    assert_eq!(call.unwrap().unwrap().expose_secret(), "access-a-2");
+    owner.shutdown(Duration::ZERO).await;
+    world.store.faults().heal();
+    world.cache.wipe();
+    let heir = world.replica().await;
+    assert_eq!(heir.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    assert_eq!((world.provider.presentations(), world.provider.doubles()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_is_resolved_only_when_nothing_is_left_to_lose() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let replica = world.replica().await;
+    replica.token(&account).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3600 - 300)).await;
+    world.provider.script([Script::LoseAnswer]);
+    replica.token(&account).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let token = replica.token(&account).await.unwrap();
+    assert_eq!(token.expose_secret(), "access-a-1", "still served");
+    assert_eq!(world.provider.presentations(), 1, "and nothing presented while it is valid");
+    tokio::time::sleep(Duration::from_secs(181 + 60)).await;
+    let error = replica.token(&account).await.unwrap_err();
+    assert!(matches!(error, TokenError::LogIn { why: Revocation::Refused }), "the pair was lost: {error:?}");
+    assert_eq!(world.provider.presentations(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_sent_cools_this_process_only() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.provider.script([Script::NotSent]);
+    let (sick, well) = (world.replica().await, world.replica().await);
+    let call = tokio::spawn({
+        let (sick, account) = (sick.clone(), account.clone());
+        async move { sick.token(&account).await }
+    });
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    let began = tokio::time::Instant::now();
+    assert_eq!(well.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    assert!(began.elapsed() < Duration::from_secs(1), "the other replica need not cool down");
+    assert_eq!(call.await.unwrap().unwrap().expose_secret(), "access-a-2");
+    assert_eq!(world.provider.presentations(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_grant_is_one_clear_state_and_a_login_ends_it_everywhere() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.provider.script([Script::Answer(400, r#"{"error":"invalid_grant"}"#)]);
+    let (one, other) = (world.replica().await, world.replica().await);
+    for _ in 0..5 {
+        assert!(matches!(one.token(&account).await, Err(TokenError::LogIn { .. })));
+        assert!(matches!(other.token(&account).await, Err(TokenError::LogIn { .. })));
+    }
+    assert_eq!(world.provider.presentations(), 1);
+    let document = world.provider.grant("a", HOUR);
+    one.login(&account, document.as_bytes(), false).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(one.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    assert_eq!(other.token(&account).await.unwrap().expose_secret(), "access-a-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_whose_grant_has_ended_is_served_to_its_end_marked_stale() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let replica = world.replica().await;
+    assert!(!replica.token(&account).await.unwrap().is_stale());
+    tokio::time::sleep(Duration::from_secs(3600 - 300)).await;
+    world.provider.script([Script::Answer(400, r#"{"error":"invalid_grant"}"#)]);
+    let error = replica.refresh(&account, None).await.unwrap_err();
+    assert!(matches!(error, TokenError::LogIn { .. }), "{error:?}");
+    let token = replica.token(&account).await.unwrap();
+    assert_eq!((token.expose_secret(), token.is_stale()), ("access-a-1", true));
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert!(matches!(replica.token(&account).await, Err(TokenError::LogIn { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_html_page_never_ends_a_grant() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world
+        .provider
+        .script([Script::Answer(403, "<html>blocked</html>"), Script::Answer(502, "<html>bad</html>")]);
+    let replica = world.replica().await;
+    let token = replica.token(&account).await;
+    assert!(matches!(token, Ok(_) | Err(TokenError::RetryAt { .. })), "{token:?}");
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    assert_eq!(world.provider.doubles(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exchange_longer_than_the_lease_is_presented_once() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.provider.close();
+    let (owner, heir) = (world.replica_with(policy()).await, world.replica().await);
+    let call = tokio::spawn({
+        let account = account.clone();
+        async move { owner.token(&account).await }
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    world.lease.wipe();
+    let other = tokio::spawn({
+        let account = account.clone();
+        async move { heir.token(&account).await }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    world.provider.open();
+    assert_eq!(call.await.unwrap().unwrap().expose_secret(), "access-a-2");
+    assert_eq!(other.await.unwrap().unwrap().expose_secret(), "access-a-2");
+    assert_eq!(world.provider.presentations(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_not_accepted_stops_all_accounts_of_this_process_until_one_gets_through() {
+    let world = World::new();
+    let mut accounts = Vec::new();
+    for id in ["a", "b", "c", "d", "e"] {
+        accounts.push(world.log_in(id, Duration::from_secs(1)).await);
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let unaccepted = Script::Answer(401, r#"{"error":"invalid_client"}"#);
+    world.provider.script([unaccepted.clone(), unaccepted.clone(), unaccepted]);
+    let (sick, well) = (world.replica().await, world.replica().await);
+    for account in &accounts[..3] {
+        let error = sick.token_within(account, Duration::from_millis(300)).await.unwrap_err();
+        assert!(matches!(error, TokenError::RetryAt { .. }), "never the account's fault: {error:?}");
+    }
+    let error = sick.token_within(&accounts[3], Duration::from_millis(300)).await.unwrap_err();
+    assert!(matches!(error, TokenError::RetryAt { why: Delay::OurFault, .. }), "{error:?}");
+    assert_eq!(world.provider.presentations(), 3, "the fourth account was not tried");
+    assert!(well.token(&accounts[4]).await.is_ok(), "other replicas need not hold back");
+    for account in &accounts[..4] {
+        assert!(sick.token(account).await.is_ok(), "and the breaker opens by itself");
+    }
+}

@@ -1,0 +1,89 @@
+//! Tokens that a resource refused.
+
+use futures_util::future::join_all;
+use http::{HeaderMap, HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
+use solekey::{AccessToken, Rejection, TokenError};
+use solekey_core::Delay;
+
+use crate::fixture::{HOUR, World};
+
+fn refused(token: &AccessToken) -> Rejection {
+    let mut headers = HeaderMap::new();
+    headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
+    token.rejected_by(StatusCode::UNAUTHORIZED, &headers).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_hundred_reports_of_one_token_on_four_replicas_cause_one_rotation() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let mut calls = Vec::new();
+    for _ in 0..4 {
+        let replica = world.replica().await;
+        let rejection = refused(&replica.token(&account).await.unwrap());
+        for _ in 0..50 {
+            let (replica, account) = (replica.clone(), account.clone());
+            calls.push(async move { replica.token_after_rejection(&account, rejection).await });
+        }
+    }
+    for token in join_all(calls).await {
+        assert_eq!(token.unwrap().expose_secret(), "access-a-2");
+    }
+    assert_eq!(world.provider.presentations(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejected_token_is_withheld_from_everyone_until_a_rotation_was_tried() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let (reporter, other) = (world.replica().await, world.replica().await);
+    let token = reporter.token(&account).await.unwrap();
+    let report = tokio::spawn({
+        let (reporter, account, rejection) = (reporter.clone(), account.clone(), refused(&token));
+        async move { reporter.token_after_rejection(&account, rejection).await }
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    assert_eq!(other.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    assert_eq!(reporter.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    assert_eq!(report.await.unwrap().unwrap().expose_secret(), "access-a-2");
+    assert_eq!(world.provider.presentations(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_successor_rejected_again_speaks_about_the_resource_and_is_served_to_the_others() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let replica = world.replica().await;
+    let first = replica.token(&account).await.unwrap();
+    let second = replica.token_after_rejection(&account, refused(&first)).await.unwrap();
+    let error = replica.token_after_rejection(&account, refused(&second)).await.unwrap_err();
+    assert!(matches!(error, TokenError::RetryAt { why: Delay::RejectedAgain, .. }), "{error:?}");
+    assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    assert_eq!(world.replica().await.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    assert_eq!(world.provider.presentations(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_generation_that_the_account_never_reached_is_evidence_of_nothing() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    for replica in [world.replica().await, world.replica().await] {
+        let bogus = solekey_core::Generation::new(u64::MAX);
+        let token = replica.token_after_rejected_generation(&account, bogus).await.unwrap();
+        assert_eq!(token.expose_secret(), "access-a-1");
+        assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-1");
+    }
+    assert_eq!(world.provider.presentations(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_string_that_is_not_the_current_token_counts_as_older() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let replica = world.replica().await;
+    replica.token(&account).await.unwrap();
+    let old = solekey_core::secret("access-a-0");
+    let token = replica.token_after_rejected_secret(&account, &old).await.unwrap();
+    assert_eq!(token.expose_secret(), "access-a-1");
+    assert_eq!(world.provider.presentations(), 0);
+}
