@@ -1,0 +1,115 @@
+//! `solekey account`: what an operator does with accounts, at a running sidecar.
+
+mod import;
+mod sidecar;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
+
+use sidecar::{Listed, Sidecar};
+
+#[derive(Args)]
+pub(crate) struct AccountArgs {
+    /// Where the sidecar listens: http://HOST:PORT or unix:PATH.
+    #[arg(long, global = true, env = "SOLEKEY_URL", default_value = "http://127.0.0.1:8750")]
+    url: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Logs an account in with a file: flat JSON, or an auth.json of the Codex CLI.
+    Import {
+        /// The file; - is standard input.
+        file: String,
+        #[command(flatten)]
+        account: Account,
+        /// Takes a refresh token that was presented before: using it may revoke the grant.
+        #[arg(long)]
+        accept_spent: bool,
+    },
+    /// Lists accounts and their state.
+    List {
+        /// Only those of this provider.
+        #[arg(long)]
+        provider: Option<String>,
+        /// One JSON object per line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows the state of an account as JSON.
+    Show {
+        #[command(flatten)]
+        account: Account,
+    },
+    /// Deletes an account and its tokens.
+    Remove {
+        #[command(flatten)]
+        account: Account,
+    },
+    /// Refreshes an account's tokens now.
+    Refresh {
+        #[command(flatten)]
+        account: Account,
+    },
+}
+
+/// Which account.
+#[derive(Args)]
+struct Account {
+    /// The provider's name in the sidecar's configuration.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    provider: String,
+    /// The account's id.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    id: String,
+}
+
+pub(crate) fn run(args: AccountArgs) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let done = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(perform(args)));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => crate::fail(&error),
+    }
+}
+
+async fn perform(args: AccountArgs) -> anyhow::Result<()> {
+    let sidecar = Sidecar::new(&args.url)?;
+    match args.command {
+        Command::Import { file, account, accept_spent } => {
+            let document = import::read(&file)?;
+            println!("{}", sidecar.log_in(&account, document, accept_spent).await?);
+        }
+        Command::List { provider, json } => list(&sidecar, provider.as_deref(), json).await?,
+        Command::Show { account } => {
+            println!("{}", serde_json::to_string_pretty(&sidecar.state(&account).await?)?);
+        }
+        Command::Remove { account } => {
+            sidecar.remove(&account).await?;
+            println!("removed");
+        }
+        Command::Refresh { account } => {
+            let generation = sidecar.refresh(&account).await?;
+            println!("refreshed, generation {generation}");
+        }
+    }
+    Ok(())
+}
+
+async fn list(sidecar: &Sidecar, provider: Option<&str>, json: bool) -> anyhow::Result<()> {
+    let mut cursor = None;
+    loop {
+        let Listed { accounts, next } = sidecar.list(provider, cursor.as_deref()).await?;
+        for account in &accounts {
+            println!("{}", if json { account.to_string() } else { table::line(account) });
+        }
+        if next.is_none() {
+            return Ok(());
+        }
+        cursor = next;
+    }
+}

@@ -1,0 +1,107 @@
+//! `solekey serve`.
+
+use rustix::process::Signal;
+use solekey_testkit::provider::Fault;
+
+use crate::process::{Serving, World, client, command, document, within};
+
+#[tokio::test]
+async fn it_says_where_it_listens_and_ends_well_when_asked_to() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let world = World::new().await;
+        let serving = world.serve().await;
+        let alive = client().get(format!("{}/healthz", serving.url)).send().await.unwrap();
+        assert_eq!(alive.status(), 200);
+        assert!(
+            world.folder.path().join("solekey.db").exists(),
+            "the embedded store stands where it was started"
+        );
+        serving.signal(signal);
+        let ended = serving.ended().await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let world = World::new().await;
+    let serving = world.serve().await;
+    let pair = world.provider.grant("alice");
+    let account = ["--provider", "acme", "--id", "alice", "--url", &serving.url];
+    let imported = world.run(&[&["account", "import", "-"], &account[..]].concat(), &document(&pair)).await;
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    world.provider.inject(Fault::HoldBefore);
+    let refresh =
+        tokio::spawn(client().post(format!("{}/v1/accounts/acme/alice/refresh", serving.url)).send());
+    within(world.provider.held("alice")).await;
+
+    serving.signal(Signal::TERM);
+    within(async {
+        let (client, ready) = (client(), format!("{}/readyz", serving.url));
+        while client.get(&ready).send().await.is_ok_and(|answer| answer.status() == 200) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    serving.signal(Signal::TERM);
+    let ended = serving.ended().await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(refresh.await.unwrap().is_err(), "the connection was cut");
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_work_is_refused_by_key() {
+    let world = World::new().await;
+    for (text, said) in [
+        (format!("{}max_wiat = \"8s\"\n", world.config()), "provider.acme.max_wiat: expected a known key"),
+        (format!("{}max_wait = \"soon\"\n", world.config()), "provider.acme.max_wait: expected a duration"),
+        (world.config().replace("127.0.0.1:0", "0.0.0.0:0"), "listen: expected a loopback address"),
+        (format!("{}[redis]\nurl = \"nonsense\"\n", world.config()), "redis.url"),
+        ("listen = ".to_owned(), "line 1"),
+    ] {
+        let file = world.write("other.toml", &text);
+        let ended = world.run(&["serve", "--config", &file], "").await;
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.err.contains(said), "{said}: {ended:?}");
+        assert_eq!(ended.out, "");
+    }
+    let missing = world.run(&["serve", "--config", "absent.toml"], "").await;
+    assert_eq!(missing.code, Some(1));
+    assert!(missing.err.contains("absent.toml"), "{missing:?}");
+    let nothing = world.run(&["serve"], "").await;
+    assert!(nothing.err.contains("provider: expected at least one"), "{nothing:?}");
+}
+
+#[tokio::test]
+async fn the_environment_alone_is_enough() {
+    let world = World::new().await;
+    let serving = Serving::start(
+        command(world.folder.path())
+            .arg("serve")
+            .env("SOLEKEY_LISTEN", "127.0.0.1:0")
+            .env("SOLEKEY_LOG", "debug")
+            .env("SOLEKEY_LOG_FORMAT", "json")
+            .env("SOLEKEY_PROVIDER_ACME_TOKEN_URL", world.provider.token_url())
+            .env("SOLEKEY_PROVIDER_ACME_CLIENT_ID", "gateway"),
+    )
+    .await;
+    let account = ["--provider", "acme", "--id", "alice", "--url", &serving.url];
+    let pair = world.provider.grant("alice");
+    let imported = world.run(&[&["account", "import", "-"], &account[..]].concat(), &document(&pair)).await;
+    assert_eq!(imported.out, "new\n", "{imported:?}");
+    let refreshed = world.run(&[&["account", "refresh"], &account[..]].concat(), "").await;
+    assert_eq!(refreshed.code, Some(0), "{refreshed:?}");
+    serving.signal(Signal::TERM);
+    let ended = serving.ended().await;
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.err.lines().count() > 1);
+    assert!(
+        ended.err.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()),
+        "{}",
+        ended.err
+    );
+    let next = world.provider.newest("alice").unwrap();
+    for secret in [pair.access_token, pair.refresh_token, next.access_token, next.refresh_token] {
+        assert!(!ended.err.contains(&secret), "{}", ended.err);
+    }
+}

@@ -1,0 +1,187 @@
+//! One provider: what its settings come to.
+
+use http::StatusCode;
+use solekey::{
+    Provider,
+    core::{InputError, PolicySettings, Replay, Secret, Stale, secret},
+};
+use solekey_providers::{BodyFormat, ClientAuth, EndpointSettings, Preset};
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    environment::Environment,
+    settings::{
+        BodyName, ClientAuthName, InDoubtName, OnLockHeld, OnRefreshError, ProviderSettings, ReplayName,
+        StaleName,
+    },
+    span::Span,
+};
+
+/// A provider, and whether its owner accepts that a weak store may lose a rotation.
+#[derive(Debug)]
+pub(super) struct Configured {
+    pub(super) provider: Provider,
+    pub(super) accepts_loss: bool,
+}
+
+impl ProviderSettings {
+    /// Validates the settings of one provider.
+    pub(super) fn build(self, environment: &Environment) -> Result<Configured, InputError> {
+        let name = self.name.clone();
+        self.checked(environment).map_err(|error| locate(&name, &error))
+    }
+
+    fn checked(self, environment: &Environment) -> Result<Configured, InputError> {
+        let Self {
+            name,
+            preset,
+            token_url,
+            client_id,
+            client_auth,
+            client_secret_env,
+            body,
+            scope,
+            replay,
+            grace,
+            refresh_ahead,
+            exchange_timeout,
+            not_processed,
+            on_lock_held,
+            max_wait,
+            lease,
+            quarantine,
+            skew,
+            in_doubt,
+            stale,
+            on_refresh_error,
+            accept_loss,
+        } = self;
+        let preset = Preset::named(preset.as_deref().unwrap_or("oauth2"))?;
+        let replay = replay.map(|name| replay_rule(name, grace)).transpose()?.unwrap_or(preset.replay);
+        let base = PolicySettings::default();
+        let refresh_ahead = or(refresh_ahead, base.refresh_ahead);
+        let (max_wait, stale) =
+            waiting(on_lock_held.unwrap_or_default(), or(max_wait, base.max_wait), stale, on_refresh_error);
+        let policy = PolicySettings {
+            replay,
+            in_doubt: in_doubt.map_or(base.in_doubt, InDoubtName::into),
+            stale,
+            exchange_timeout: or(exchange_timeout, base.exchange_timeout),
+            quarantine: quarantine.map(|Span(span)| span),
+            lease_ttl: lease.ttl.map(|Span(span)| span),
+            // Derived where it is not set: refreshing has to start before the token stops being good enough.
+            skew: or(skew, base.skew.min(refresh_ahead / 2)),
+            refresh_ahead,
+            max_wait,
+        };
+        let endpoint = preset.endpoint;
+        let dialect = match not_processed {
+            Some(statuses) => endpoint.dialect.clone().not_processed(checked_statuses(&statuses)?),
+            None => endpoint.dialect.clone(),
+        };
+        let client_secret =
+            client_secret_env.map(|variable| client_secret(&variable, environment)).transpose()?;
+        let endpoint = EndpointSettings {
+            token_url: token_url.unwrap_or(endpoint.token_url),
+            client_id: client_id.unwrap_or(endpoint.client_id),
+            client_auth: authentication(client_auth, client_secret, endpoint.client_auth)?,
+            body: body.map_or(endpoint.body, BodyName::into),
+            scope: scope.or(endpoint.scope),
+            params: endpoint.params,
+            dialect,
+            connect_timeout: endpoint.connect_timeout,
+            proxy: endpoint.proxy,
+        };
+        let provider = Provider::new(&name, policy.build()?, Arc::new(endpoint.build()?))?;
+        Ok(Configured { provider, accepts_loss: accept_loss })
+    }
+}
+
+/// Puts the path to the key in front of its name.
+pub(super) fn locate(provider: &str, error: &InputError) -> InputError {
+    let printable = !provider.is_empty() && !provider.contains(char::is_control);
+    let shown = if provider.len() <= MAX_SHOWN && printable { provider } else { "?" };
+    InputError::new(format!("provider.{shown}.{}", error.field()), error.expected())
+}
+
+fn or(set: Option<Span>, default: Duration) -> Duration {
+    set.map_or(default, |Span(span)| span)
+}
+
+fn replay_rule(name: ReplayName, grace: Option<Span>) -> Result<Replay, InputError> {
+    Ok(match name {
+        ReplayName::NonRotating => Replay::NON_ROTATING,
+        ReplayName::OldStaysValid => Replay::OLD_STAYS_VALID,
+        ReplayName::Timer => Replay::TIMER,
+        ReplayName::UntilUsed => Replay::UNTIL_USED,
+        ReplayName::Strict => Replay::STRICT,
+        ReplayName::StrictFamily => Replay::STRICT_FAMILY,
+        ReplayName::Grace => match grace {
+            Some(Span(window)) if !window.is_zero() => Replay::grace(window),
+            _ => return Err(InputError::new("grace", "a duration above zero, with replay = \"grace\"")),
+        },
+    })
+}
+
+/// `on_lock_held` is another spelling of `max_wait` and `stale`, and the stricter one wins.
+fn waiting(
+    on_lock_held: OnLockHeld,
+    max_wait: Duration,
+    stale: Option<StaleName>,
+    on_refresh_error: Option<OnRefreshError>,
+) -> (Duration, Stale) {
+    let refuse = on_lock_held == OnLockHeld::Fail
+        || stale == Some(StaleName::Refuse)
+        || on_refresh_error == Some(OnRefreshError::ReturnError);
+    let max_wait = if on_lock_held == OnLockHeld::WaitForCache { max_wait } else { Duration::ZERO };
+    (max_wait, if refuse { Stale::Refuse } else { Stale::Serve })
+}
+
+fn client_secret(variable: &str, environment: &Environment) -> Result<Secret, InputError> {
+    let value = environment.value(variable).ok_or_else(|| {
+        InputError::new("client_secret_env", "the name of an environment variable that holds the secret")
+    })?;
+    Ok(secret(value))
+}
+
+fn authentication(
+    way: Option<ClientAuthName>,
+    secret: Option<Secret>,
+    preset: ClientAuth,
+) -> Result<ClientAuth, InputError> {
+    match (way, secret) {
+        (None, None) => Ok(preset),
+        (Some(ClientAuthName::None), None) => Ok(ClientAuth::None),
+        (Some(ClientAuthName::Basic), Some(secret)) => Ok(ClientAuth::Basic(secret)),
+        (Some(ClientAuthName::Post), Some(secret)) => Ok(ClientAuth::Post(secret)),
+        (Some(ClientAuthName::Basic | ClientAuthName::Post), None) => {
+            Err(InputError::new("client_secret_env", "to be given with client_auth = \"basic\" or \"post\""))
+        }
+        (None | Some(ClientAuthName::None), Some(_)) => {
+            Err(InputError::new("client_auth", "basic or post, with client_secret_env"))
+        }
+    }
+}
+
+fn checked_statuses(statuses: &[u16]) -> Result<Vec<StatusCode>, InputError> {
+    let error =
+        |status: &u16| (400..600).contains(status).then(|| StatusCode::from_u16(*status).ok()).flatten();
+    statuses
+        .iter()
+        .map(|status| {
+            error(status).ok_or_else(|| InputError::new("not_processed", "statuses from 400 to 599"))
+        })
+        .collect()
+}
+
+impl From<BodyName> for BodyFormat {
+    fn from(name: BodyName) -> Self {
+        match name {
+            BodyName::Form => Self::Form,
+            BodyName::Json => Self::Json,
+        }
+    }
+}
+
+/// As long as provider names usually are; errors should not repeat a novel.
+const MAX_SHOWN: usize = 64;

@@ -1,0 +1,162 @@
+//! The keys of the configuration file, before anything is checked against anything.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use solekey::core::{InDoubt, Secret};
+
+use super::{listen::Listen, span::Span};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Settings {
+    #[serde(default)]
+    pub(super) listen: Listen,
+    pub(super) redis: Option<RedisSettings>,
+    #[serde(default)]
+    pub(super) store: StoreSettings,
+    #[serde(default)]
+    pub(super) seal: SealSettings,
+    pub(super) state_dir: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) provider: Vec<ProviderSettings>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RedisSettings {
+    /// May hold a password.
+    pub(super) url: Password,
+    pub(super) prefix: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StoreSettings {
+    pub(super) url: Option<Password>,
+    pub(super) state_dir: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) accept_loss: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SealSettings {
+    pub(super) key_env: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProviderSettings {
+    pub(super) name: String,
+    pub(super) preset: Option<String>,
+    pub(super) token_url: Option<String>,
+    pub(super) client_id: Option<String>,
+    pub(super) client_auth: Option<ClientAuthName>,
+    pub(super) client_secret_env: Option<String>,
+    pub(super) body: Option<BodyName>,
+    pub(super) scope: Option<String>,
+    pub(super) replay: Option<ReplayName>,
+    pub(super) grace: Option<Span>,
+    pub(super) refresh_ahead: Option<Span>,
+    pub(super) exchange_timeout: Option<Span>,
+    pub(super) not_processed: Option<Vec<u16>>,
+    pub(super) on_lock_held: Option<OnLockHeld>,
+    pub(super) max_wait: Option<Span>,
+    #[serde(default)]
+    pub(super) lease: LeaseSettings,
+    pub(super) quarantine: Option<Span>,
+    pub(super) skew: Option<Span>,
+    pub(super) in_doubt: Option<InDoubtName>,
+    pub(super) stale: Option<StaleName>,
+    pub(super) on_refresh_error: Option<OnRefreshError>,
+    #[serde(default)]
+    pub(super) accept_loss: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LeaseSettings {
+    pub(super) ttl: Option<Span>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ClientAuthName {
+    None,
+    Basic,
+    Post,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum BodyName {
+    Form,
+    Json,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ReplayName {
+    NonRotating,
+    OldStaysValid,
+    Timer,
+    Grace,
+    UntilUsed,
+    Strict,
+    StrictFamily,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum OnLockHeld {
+    #[default]
+    WaitForCache,
+    /// The same as waiting not at all.
+    UseExisting,
+    /// Waiting not at all, and refusing an overdue token.
+    Fail,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum InDoubtName {
+    LastChance,
+    AskLogin,
+}
+
+impl From<InDoubtName> for InDoubt {
+    fn from(name: InDoubtName) -> Self {
+        match name {
+            InDoubtName::LastChance => Self::LastChance,
+            InDoubtName::AskLogin => Self::AskLogin,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum StaleName {
+    Serve,
+    Refuse,
+}
+
+/// The older spelling of `stale`.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum OnRefreshError {
+    #[serde(alias = "serve_stale")]
+    UseExisting,
+    ReturnError,
+}
+
+/// Text that may hold a password.
+#[derive(Deserialize)]
+#[serde(from = "String")]
+pub(super) struct Password(pub(super) Secret);
+
+impl From<String> for Password {
+    fn from(text: String) -> Self {
+        Self(solekey::core::secret(text))
+    }
+}

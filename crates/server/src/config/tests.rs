@@ -1,0 +1,315 @@
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use solekey::core::{InDoubt, Replay, Stale};
+
+use super::{environment::PROVIDER_KEYS, *};
+
+const ACME: &str =
+    "[[provider]]\nname = \"acme\"\ntoken_url = \"http://127.0.0.1:9/t\"\nclient_id = \"gateway\"\n";
+
+/// The sample of the design; only the store is one that this build has.
+const SAMPLE: &str = r#"
+listen = "127.0.0.1:8750"                            # or "unix:/run/solekey.sock"
+[redis]
+url = "redis://127.0.0.1:6379"                       # leave the table out for the embedded mode
+[store]
+url = "sqlite://solekey.db"
+[seal]
+key_env = "SOLEKEY_SEAL_KEY"                         # key ring "id:base64[,id:base64]", the first seals
+[[provider]]
+name = "codex"
+preset = "codex"                                     # every key below can override a preset
+[[provider]]
+name = "acme"
+token_url = "https://auth.acme.example/token"
+client_id = "gateway"
+client_auth = "none"                                 # none | basic | post; secret through client_secret_env
+body = "form"                                        # form | json
+replay = "strict_family"
+grace = "30s"                                        # with replay = "grace"
+refresh_ahead = "10m"
+exchange_timeout = "10s"
+not_processed = [429]                                # statuses that mean "token not consumed"
+on_lock_held = "wait_for_cache"
+max_wait = "8s"
+"#;
+
+const RING: &str = "a:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
+fn environment<const N: usize>(variables: [(&str, &str); N]) -> Environment {
+    variables.into_iter().collect()
+}
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, &Environment::default())
+}
+
+fn acme(more: &str) -> Result<Config, ConfigError> {
+    parse(&format!("{ACME}{more}"))
+}
+
+/// The key that is refused.
+fn refused(result: Result<Config, ConfigError>) -> String {
+    let error = result.expect_err("refused");
+    error.field().unwrap_or_else(|| panic!("{error}")).to_owned()
+}
+
+fn policy(config: &Config) -> solekey::core::Policy {
+    *config.providers[0].provider.policy()
+}
+
+#[test]
+fn the_sample_of_the_design_is_taken_as_it_is() {
+    let config = Config::parse(SAMPLE, &environment([("SOLEKEY_SEAL_KEY", RING)])).unwrap();
+    assert_eq!(config.provider_names(), ["codex", "acme"]);
+    assert_eq!(config.coordination(), "redis and sqlite");
+    assert!(config.seal.is_sealing());
+    assert_eq!(config.warnings(), Vec::<String>::new());
+}
+
+#[test]
+fn seven_keys_are_enough_and_two_do() {
+    let config = parse("[[provider]]\nname = \"codex\"\npreset = \"codex\"").unwrap();
+    assert_eq!(config.listen().to_string(), "127.0.0.1:8750");
+    assert_eq!(config.coordination(), "embedded");
+    assert_eq!(policy(&config).replay(), Replay::STRICT_FAMILY);
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_path_and_the_known_ones() {
+    for (text, field) in [
+        (format!("listn = \"x\"\n{ACME}"), "listn"),
+        (format!("{ACME}max_wiat = \"8s\""), "provider.acme.max_wiat"),
+        (format!("{ACME}lease.tll = \"8s\""), "provider.acme.lease.tll"),
+        (format!("{ACME}[redis]\nurl = \"redis://h\"\npoll = 1"), "redis.poll"),
+        (format!("{ACME}[metrics]\non = true"), "metrics"),
+    ] {
+        assert_eq!(refused(parse(&text)), field);
+    }
+    let error = acme("max_wiat = \"8s\"").unwrap_err().to_string();
+    assert!(error.contains("a known key: one of `name`, `preset`"), "{error}");
+    assert!(PROVIDER_KEYS.iter().all(|key| error.contains(key.split('.').next().unwrap())), "{error}");
+    let named = error.matches('`').count() / 2;
+    assert_eq!(
+        named,
+        PROVIDER_KEYS.len() + 1,
+        "every key but the name can come from the environment: {error}"
+    );
+}
+
+#[test]
+fn values_that_cannot_work_are_refused_by_key() {
+    for (more, field) in [
+        ("max_wait = \"301s\"", "max_wait"),
+        ("max_wait = 8", "max_wait"),
+        ("max_wait = \"8\"", "max_wait"),
+        ("skew = \"10m\"\nrefresh_ahead = \"10m\"", "skew"),
+        ("refresh_ahead = \"0s\"", "skew"),
+        ("lease.ttl = \"9s\"", "lease.ttl"),
+        ("quarantine = \"9s\"", "quarantine"),
+        ("exchange_timeout = \"0s\"", "exchange_timeout"),
+        ("preset = \"codecs\"", "preset"),
+        ("replay = \"lenient\"", "replay"),
+        ("replay = \"grace\"", "grace"),
+        ("client_auth = \"basic\"", "client_secret_env"),
+        ("client_auth = \"post\"\nclient_secret_env = \"ABSENT\"", "client_secret_env"),
+        ("body = \"xml\"", "body"),
+        ("not_processed = [200]", "not_processed"),
+        ("not_processed = 429", "not_processed"),
+        ("on_lock_held = \"panic\"", "on_lock_held"),
+        ("in_doubt = \"guess\"", "in_doubt"),
+        ("stale = \"maybe\"", "stale"),
+        ("accept_loss = \"yes\"", "accept_loss"),
+    ] {
+        assert_eq!(refused(acme(more)), format!("provider.acme.{field}"), "{more}");
+    }
+    for (text, field) in [
+        ("", "provider"),
+        ("[[provider]]\npreset = \"codex\"", "provider.0.name"),
+        ("[[provider]]\nname = \"\"\npreset = \"codex\"", "provider.name"),
+        ("[[provider]]\nname = \"a\\nb\"\npreset = \"codex\"", "provider.?.name"),
+        ("[[provider]]\nname = \"x\"", "provider.x.token_url"),
+        ("[provider]\nname = \"x\"", "provider"),
+        ("listen = \"0.0.0.0:1\"", "listen"),
+        ("listen = 8750", "listen"),
+        ("[redis]\nprefix = \"x\"", "redis.url"),
+        ("[store]\nurl = \"redis\"", "store.url"),
+        ("[store]\nurl = \"postgres://db/solekey\"", "store.url"),
+        ("state_dir = \"a\"\n[store]\nstate_dir = \"b\"", "store.state_dir"),
+        ("[seal]\nkey_env = \"ABSENT\"", "seal.key_env"),
+    ] {
+        let codex = "[[provider]]\nname = \"codex\"\npreset = \"codex\"\n";
+        let whole = if text.is_empty() || text.contains("provider") {
+            text.to_owned()
+        } else {
+            format!("{text}\n{codex}")
+        };
+        assert_eq!(refused(parse(&whole)), field, "{text}");
+    }
+    assert_eq!(refused(parse(&format!("{ACME}{ACME}"))), "provider.acme.name");
+    let plain = ACME.replace("127.0.0.1", "auth.example");
+    assert_eq!(refused(parse(&plain)), "provider.acme.token_url", "plain http is for loopback only");
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_refused_by_line_and_a_missing_one_by_path() {
+    let error = parse("listen = \"127.0.0.1:1\"\n\nmax_wait = [").unwrap_err().to_string();
+    assert!(error.starts_with("line 3"), "{error}");
+    let missing = Config::load(Some(Path::new("no/such/solekey.toml")), &Environment::default());
+    assert!(missing.unwrap_err().to_string().contains("no/such/solekey.toml"));
+}
+
+#[test]
+fn a_value_is_never_quoted_for_it_may_be_a_password() {
+    let environment = environment([("SOLEKEY_SEAL_KEY", "a:hush")]);
+    for text in [
+        "redis = \"redis://:hush@h\"",
+        "redis = [\"hush expected hush\"]",
+        "[redis]\nurl = \"redis://:hush@h\"\nprefix = 1",
+        "[store]\nurl = \"postgres://u:hush@db/x\"",
+        "[redis]\nurl = [\"redis://:hush@h\"]",
+        "[redis]\nurl = \"redis://:hush@h",
+        ACME,
+    ] {
+        let error = Config::parse(text, &environment).expect_err(text);
+        assert!(!format!("{error} {error:?}").contains("hush"), "{error:?}");
+    }
+}
+
+#[test]
+fn expert_keys_reach_the_policy() {
+    let more = r#"
+        replay = "grace"
+        grace = "30s"
+        refresh_ahead = "20m"
+        exchange_timeout = "2s"
+        max_wait = "500ms"
+        lease.ttl = "30s"
+        quarantine = "40s"
+        skew = "90s"
+        in_doubt = "ask_login"
+        stale = "refuse"
+    "#;
+    let policy = policy(&acme(more).unwrap());
+    assert_eq!(policy.replay(), Replay::grace(Duration::from_secs(30)));
+    assert_eq!(policy.exchange_timeout(), Duration::from_secs(2));
+    assert_eq!(policy.max_wait(), Duration::from_millis(500));
+    assert_eq!(policy.lease_ttl(), Duration::from_secs(30));
+    assert_eq!(policy.span(), Duration::from_secs(40));
+    assert_eq!((policy.in_doubt(), policy.stale()), (InDoubt::AskLogin, Stale::Refuse));
+}
+
+#[test]
+fn waiting_and_refusing_have_several_spellings() {
+    let (none, some) = (Duration::ZERO, Duration::from_secs(8));
+    for (more, max_wait, stale) in [
+        ("", some, Stale::Serve),
+        ("on_lock_held = \"wait_for_cache\"", some, Stale::Serve),
+        ("on_lock_held = \"use_existing\"", none, Stale::Serve),
+        ("on_lock_held = \"use_existing\"\nmax_wait = \"3s\"", none, Stale::Serve),
+        ("on_lock_held = \"fail\"", none, Stale::Refuse),
+        ("stale = \"refuse\"", some, Stale::Refuse),
+        ("on_refresh_error = \"return_error\"", some, Stale::Refuse),
+        ("on_refresh_error = \"use_existing\"", some, Stale::Serve),
+    ] {
+        let policy = policy(&acme(more).unwrap());
+        assert_eq!((policy.max_wait(), policy.stale()), (max_wait, stale), "{more}");
+    }
+}
+
+#[test]
+fn a_short_refresh_ahead_brings_its_own_skew() {
+    assert!(acme("refresh_ahead = \"30s\"").is_ok());
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let environment = environment([
+        ("SOLEKEY_LISTEN", "127.0.0.1:1"),
+        ("SOLEKEY_REDIS_URL", "redis://h"),
+        ("SOLEKEY_STORE_URL", "sqlite://x.db"),
+        ("SOLEKEY_PROVIDER_ACME_MAX_WAIT", "3s"),
+        ("SOLEKEY_PROVIDER_ACME_LEASE_TTL", "77s"),
+        ("SOLEKEY_PROVIDER_ACME_NOT_PROCESSED", "429, 503"),
+        ("SOLEKEY_PROVIDER_ACME_ACCEPT_LOSS", "true"),
+        ("SOLEKEY_PROVIDER_ACME_SCOPE", ""),
+        ("SOLEKEY_UNRELATED", "x"),
+    ]);
+    let config = Config::parse(&format!("{ACME}max_wait = \"8s\""), &environment).unwrap();
+    assert_eq!(config.listen().to_string(), "127.0.0.1:1");
+    assert_eq!(config.coordination(), "redis and sqlite");
+    assert_eq!(policy(&config).max_wait(), Duration::from_secs(3));
+    assert_eq!(policy(&config).lease_ttl(), Duration::from_secs(77));
+    assert!(config.providers[0].accepts_loss);
+}
+
+#[test]
+fn names_with_dashes_and_names_within_names_are_told_apart() {
+    let text = format!("{ACME}{}", ACME.replace("acme", "acme-eu"));
+    let environment = environment([("SOLEKEY_PROVIDER_ACME_EU_MAX_WAIT", "3s")]);
+    let config = Config::parse(&text, &environment).unwrap();
+    let waits: Vec<_> =
+        config.providers.iter().map(|known| known.provider.policy().max_wait().as_secs()).collect();
+    assert_eq!(waits, [8, 3]);
+}
+
+#[test]
+fn a_provider_may_come_from_the_environment_alone() {
+    let environment = environment([
+        ("SOLEKEY_PROVIDER_CODEX_PRESET", "codex"),
+        ("SOLEKEY_PROVIDER_MY_OWN_CLIENT_ID", "gateway"),
+        ("SOLEKEY_PROVIDER_MY_OWN_TOKEN_URL", "https://auth.example/token"),
+    ]);
+    let config = Config::parse("", &environment).unwrap();
+    assert_eq!(config.provider_names(), ["codex", "my_own"]);
+}
+
+#[test]
+fn a_variable_that_means_nothing_is_refused_by_name() {
+    for (variable, value, field) in [
+        ("SOLEKEY_PROVIDER_ACME_MAX_WIAT", "3s", "SOLEKEY_PROVIDER_ACME_MAX_WIAT"),
+        ("SOLEKEY_PROVIDER_MAX_WAIT", "3s", "SOLEKEY_PROVIDER_MAX_WAIT"),
+        ("SOLEKEY_PROVIDER_ACNE_MAX_WAIT", "3s", "SOLEKEY_PROVIDER_ACNE_*"),
+        ("SOLEKEY_PROVIDER_ACME_NOT_PROCESSED", "x", "SOLEKEY_PROVIDER_ACME_NOT_PROCESSED"),
+        ("SOLEKEY_STORE_ACCEPT_LOSS", "1", "SOLEKEY_STORE_ACCEPT_LOSS"),
+        ("SOLEKEY_PROVIDER_ACME_MAX_WAIT", "x", "provider.acme.max_wait"),
+    ] {
+        assert_eq!(refused(Config::parse(ACME, &environment([(variable, value)]))), field);
+    }
+    let twins = format!("{}{}", ACME.replace("acme", "a-b"), ACME.replace("acme", "a.b"));
+    let both = environment([("SOLEKEY_PROVIDER_A_B_MAX_WAIT", "3s")]);
+    assert_eq!(refused(Config::parse(&twins, &both)), "SOLEKEY_PROVIDER_A_B_MAX_WAIT");
+}
+
+#[test]
+fn redis_alone_is_warned_about_where_a_lost_rotation_burns_the_account() {
+    let redis = "[redis]\nurl = \"redis://h\"\n";
+    let warned = |text: &str| parse(&format!("{redis}{text}")).unwrap().warnings();
+    assert_eq!(warned(ACME).len(), 1);
+    assert!(warned(ACME)[0].contains("provider.acme"));
+    assert!(warned(&format!("[store]\naccept_loss = true\n{ACME}")).is_empty());
+    assert!(warned(&format!("{ACME}accept_loss = true")).is_empty());
+    assert!(warned(&format!("{ACME}replay = \"strict\"")).is_empty());
+    assert!(warned(&format!("[store]\nurl = \"sqlite://x.db\"\n{ACME}")).is_empty());
+}
+
+#[test]
+fn the_seal_key_is_found_and_checked() {
+    let sealed = |text: &str, ring: &str| Config::parse(text, &environment([("SOLEKEY_SEAL_KEY", ring)]));
+    assert!(sealed(ACME, RING).unwrap().seal.is_sealing(), "a key that is there is used");
+    assert!(!sealed(ACME, "").unwrap().seal.is_sealing());
+    assert_eq!(refused(sealed(ACME, "a:AAAA")), "seal.key");
+    let named = format!("[seal]\nkey_env = \"RING\"\n{ACME}");
+    assert!(Config::parse(&named, &environment([("RING", RING)])).unwrap().seal.is_sealing());
+    assert_eq!(refused(sealed(&named, RING)), "seal.key_env");
+}
+
+#[test]
+fn nothing_secret_is_printed() {
+    let environment = environment([("S", "hush"), ("SOLEKEY_REDIS_URL", "redis://:hush@h")]);
+    let text = format!("{ACME}client_auth = \"basic\"\nclient_secret_env = \"S\"");
+    let config = Config::parse(&text, &environment).unwrap();
+    assert!(!format!("{config:?} {environment:?}").contains("hush"));
+}
