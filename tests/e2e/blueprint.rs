@@ -1,0 +1,169 @@
+//! What a replica is made of, in words that can be handed to another process.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use solekey::{
+    Builder, Provider, SealKeys, Solekey,
+    core::{InDoubt, Policy, PolicySettings, Replay, ports::Store},
+};
+use solekey_providers::{EndpointSettings, HttpEndpoint};
+use solekey_redis_link::{LinkOptions, RedisLink};
+use solekey_store_redis::{RedisAnswers, RedisStore};
+use solekey_store_sql::SqliteStore;
+
+use crate::stops::{HinderedStore, Stop, StoppingEndpoint};
+
+/// The provider's name in all tests.
+pub(crate) const PROVIDER: &str = "acme";
+
+/// What a replica is made of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Blueprint {
+    pub(crate) token_url: String,
+    pub(crate) backing: Backing,
+    pub(crate) terms: Terms,
+    pub(crate) seal_keys: Option<String>,
+    /// Where the replica stops for good, until it is killed.
+    pub(crate) stop: Option<Stop>,
+}
+
+/// What replicas coordinate through.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Backing {
+    /// Redis for everything; answers in files.
+    Redis { url: String, prefix: String, state_dir: PathBuf },
+    /// Rows in a SQLite file, everything else in Redis.
+    RedisAndSqlite { url: String, prefix: String, file: PathBuf },
+    /// Rows in Redis reached through `rows`, everything else in the same Redis reached through `url`.
+    RedisByTwoWays { rows: String, url: String, prefix: String },
+    /// One SQLite file, and files beside it.
+    Embedded { file: PathBuf },
+}
+
+/// How the provider's accounts are refreshed.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Terms {
+    /// Without it a spent token revokes the grant at once.
+    pub(crate) grace: Option<Duration>,
+    pub(crate) ask_login: bool,
+    pub(crate) exchange_timeout: Duration,
+    pub(crate) quarantine: Duration,
+    pub(crate) max_wait: Duration,
+}
+
+impl Default for Terms {
+    /// Long enough for a busy machine. Tests that wait for an attempt to end use [`Terms::quick`].
+    fn default() -> Self {
+        Self {
+            grace: None,
+            ask_login: false,
+            exchange_timeout: Duration::from_secs(10),
+            quarantine: Duration::from_secs(15),
+            max_wait: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Terms {
+    /// An attempt that nobody answers is in doubt after two seconds.
+    pub(crate) fn quick() -> Self {
+        let (exchange_timeout, quarantine) = (Duration::from_secs(1), Duration::from_secs(2));
+        Self { exchange_timeout, quarantine, ..Self::default() }
+    }
+
+    fn policy(self) -> Policy {
+        let Self { grace, ask_login, exchange_timeout, quarantine, max_wait } = self;
+        let settings = PolicySettings {
+            replay: grace.map_or(Replay::STRICT_FAMILY, Replay::grace),
+            in_doubt: if ask_login { InDoubt::AskLogin } else { InDoubt::LastChance },
+            exchange_timeout,
+            quarantine: Some(quarantine),
+            max_wait,
+            ..PolicySettings::default()
+        };
+        settings.build().expect("valid terms")
+    }
+}
+
+impl Blueprint {
+    /// A builder with everything in place, for tests that change something about it.
+    pub(crate) async fn builder(&self) -> Builder {
+        let builder = self.furnished().await;
+        match (&self.backing, self.stop) {
+            (_, Some(stop)) => {
+                let (inner, lag) = (self.rows().await, Duration::ZERO);
+                builder.store(Arc::new(HinderedStore { inner, stop: Some(stop), lag }))
+            }
+            (Backing::Redis { .. }, None) => builder,
+            (Backing::RedisByTwoWays { .. }, None) => builder.store(self.rows().await),
+            (Backing::RedisAndSqlite { file, .. } | Backing::Embedded { file }, None) => builder.sqlite(file),
+        }
+    }
+
+    /// The same over this store.
+    pub(crate) async fn builder_over(&self, store: Arc<dyn Store>) -> Builder {
+        self.furnished().await.store(store)
+    }
+
+    pub(crate) async fn build(&self) -> Solekey {
+        self.builder().await.build().await.expect("a replica")
+    }
+
+    /// The rows, for a look past the replicas.
+    pub(crate) async fn rows(&self) -> Arc<dyn Store> {
+        match &self.backing {
+            Backing::Redis { url, prefix, .. } | Backing::RedisByTwoWays { rows: url, prefix, .. } => {
+                Arc::new(RedisStore::new(link(url).await, prefix).unwrap())
+            }
+            Backing::RedisAndSqlite { file, .. } | Backing::Embedded { file } => {
+                Arc::new(SqliteStore::open(file).await.unwrap())
+            }
+        }
+    }
+
+    fn provider(&self) -> Provider {
+        let endpoint = self.endpoint();
+        let policy = self.terms.policy();
+        let provider = match self.stop {
+            Some(stop) => {
+                Provider::new(PROVIDER, policy, Arc::new(StoppingEndpoint { inner: endpoint, stop }))
+            }
+            None => Provider::new(PROVIDER, policy, Arc::new(endpoint)),
+        };
+        provider.expect("a valid provider")
+    }
+
+    pub(crate) fn endpoint(&self) -> HttpEndpoint {
+        let settings = EndpointSettings {
+            token_url: self.token_url.clone(),
+            client_id: "solekey-tests".to_owned(),
+            ..EndpointSettings::default()
+        };
+        settings.build().expect("valid settings")
+    }
+
+    /// Everything but the rows.
+    async fn furnished(&self) -> Builder {
+        let builder = Solekey::builder().provider(self.provider());
+        let builder = match &self.seal_keys {
+            Some(ring) => builder.seal(SealKeys::parse(ring).expect("a valid key ring")),
+            None => builder,
+        };
+        match &self.backing {
+            Backing::Redis { url, prefix, state_dir } => {
+                builder.redis(url).redis_prefix(prefix).state_dir(state_dir)
+            }
+            Backing::RedisAndSqlite { url, prefix, .. } => builder.redis(url).redis_prefix(prefix),
+            Backing::RedisByTwoWays { url, prefix, .. } => {
+                let answers = RedisAnswers::new(link(url).await, prefix).unwrap();
+                builder.redis(url).redis_prefix(prefix).answers(Arc::new(answers))
+            }
+            Backing::Embedded { file } => builder.state_dir(file.with_extension("db.answers")),
+        }
+    }
+}
+
+async fn link(url: &str) -> RedisLink {
+    RedisLink::connect(url, LinkOptions::default()).await.expect("a URL")
+}

@@ -1,0 +1,67 @@
+//! `solekey demo`, as a newcomer runs it.
+
+use std::{ffi::OsStr, path::Path, process::Stdio, time::Duration};
+
+use serde_json::Value;
+use solekey_testkit::redis::find_server;
+use tokio::process::Command;
+
+use crate::binary::solekey;
+
+/// Two phases of this, the start of eight processes and their end.
+const SECONDS: u64 = 12;
+const BOUND: Duration = Duration::from_secs(150);
+
+async fn demo(path: &OsStr, log: &Path) -> Value {
+    let mut command = Command::new(solekey());
+    command
+        .args(["demo", "--json", "--seconds", &SECONDS.to_string(), "--log"])
+        .arg(log)
+        .env("PATH", path)
+        .env_remove("REDIS_URL")
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let ended = tokio::time::timeout(BOUND, command.output()).await.expect("the demo ends").unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "{}: {said}", ended.status);
+    serde_json::from_slice(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {said}"))
+}
+
+fn assert_shows_what_it_promises(report: &Value, log: &Path, coordination: &str) {
+    let number = |name: &str| report[name].as_u64().unwrap_or_else(|| panic!("{name}: {report:#}"));
+    let burned = |report: &Value| report["burned_accounts"].as_u64();
+    assert_eq!(report["coordination"], coordination, "{report:#}");
+    for name in ["double_presentations", "burned_accounts", "failed_requests"] {
+        assert_eq!(number(name), 0, "{name}: {report:#}");
+    }
+    assert!(number("rotations") > number("accounts"), "{report:#}");
+    assert!(number("presentations") >= number("rotations"), "{report:#}");
+    assert!(number("requests") > number("rotations"), "{report:#}");
+    assert_eq!(report["pids"].as_array().map(Vec::len), Some(4), "{report:#}");
+    assert_eq!(number("replicas"), 4);
+    assert!(report["wait_ms"]["p50"].is_number() && report["wait_ms"]["p99"].is_number(), "{report:#}");
+    let killed = &report["killed"];
+    assert_eq!(killed["presentation_open"], true, "{report:#}");
+    assert!(report["pids"].as_array().unwrap().contains(&killed["pid"]), "{report:#}");
+    assert!(killed["account"].is_string(), "{report:#}");
+    assert!(burned(&report["uncoordinated"]).is_some_and(|burned| burned > 0), "{report:#}");
+    assert!(report["uncoordinated"]["double_presentations"].as_u64().is_some_and(|doubles| doubles > 0));
+    assert!(std::fs::read_to_string(log).unwrap().lines().count() as u64 >= number("presentations"));
+}
+
+#[tokio::test]
+async fn the_demo_over_redis_burns_nothing_and_shows_what_happens_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.jsonl");
+    let server = find_server().unwrap();
+    let report = demo(server.parent().unwrap().as_os_str(), &log).await;
+    assert_shows_what_it_promises(&report, &log, "redis");
+}
+
+#[tokio::test]
+async fn the_demo_without_any_redis_burns_nothing_and_shows_what_happens_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.jsonl");
+    let report = demo(folder.path().as_os_str(), &log).await;
+    assert_shows_what_it_promises(&report, &log, "embedded");
+}

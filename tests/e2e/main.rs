@@ -1,0 +1,28 @@
+//! End to end: several replicas, several processes, real servers, a strict provider as the referee.
+//!
+//! A [`fleet`](fleet::Fleet) is a handful of replicas in this process; a [`victim`](victim::Victim) is one in a process of its own that stops at
+//! a point and is killed there; a [`sidecar`](sidecar::Sidecar) is a `solekey serve` process.
+
+#![allow(clippy::unwrap_used)]
+
+mod binary;
+mod blueprint;
+mod crowd;
+mod demo;
+mod drained;
+mod dropped;
+mod fleet;
+mod imports;
+mod killed;
+mod late;
+mod load;
+mod misconfigured;
+mod outages;
+mod outlived;
+mod replaced;
+mod secrets;
+mod seen;
+mod sidecar;
+mod stops;
+mod victim;
+mod wait;

@@ -1,0 +1,203 @@
+//! `solekey serve` processes, over HTTP.
+
+use std::{
+    fs::{self, File},
+    net::SocketAddr,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use reqwest::{Client, Method, StatusCode};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use solekey_testkit::provider::{AuthorizationServer, Pair};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, ChildStdout, Command},
+};
+
+use crate::{
+    binary::solekey,
+    blueprint::PROVIDER,
+    fleet::document,
+    wait::{eventually, within},
+};
+
+/// The variable in which sidecars find their seal key.
+pub(crate) const SEAL_VARIABLE: &str = "SOLEKEY_E2E_SEAL_KEY";
+
+/// What a `solekey.toml` says.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// What stands before the providers.
+    pub(crate) head: String,
+    pub(crate) token_url: String,
+    pub(crate) seal_keys: Option<String>,
+}
+
+impl Settings {
+    pub(crate) fn new(provider: &AuthorizationServer, head: &str) -> Self {
+        Self { head: head.to_owned(), token_url: provider.token_url(), seal_keys: None }
+    }
+
+    pub(crate) fn toml(&self) -> String {
+        let seal = self
+            .seal_keys
+            .as_ref()
+            .map_or_else(String::new, |_| format!("[seal]\nkey_env = \"{SEAL_VARIABLE}\""));
+        format!(
+            "listen = \"127.0.0.1:0\"\n{}\n{seal}\n[[provider]]\nname = \"{PROVIDER}\"\ntoken_url = \"{}\"\n\
+             client_id = \"solekey-tests\"\nreplay = \"strict_family\"\nexchange_timeout = \"10s\"\n\
+             quarantine = \"15s\"\nmax_wait = \"20s\"\n",
+            self.head, self.token_url
+        )
+    }
+}
+
+/// A running sidecar, killed when dropped.
+pub(crate) struct Sidecar {
+    child: Child,
+    _stdout: BufReader<ChildStdout>,
+    address: SocketAddr,
+    log: PathBuf,
+    client: Client,
+}
+
+/// An answer.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Said {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Value,
+}
+
+impl Said {
+    pub(crate) fn token(&self) -> &str {
+        assert_eq!(self.status, StatusCode::OK, "{self:?}");
+        self.body["access_token"].as_str().expect("a token")
+    }
+
+    pub(crate) fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+}
+
+/// The command that serves from this configuration file, everything of this process' environment left out that could
+/// change what it does.
+pub(crate) fn serve(settings: &Settings, name: &str, folder: &Path) -> Command {
+    let file = folder.join(format!("{name}.toml"));
+    fs::write(&file, settings.toml()).unwrap();
+    let mut command = std::process::Command::new(solekey());
+    let foreign = std::env::vars_os().map(|(name, _)| name);
+    foreign.filter(|name| name.to_string_lossy().starts_with("SOLEKEY_")).for_each(|name| {
+        command.env_remove(name);
+    });
+    command
+        .args(["serve", "--config"])
+        .arg(file)
+        .env("SOLEKEY_LOG", "trace")
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .process_group(0);
+    if let Some(keys) = &settings.seal_keys {
+        command.env(SEAL_VARIABLE, keys);
+    }
+    let mut command = Command::from(command);
+    command.kill_on_drop(true);
+    command
+}
+
+impl Sidecar {
+    /// Starts a sidecar and waits until it listens.
+    pub(crate) async fn start(settings: &Settings, name: &str, folder: &Path) -> Self {
+        let log = folder.join(format!("{name}.log"));
+        let mut command = serve(settings, name, folder);
+        let mut child = command.stderr(File::create(&log).unwrap()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        within("it listens", stdout.read_line(&mut line)).await.unwrap();
+        let address = line.trim().strip_prefix("listening on ").and_then(|address| address.parse().ok());
+        let address = address.unwrap_or_else(|| panic!("{line:?}: {}", fs::read_to_string(&log).unwrap()));
+        let client = Client::builder().no_proxy().timeout(Duration::from_secs(40)).build().unwrap();
+        Self { child, _stdout: stdout, address, log, client }
+    }
+
+    pub(crate) async fn ready(&self) {
+        eventually("it is ready", async || {
+            (self.get("/readyz").await.status == StatusCode::OK).then_some(())
+        })
+        .await;
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Said {
+        self.ask(Method::GET, path, "").await
+    }
+
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: &str) -> Said {
+        let request = self.client.request(method, format!("http://{}{path}", self.address));
+        let answer = request.body(body.to_owned()).send().await.unwrap();
+        let status = answer.status();
+        let bytes = answer.bytes().await.unwrap();
+        Said { status, body: serde_json::from_slice(&bytes).unwrap_or_default() }
+    }
+
+    pub(crate) async fn token(&self, id: &str) -> Said {
+        self.get(&format!("{}/token", path(id))).await
+    }
+
+    /// As [`token`](Self::token), for a client that waits no longer.
+    pub(crate) async fn ask_within(&self, id: &str, wait: Duration) -> Said {
+        let request = self.client.get(format!("http://{}{}/token", self.address, path(id)));
+        let answer = request.header("x-token-wait-ms", wait.as_millis().to_string()).send().await.unwrap();
+        Said { status: answer.status(), body: answer.json().await.unwrap() }
+    }
+
+    pub(crate) async fn import(&self, id: &str, document: &str) -> Said {
+        self.ask(Method::PUT, &path(id), document).await
+    }
+
+    /// Logs an account in.
+    pub(crate) async fn log_in(&self, id: &str, pair: &Pair) {
+        let said = self.import(id, &document(pair, pair.expires_in)).await;
+        assert_eq!(said.status, StatusCode::CREATED, "{said:?}");
+    }
+
+    /// Logs an account in whose token has ended.
+    pub(crate) async fn log_in_due(&self, id: &str, pair: &Pair) {
+        let document = serde_json::json!({"refresh_token": pair.refresh_token}).to_string();
+        let said = self.import(id, &document).await;
+        assert_eq!(said.status, StatusCode::CREATED, "{said:?}");
+    }
+
+    /// Another client of the same sidecar, which can be moved into a task.
+    pub(crate) fn token_in_background(&self, id: &str) -> tokio::task::JoinHandle<reqwest::Result<Said>> {
+        let request = self.client.get(format!("http://{}{}/token", self.address, path(id)));
+        tokio::spawn(async move {
+            let answer = request.send().await?;
+            Ok(Said { status: answer.status(), body: answer.json().await? })
+        })
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        kill_process(pid.expect("it runs"), signal).unwrap();
+    }
+
+    pub(crate) async fn end(mut self) -> ExitStatus {
+        within("it ends", self.child.wait()).await.unwrap()
+    }
+
+    /// SIGTERM, and a good end.
+    pub(crate) async fn stop(self) {
+        self.signal(Signal::TERM);
+        let log = self.log.clone();
+        let status = self.end().await;
+        assert!(status.success(), "{status}: {}", fs::read_to_string(log).unwrap());
+    }
+}
+
+pub(crate) fn path(id: &str) -> String {
+    format!("/v1/accounts/{PROVIDER}/{id}")
+}
