@@ -30,7 +30,14 @@ use crate::{
 };
 
 const KEY: &str = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
-const ACCOUNTS: [&str; 5] = ["plain", "rejected", "lost", "refused", "deleted"];
+/// Ends every name, to be looked for.
+const SURNAME: &str = "-featherstone";
+const PLAIN: &str = "plain-featherstone";
+const REJECTED: &str = "rejected-featherstone";
+const LOST: &str = "lost-featherstone";
+const REFUSED: &str = "refused-featherstone";
+const DELETED: &str = "deleted-featherstone";
+const ACCOUNTS: [&str; 5] = [PLAIN, REJECTED, LOST, REFUSED, DELETED];
 
 /// Some text that may hold tokens, and where it was found.
 struct Scan(Vec<(String, Vec<u8>)>);
@@ -153,39 +160,39 @@ async fn a_full_life(
     let mut said = Vec::new();
     for id in ACCOUNTS {
         one.log_in_due(id, &provider.grant(id)).await;
-        if id == "lost" {
+        if id == LOST {
             provider.inject(Fault::LoseAnswer.once().on(id));
         }
-        if id == "refused" {
+        if id == REFUSED {
             provider.inject(Fault::Answer(Reply::InvalidGrant).once().on(id));
         }
         // Of two of them the answer is an error; it may take a while to be told.
-        let told = if id == "lost" { one.ask_within(id, Duration::ZERO).await } else { one.token(id).await };
+        let told = if id == LOST { one.ask_within(id, Duration::ZERO).await } else { one.token(id).await };
         match id {
-            "lost" => assert_eq!(told.status, StatusCode::SERVICE_UNAVAILABLE),
-            "refused" => assert_eq!(told.status, StatusCode::UNAUTHORIZED),
+            LOST => assert_eq!(told.status, StatusCode::SERVICE_UNAVAILABLE),
+            REFUSED => assert_eq!(told.status, StatusCode::UNAUTHORIZED),
             _ => assert_eq!(told.token(), provider.newest(id).unwrap().access_token),
         }
-        if !matches!(id, "lost" | "refused") {
+        if !matches!(id, LOST | REFUSED) {
             assert_eq!(other.token(id).await.token(), told.token());
         }
     }
-    within("the lost answer", provider.wait_until(|provider| provider.tally_of("lost").rotations == 1)).await;
-    let rejected = provider.newest("rejected").unwrap();
+    within("the lost answer", provider.wait_until(|provider| provider.tally_of(LOST).rotations == 1)).await;
+    let rejected = provider.newest(REJECTED).unwrap();
     provider.reject_access(&rejected.access_token);
     let report = json!({"access_token": rejected.access_token}).to_string();
-    let next = other.ask(Method::POST, &format!("{}/rejected", path("rejected")), &report).await;
+    let next = other.ask(Method::POST, &format!("{}/rejected", path(REJECTED)), &report).await;
     assert_ne!(next.token(), rejected.access_token);
-    let refused = one.import("plain", &json!({"refresh_token": rejected.refresh_token}).to_string()).await;
+    let refused = one.import(PLAIN, &json!({"refresh_token": rejected.refresh_token}).to_string()).await;
     assert_eq!(refused.status, StatusCode::CONFLICT);
     said.push(refused);
     let clumsy =
         json!({"refresh_token": rejected.refresh_token, "expires_at": rejected.access_token}).to_string();
-    said.push(one.import("plain", &clumsy).await);
-    said.push(one.ask(Method::POST, &format!("{}/rejected", path("plain")), &clumsy).await);
-    assert_eq!(one.ask(Method::DELETE, &path("deleted"), "").await.status, StatusCode::NO_CONTENT);
+    said.push(one.import(PLAIN, &clumsy).await);
+    said.push(one.ask(Method::POST, &format!("{}/rejected", path(PLAIN)), &clumsy).await);
+    assert_eq!(one.ask(Method::DELETE, &path(DELETED), "").await.status, StatusCode::NO_CONTENT);
     said.push(one.get("/v1/accounts").await);
-    said.push(other.get(&path("lost")).await);
+    said.push(other.get(&path(LOST)).await);
     said.push(other.get("/readyz").await);
     let tokens: BTreeSet<_> = ACCOUNTS.iter().flat_map(|id| provider.tokens_of(id)).collect();
     assert!(tokens.len() > 2 * ACCOUNTS.len());
@@ -235,6 +242,8 @@ async fn no_token_is_found_in_redis_alone_and_the_answers_beside_it_when_a_seal_
     scan.add_files(folder.path());
     assert!(names(&scan, "/state/answers/"));
     assert_eq!(scan.places_of(&tokens), BTreeSet::new());
+    // Nor do Redis and the folder of answers say whose they are; the logs name accounts by their keys.
+    assert_eq!(scan.places_of(&BTreeSet::from([SURNAME.to_owned()])), BTreeSet::new());
 }
 
 /// Shows that the search finds what there is to find, and that logs hold nothing even so.

@@ -6,7 +6,9 @@ use std::{path::PathBuf, sync::Arc};
 use solekey_core::InputError;
 use solekey_core::ports::{Answers, Cache, Clock, Lease, Store};
 
-use crate::{answer_files::AnswerFiles, builder::Builder, error::BuildError};
+#[cfg(feature = "redis")]
+use crate::seal::SealedNames;
+use crate::{answer_files::AnswerFiles, builder::Builder, error::BuildError, seal::SealKeys};
 
 /// Places named by URL or path, opened when the instance is built.
 #[derive(Debug, Default)]
@@ -106,7 +108,8 @@ impl Places {
     pub(crate) async fn open(
         self,
         mut given: Backends,
-        clock: Arc<dyn Clock>,
+        clock: &Arc<dyn Clock>,
+        #[cfg_attr(not(feature = "redis"), expect(unused_variables))] seal: &Arc<SealKeys>,
     ) -> Result<Backends, BuildError> {
         #[cfg(feature = "sqlite")]
         let beside = self.sqlite.as_ref().map(|path| beside(path));
@@ -118,12 +121,12 @@ impl Places {
         }
         #[cfg(feature = "redis")]
         if let Some(redis) = &self.redis {
-            open_redis(redis, &mut given).await?;
+            open_redis(redis, seal, &mut given).await?;
         }
         if given.answers.is_none()
             && let Some(folder) = self.state_dir.or(beside)
         {
-            let files = AnswerFiles::open(&folder, clock);
+            let files = AnswerFiles::open(&folder, Arc::clone(clock));
             let opened = |source| BuildError::Open { what: "the folder of answers", source };
             given.answers = Some(Arc::new(files.map_err(|error| opened(error.into()))?));
         }
@@ -152,7 +155,7 @@ fn beside(path: &std::path::Path) -> PathBuf {
 }
 
 #[cfg(feature = "redis")]
-async fn open_redis(redis: &Redis, given: &mut Backends) -> Result<(), BuildError> {
+async fn open_redis(redis: &Redis, seal: &Arc<SealKeys>, given: &mut Backends) -> Result<(), BuildError> {
     use solekey_cache::RedisCache;
     use solekey_redis_link::{LinkOptions, RedisLink};
     use solekey_redis_lock::{LockOptions, RedisLease, RedisLock};
@@ -169,7 +172,11 @@ async fn open_redis(redis: &Redis, given: &mut Backends) -> Result<(), BuildErro
         let answers = RedisAnswers::new(link.clone(), prefix)?;
         given.answers.get_or_insert_with(|| Arc::new(answers));
     } else {
-        given.store = Some(Arc::new(RedisStore::new(link.clone(), prefix)?));
+        let mut store = RedisStore::new(link.clone(), prefix)?;
+        if seal.is_sealing() {
+            store = store.seal_names(Arc::new(SealedNames(Arc::clone(seal))));
+        }
+        given.store = Some(Arc::new(store));
     }
     let cache = RedisCache::new(link, prefix)?;
     given.cache.get_or_insert_with(|| Arc::new(cache));

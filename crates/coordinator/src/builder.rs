@@ -102,8 +102,8 @@ impl Builder {
         let clock = clock.unwrap_or_else(|| Arc::clone(&process) as Arc<dyn Clock>);
         let observer = observer.unwrap_or_else(|| Arc::new(Deaf));
         let given = Backends { store, answers, cache, lease, closers: Vec::new() };
-        let Backends { store, answers, cache, lease, closers } =
-            places.open(given, Arc::clone(&clock)).await?;
+        let seal = Arc::new(seal);
+        let Backends { store, answers, cache, lease, closers } = places.open(given, &clock, &seal).await?;
         let store = store.ok_or_else(|| InputError::new("store", "a store"))?;
         let answers = answers.ok_or_else(|| InputError::new("state_dir", "a folder for answers"))?;
         let ports = Ports { clock, store, answers, cache, lease, observer, closers };

@@ -11,6 +11,8 @@ use aws_lc_rs::{
     hmac,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+#[cfg(feature = "redis")]
+use solekey_core::AccountKey;
 use solekey_core::{Account, InputError, Sealed};
 use uuid::Uuid;
 
@@ -69,23 +71,31 @@ impl SealKeys {
     }
 
     pub(crate) fn seal(&self, binding: &Binding<'_>, clear: &[u8]) -> Sealed {
+        Sealed::new(self.seal_bytes(binding.bytes(), clear))
+    }
+
+    fn seal_bytes(&self, binding: Vec<u8>, clear: &[u8]) -> Vec<u8> {
         let Some(key) = self.keys.first() else {
-            return Sealed::new([&[CLEAR], clear].concat());
+            return [&[CLEAR], clear].concat();
         };
         let mut out = vec![SEALED, u8::try_from(key.id.len()).unwrap_or(u8::MAX)];
         out.extend_from_slice(key.id.as_bytes());
         let mut body = clear.to_vec();
         let nonce = key
             .aead
-            .seal_in_place_append_tag(Aad::from(binding.bytes()), &mut body)
+            .seal_in_place_append_tag(Aad::from(binding), &mut body)
             .expect("a buffer that grows takes its tag");
         out.extend_from_slice(nonce.as_ref());
         out.append(&mut body);
-        Sealed::new(out)
+        out
     }
 
     pub(crate) fn open(&self, binding: &Binding<'_>, sealed: &Sealed) -> Result<Vec<u8>, CannotOpen> {
-        match sealed.as_bytes() {
+        self.open_bytes(binding.bytes(), sealed.as_bytes())
+    }
+
+    fn open_bytes(&self, binding: Vec<u8>, sealed: &[u8]) -> Result<Vec<u8>, CannotOpen> {
+        match sealed {
             // A value in clear is only believed where nothing is sealed: otherwise whoever can write to the server
             // could slip one in.
             [CLEAR, clear @ ..] if !self.is_sealing() => Ok(clear.to_vec()),
@@ -103,16 +113,13 @@ impl SealKeys {
         id: &[u8],
         nonce: &[u8],
         body: &[u8],
-        binding: &Binding<'_>,
+        binding: Vec<u8>,
     ) -> Result<Vec<u8>, CannotOpen> {
         let key = self.keys.iter().find(|key| key.id.as_bytes() == id).ok_or(CannotOpen)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CannotOpen)?;
         let mut body = body.to_vec();
-        let clear = key
-            .aead
-            .open_in_place(nonce, Aad::from(binding.bytes()), &mut body)
-            .map_err(|_| CannotOpen)?
-            .len();
+        let clear =
+            key.aead.open_in_place(nonce, Aad::from(binding), &mut body).map_err(|_| CannotOpen)?.len();
         body.truncate(clear);
         Ok(body)
     }
@@ -150,6 +157,27 @@ impl SealKey {
         let tag = hmac::sign(&self.check, &message);
         format!("{}:{}", self.id, STANDARD.encode(&tag.as_ref()[..16]))
     }
+}
+
+/// Names of accounts, sealed for their key: who may read Redis does not learn who has an account.
+#[cfg(feature = "redis")]
+#[derive(Debug)]
+pub(crate) struct SealedNames(pub(crate) std::sync::Arc<SealKeys>);
+
+#[cfg(feature = "redis")]
+impl solekey_store_redis::SealNames for SealedNames {
+    fn seal(&self, account: AccountKey, name: &[u8]) -> Vec<u8> {
+        self.0.seal_bytes(name_binding(account), name)
+    }
+
+    fn open(&self, account: AccountKey, sealed: &[u8]) -> Option<Vec<u8>> {
+        self.0.open_bytes(name_binding(account), sealed).ok()
+    }
+}
+
+#[cfg(feature = "redis")]
+fn name_binding(account: AccountKey) -> Vec<u8> {
+    format!("name {account}").into_bytes()
 }
 
 impl Binding<'_> {

@@ -1,6 +1,6 @@
 -- Opens an attempt.
--- ARGV 3 id, 4 from, 5 seen or '', 6 fence or '', 7 span us, 8 not after us, 9 cause, 10 presented token
-local id, from, seen, fence, span, not_after, cause, presents = unpack(ARGV, 3, 10)
+-- ARGV 2 id, 3 from, 4 seen or '', 5 fence or '', 6 span us, 7 not after us, 8 cause, 9 presented token
+local id, from, seen, fence, span, not_after, cause, presents = unpack(ARGV, 2, 9)
 if row.open_id == id then return reply('done') end
 if now > tonumber(not_after) then return reply('late') end
 local as_seen = (row.open_id or '') == seen

@@ -1,16 +1,16 @@
 -- Puts an answer into the row, creating it where it was forgotten.
--- ARGV 3 attempt, 4 claim, 5 made from, 6 seen or '', 7 evidence us or '', 8 due in us or '',
---      9 content (rotated, logged_in, deleted, unusable), 10 access, 11 refresh or '', 12 expires in us or '',
---      13 refresh expires in us or '', 14 payload, 15 as of us or ''
-local attempt, claim, from, seen, evidence, due_in, content = unpack(ARGV, 3, 9)
+-- ARGV 2 attempt, 3 claim, 4 made from, 5 seen or '', 6 evidence us or '', 7 due in us or '',
+--      8 content (rotated, logged_in, deleted, unusable), 9 access, 10 refresh or '', 11 expires in us or '',
+--      12 refresh expires in us or '', 13 payload, 14 as of us or ''
+local attempt, claim, from, seen, evidence, due_in, content = unpack(ARGV, 2, 8)
 if number('generation') == tonumber(attempt) and (row.made_by or '') == claim then return reply('done') end
 local fits = tonumber(from) == number('generation') or (row.open_id or '') == seen
 if tonumber(attempt) <= number('generation') or not fits then return reply('moved') end
 
 local other_until = row.open_id ~= claim and in_flight() and row.open_until or nil
 local facts = nil
-if content == 'rotated' or content == 'logged_in' then facts = {unpack(ARGV, 10, 14)} end
-replace(attempt, claim, from, facts, ARGV[15])
+if content == 'rotated' or content == 'logged_in' then facts = {unpack(ARGV, 9, 13)} end
+replace(attempt, claim, from, facts, ARGV[14])
 if other_until then
   judge(attempt, 'not_before', 'in_flight', other_until, '0')
 else

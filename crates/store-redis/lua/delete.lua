@@ -1,7 +1,7 @@
 -- Leaves a tombstone.
--- ARGV 3 id
+-- ARGV 2 id
 if not row.access then return reply('done') end
-replace(mint(), ARGV[3], '0', nil)
+replace(mint(), ARGV[2], '0', nil)
 judge(nil, nil, nil, nil, nil)
 forget_evidence()
 row.due_at = nil

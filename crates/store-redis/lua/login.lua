@@ -1,8 +1,8 @@
 -- Takes a login in.
--- ARGV 3 id, 4 accept spent (0 or 1), 5 claimed elsewhere (0 or 1), 6 not after us, 7 due in us or '',
---      8 access, 9 refresh or '', 10 expires in us or '', 11 refresh expires in us or '', 12 payload,
---      13 as of us or ''
-local id, accept_spent, elsewhere, not_after, due_in, access, refresh = unpack(ARGV, 3, 9)
+-- ARGV 2 id, 3 accept spent (0 or 1), 4 claimed elsewhere (0 or 1), 5 not after us, 6 due in us or '',
+--      7 access, 8 refresh or '', 9 expires in us or '', 10 refresh expires in us or '', 11 payload,
+--      12 as of us or ''
+local id, accept_spent, elsewhere, not_after, due_in, access, refresh = unpack(ARGV, 2, 8)
 if row.made_by == id then return reply('done') end
 if accept_spent ~= '1' then
   local held = row.access and (row.refresh or '') == refresh and (refresh ~= '' or row.access == access)
@@ -11,7 +11,7 @@ if accept_spent ~= '1' then
 end
 -- The reservation of the refresh token is only good for so long.
 if now > tonumber(not_after) then return reply('late') end
-replace(mint(), id, '0', {unpack(ARGV, 8, 12)}, ARGV[13])
+replace(mint(), id, '0', {unpack(ARGV, 7, 11)}, ARGV[12])
 judge(nil, nil, nil, nil, nil)
 forget_evidence()
 row.due_at = later(due_in)

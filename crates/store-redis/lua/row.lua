@@ -1,5 +1,5 @@
 -- What all scripts about a row share; each of them is this text followed by its own.
--- KEYS[1] the row, a hash. ARGV[1] the provider, ARGV[2] the account's id there.
+-- KEYS[1] the row, a hash. ARGV[1] the account's name, perhaps sealed.
 -- The meaning of every change is the function of the same name in solekey-core's row.rs.
 -- Absent fields are absent options. Numbers stay below 2^53, where Lua counts exactly; text() writes them
 -- without an exponent.
@@ -43,8 +43,7 @@ local function later(span, from) if span ~= '' then return text((from or now) + 
 
 local function save()
   row.format = text(FORMAT)
-  row.provider = ARGV[1]
-  row.account = ARGV[2]
+  row.name = ARGV[1]
   local set, drop = {}, {}
   for name, value in pairs(row) do
     if before[name] ~= value then

@@ -1,6 +1,6 @@
 -- Ends an attempt without an answer.
--- ARGV 3 id, 4 from, 5 due in us or '', 6 ruling or '', 7 why, 8 us until it ends or '', 9 strikes
-local id, from, due_in, ruling, why, ends_in, strikes = unpack(ARGV, 3, 9)
+-- ARGV 2 id, 3 from, 4 due in us or '', 5 ruling or '', 6 why, 7 us until it ends or '', 8 strikes
+local id, from, due_in, ruling, why, ends_in, strikes = unpack(ARGV, 2, 8)
 if row.open_id ~= id or number('generation') ~= tonumber(from) then return reply('moved') end
 if ruling ~= '' then judge(text(number('generation')), ruling, why, later(ends_in), strikes) end
 if row.open_first == row.open_attempt then

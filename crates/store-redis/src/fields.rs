@@ -3,8 +3,8 @@
 use std::{collections::HashMap, time::Duration};
 
 use solekey_core::{
-    Account, ClaimId, Evidence, Facts, Fingerprint, First, Generation, Open, Row, Ruling, Sealed, StoreTime,
-    Verdict, ports::Record,
+    ClaimId, Evidence, Facts, Fingerprint, First, Generation, Open, Row, Ruling, Sealed, StoreTime, Verdict,
+    ports::Record,
 };
 
 use crate::{trouble::Garbled, words};
@@ -31,10 +31,9 @@ impl Fields {
         format.parse().map_err(|_| Garbled { what: "format" })
     }
 
-    /// Whose row it is.
-    pub(crate) fn account(&self) -> Read<Account> {
-        let (provider, id) = (self.required("provider")?, self.required("account")?);
-        Account::new(provider, id).map_err(|_| Garbled { what: "account" })
+    /// The account's name, as it stands there.
+    pub(crate) fn name(&self) -> &[u8] {
+        self.0.get("name").map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Whether the row holds the refresh token or remembers having presented it; true where that cannot be read.

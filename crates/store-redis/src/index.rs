@@ -10,6 +10,7 @@ use solekey_redis_link::{Cmd, LinkError, Pipeline, RedisLink, Script, ScriptArgs
 
 use crate::{
     fields::Fields,
+    labels::Labels,
     names::Names,
     reservation::AMEND,
     trouble::{decode, micros},
@@ -36,6 +37,7 @@ pub(crate) fn entering(names: &Names, account: AccountKey, due_at: Option<StoreT
 pub(crate) async fn take(
     link: &RedisLink,
     names: &Names,
+    labels: &Labels,
     hold: Duration,
     limit: usize,
 ) -> Result<Vec<Account>, LinkError> {
@@ -47,7 +49,7 @@ pub(crate) async fn take(
         }
         let call = link.script(&TAKE).key(names.due()).arg(micros(hold)).arg(wanted);
         let (pushed, accounts): (u64, Vec<String>) = call.run().await?;
-        taken.extend(hold_rows(link, names, hold, pushed, &accounts).await?);
+        taken.extend(hold_rows(link, names, labels, hold, pushed, &accounts).await?);
         if accounts.len() < wanted {
             break;
         }
@@ -59,6 +61,7 @@ pub(crate) async fn take(
 async fn hold_rows(
     link: &RedisLink,
     names: &Names,
+    labels: &Labels,
     hold: Duration,
     pushed: u64,
     accounts: &[String],
@@ -69,11 +72,11 @@ async fn hold_rows(
     });
     let (mut taken, mut amends) = (Vec::new(), Pipeline::new());
     for (key, reply) in keys.iter().zip(link.pipeline(&holds).await?) {
-        let (ours, due, provider, id): (bool, String, String, String) = decode(reply?)?;
+        let (ours, due, name): (bool, String, Vec<u8>) = decode(reply?)?;
         let args = ScriptArgs::new().key(names.due()).arg(key.to_string()).arg(pushed).arg(due);
         amends = amends.script(&AMEND, args);
-        if ours && let Ok(account) = Account::new(&provider, &id) {
-            taken.push(account);
+        if ours {
+            taken.extend(labels.read(*key, &name));
         }
     }
     // The rows are held already; an index left behind them is corrected when its entry comes up again.

@@ -24,6 +24,7 @@
 mod answers;
 mod fields;
 mod index;
+mod labels;
 mod names;
 mod reply;
 mod reservation;
@@ -32,4 +33,5 @@ mod trouble;
 mod words;
 
 pub use answers::RedisAnswers;
+pub use labels::SealNames;
 pub use store::RedisStore;

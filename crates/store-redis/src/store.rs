@@ -1,6 +1,6 @@
 //! Rows in Redis.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use solekey_core::{
@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::{
     fields::{Fields, LOG_IN, NOT_BEFORE},
     index::{self, BATCH},
+    labels::{Labels, SealNames},
     names::Names,
     reply::{Outcome, Reply, unreadable},
     reservation::{self, Entry, Reservation},
@@ -33,6 +34,7 @@ use crate::{
 pub struct RedisStore {
     link: RedisLink,
     names: Names,
+    labels: Labels,
 }
 
 impl RedisStore {
@@ -41,7 +43,14 @@ impl RedisStore {
     /// # Errors
     /// The prefix is empty, too long, or holds characters that mean something in key patterns.
     pub fn new(link: RedisLink, prefix: &str) -> Result<Self, InputError> {
-        Ok(Self { link, names: Names::new(prefix)? })
+        Ok(Self { link, names: Names::new(prefix)?, labels: Labels::default() })
+    }
+
+    /// Seals the names of accounts in rows. Default: they stand in clear.
+    #[must_use]
+    pub fn seal_names(mut self, seal: Arc<dyn SealNames>) -> Self {
+        self.labels = Labels::sealed(seal);
+        self
     }
 
     /// Walks over all rows and enters each into the indexes of [`list`](Store::list) and [`due`](Store::due) where it is
@@ -58,7 +67,7 @@ impl RedisStore {
 
     /// A call of a script about the account's row; its own arguments come after these.
     fn call<'a>(&'a self, script: &'a Script, account: &Account) -> ScriptCall<'a> {
-        self.link.script(script).key(self.names.row(account.key())).arg(account.provider()).arg(account.id())
+        self.link.script(script).key(self.names.row(account.key())).arg(self.labels.write(account))
     }
 
     /// Brings what stands around the row up to it. Failing that, the change stands all the same.
@@ -142,8 +151,7 @@ impl Store for RedisStore {
         let Commit { note, seen, evidence, due_in, as_of } = *commit;
         let args = ScriptArgs::new()
             .key(self.names.row(account.key()))
-            .arg(account.provider())
-            .arg(account.id())
+            .arg(self.labels.write(account))
             .arg(generation(note.attempt)?)
             .arg(note.claim.to_string())
             .arg(generation(note.made_from)?)
@@ -252,7 +260,8 @@ impl Store for RedisStore {
             rows.extend(
                 found
                     .iter()
-                    .filter_map(shown)
+                    .zip(&keys)
+                    .filter_map(|(fields, key)| shown(fields, *key, &self.labels))
                     .filter(|(account, _)| provider.is_none_or(|provider| account.provider() == provider)),
             );
             if keys.len() < wanted {
@@ -267,12 +276,12 @@ impl Store for RedisStore {
     }
 
     async fn due(&self, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
-        Ok(index::take(&self.link, &self.names, hold, limit).await.map_err(of_change)?)
+        Ok(index::take(&self.link, &self.names, &self.labels, hold, limit).await.map_err(of_change)?)
     }
 }
 
 /// What a listing shows of a row: nothing of a tombstone, of one a newer version wrote, or where there is none.
-fn shown(fields: &Fields) -> Option<(Account, Row)> {
+fn shown(fields: &Fields, key: AccountKey, labels: &Labels) -> Option<(Account, Row)> {
     if fields.is_empty() {
         return None;
     }
@@ -280,13 +289,9 @@ fn shown(fields: &Fields) -> Option<(Account, Row)> {
         tracing::debug!(error = %unreadable(fields), "a row is left out of the listing");
         return None;
     }
-    match (fields.account(), fields.row()) {
-        (Ok(account), Ok(row)) => (!row.is_gone()).then_some((account, row)),
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::warn!(%error, "a row is left out of the listing");
-            None
-        }
-    }
+    let row =
+        fields.row().inspect_err(|error| tracing::warn!(account = %key, %error, "left out of the listing"));
+    row.ok().filter(|row| !row.is_gone()).and_then(|row| Some((labels.read(key, fields.name())?, row)))
 }
 
 /// The four arguments in which scripts take facts.
