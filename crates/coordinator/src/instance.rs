@@ -38,7 +38,7 @@ use crate::{
 pub(crate) struct Instance {
     pub(crate) ports: Ports,
     pub(crate) providers: Roster,
-    pub(crate) seal: SealKeys,
+    pub(crate) seal: Arc<SealKeys>,
     pub(crate) membership: Membership,
     pub(crate) flights: Flights,
     pub(crate) memories: Memories,
@@ -70,7 +70,7 @@ pub(crate) struct Ports {
 }
 
 impl Instance {
-    pub(crate) fn new(ports: Ports, providers: Roster, seal: SealKeys) -> Arc<Self> {
+    pub(crate) fn new(ports: Ports, providers: Roster, seal: Arc<SealKeys>) -> Arc<Self> {
         Arc::new(Self {
             ports,
             providers,
@@ -102,6 +102,12 @@ impl Instance {
 
     pub(crate) fn wall(&self) -> SystemTime {
         self.ports.clock.wall()
+    }
+
+    /// What the wall clock, as it goes now, showed at an earlier moment.
+    fn wall_at(&self, then: Moment) -> SystemTime {
+        let wall = self.wall();
+        wall.checked_sub(self.now().since(then)).unwrap_or(wall)
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
@@ -204,7 +210,8 @@ impl Instance {
         };
         let vault = self.vault();
         let credential = vault.open_credential(account, row.made_by, &payload);
-        let stamp = Stamp::of_row(row.generation, &facts, now, self.wall(), provider.takes_bare_401());
+        let stamp =
+            Stamp::of_row(row.generation, &facts, now, self.wall_at(asked.at()), provider.takes_bare_401());
         let data = credential.as_ref().ok().and_then(|credential| vault.token_of(account, credential, stamp));
         let token = data.map(|data| {
             let times = times(provider, &data, asked.at(), Remaining::of(&facts, now));
@@ -223,7 +230,7 @@ impl Instance {
         let stamp = Stamp {
             generation: shelved.generation,
             lifetime: None,
-            expires_at: Some(self.wall() + shelved.valid),
+            expires_at: Some(self.wall_at(asked.at()) + shelved.valid),
             bare_401: provider.takes_bare_401(),
         };
         let mut data = self.vault().open_token(account, &shelved.payload, stamp).ok()?;

@@ -126,7 +126,7 @@ impl Vault<'_> {
 }
 
 impl Stamp {
-    /// The stamp of a row's credential, read at the store's `now` when the wall clock here shows `wall`.
+    /// The stamp of a row's credential, read at the store's `now`, asked for when the wall clock here showed `wall`.
     pub(crate) fn of_row(
         generation: Generation,
         facts: &Facts,
