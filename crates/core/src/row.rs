@@ -228,7 +228,8 @@ impl Row {
         claimed_elsewhere: bool,
         now: StoreTime,
     ) -> Result<LoginEffect, Refusal> {
-        if self.made_by == login.id {
+        let is_born = self.generation > Generation::ZERO;
+        if is_born && self.made_by == login.id {
             return Ok(LoginEffect::New);
         }
         if !login.accept_spent {
