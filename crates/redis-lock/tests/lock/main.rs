@@ -8,7 +8,7 @@ mod fixture;
 
 use std::time::Duration;
 
-use fixture::{HANG, Server, quick, until, within};
+use fixture::{HANG, Server, heals, quick, until, within};
 use solekey_redis_link::{LinkError, LinkOptions, RedisLink, cmd};
 use solekey_redis_lock::{
     AcquireError, AcquireOptions, Acquired, Guard, LeaseLost, LeaseToken, RedisLock, Released, Renewed,
@@ -22,8 +22,17 @@ async fn lock(server: &Server) -> RedisLock {
     RedisLock::new(link(server).await)
 }
 
+/// A link that is up, and stays up on a busy machine.
 async fn link(server: &Server) -> RedisLink {
-    RedisLink::connect(&server.url(), quick()).await.unwrap()
+    let options = LinkOptions {
+        command_timeout: Duration::from_secs(3),
+        heartbeat: Duration::from_millis(500),
+        slow: Duration::from_secs(3),
+        ..quick()
+    };
+    let link = RedisLink::connect(&server.url(), options).await.unwrap();
+    heals(&link).await;
+    link
 }
 
 async fn try_acquire(lock: &RedisLock, ttl: Duration) -> Result<Guard, AcquireError> {
@@ -233,7 +242,7 @@ async fn an_acquire_on_a_paused_server_is_ambiguous_and_its_late_execution_leave
     server.pause();
     assert_eq!(try_acquire(&lock, LONG).await.unwrap_err(), AcquireError::Ambiguous);
     server.resume();
-    fixture::heals(&link).await;
+    heals(&link).await;
     within("the shutdown ends", lock.shutdown()).await;
     // Not even a grant that was released again: that would have left a larger fence.
     assert_eq!(link.query::<String>(cmd("GET").arg(KEY)).await.unwrap(), before);
@@ -247,7 +256,7 @@ async fn an_ambiguous_acquire_that_was_executed_is_released_by_the_janitor() {
     server.pause();
     assert_eq!(try_acquire(&lock, LONG).await.unwrap_err(), AcquireError::Ambiguous);
     server.resume();
-    fixture::heals(&link).await;
+    heals(&link).await;
     acquire(&lock, HANG).await.unwrap();
 }
 
@@ -313,7 +322,7 @@ async fn the_janitor_goes_on_after_an_outage() {
     })
     .await;
     server.resume();
-    fixture::heals(&link).await;
+    heals(&link).await;
     until("the lease is free", async || is_free(&link).await).await;
 }
 
@@ -400,7 +409,7 @@ async fn a_guard_kept_alive_outlives_its_first_time() {
 #[tokio::test]
 async fn arguments_that_cannot_be_right_are_refused_by_name() {
     let server = Server::absent();
-    let lock = lock(&server).await;
+    let lock = RedisLock::new(RedisLink::connect(&server.url(), quick()).await.unwrap());
     let field = |outcome: Result<Guard, AcquireError>| match outcome {
         Err(AcquireError::Invalid { field, .. }) => field,
         other => panic!("{other:?}"),
@@ -413,7 +422,7 @@ async fn arguments_that_cannot_be_right_are_refused_by_name() {
 #[tokio::test]
 async fn without_a_server_an_acquire_says_so_at_once() {
     let server = Server::absent();
-    let lock = lock(&server).await;
+    let lock = RedisLock::new(RedisLink::connect(&server.url(), quick()).await.unwrap());
     let outcome = acquire(&lock, HANG).await;
     assert!(matches!(outcome, Err(AcquireError::Transport(LinkError::Down { .. }))), "{outcome:?}");
 }

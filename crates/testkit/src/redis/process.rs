@@ -78,7 +78,8 @@ impl Drop for ServerProcess {
 
 /// Kills `pid` once this process is gone, whatever ended it: the end of the pipe is closed by the kernel.
 fn watchdog(pid: u32) -> io::Result<Child> {
-    Command::new("sh")
+    // By its path, which POSIX systems agree on: a demo may run where PATH is next to empty.
+    Command::new("/bin/sh")
         .args(["-c", "read -r _; kill -9 \"$0\"", &pid.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
