@@ -100,9 +100,9 @@ async fn grows_its_fence_with_every_grant(subject: LeaseSubject) {
 }
 
 async fn keeps_its_fence_above_the_floor(subject: LeaseSubject) {
-    let (a, holder) = (account("a"), token());
-    let first = subject.granted(&a, holder).await;
-    subject.release(&a, holder).await;
+    let (a, earlier, holder) = (account("a"), token(), token());
+    let first = subject.granted(&a, earlier).await;
+    subject.release(&a, earlier).await;
     let floor = Fence::new(first.get() + 1_000_000_000_000);
     let reply = subject.port.acquire(&a, holder, LONG, Some(floor)).await.expect("acquires");
     let LeaseReply::Granted { fence } = reply else { panic!("{reply:?}") };
