@@ -1,8 +1,7 @@
-//! The machine under test: tables of states, events and commands, and every interleaving of small worlds.
+//! The machine under test: tables of states, events and commands.
 #![allow(clippy::unwrap_used)]
 
 mod doubt;
-mod explore;
 mod fixture;
 mod outcomes;
 mod owner_path;

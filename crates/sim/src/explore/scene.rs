@@ -1,6 +1,10 @@
 //! What a world is made of and what may go wrong in it.
 
-use std::time::Duration;
+use std::{
+    hash::{Hash, Hasher},
+    ops::Range,
+    time::Duration,
+};
 
 use solekey_core::{
     AnswerNote, ClaimId, Content, Facts, Fingerprint, Freshness, Generation, Login, Moment, NewFacts, Policy,
@@ -15,45 +19,66 @@ use super::{
 
 /// The constants of one exploration.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Scene {
-    pub(crate) policy: Policy,
-    pub(crate) rule: Rule,
-    /// Seconds of life the first access token has left when the world begins, of [`LIFE`].
-    pub(crate) first_left: u8,
+pub struct Scene {
+    /// The account's policy.
+    pub policy: Policy,
+    /// What the token endpoint does with spent tokens.
+    pub rule: Rule,
+    /// How many processes there are.
+    pub workers: usize,
+    /// Callers stop coming once the row was rotated so many times.
+    pub rotations: u8,
+    /// Whole life of the first access token, in seconds.
+    pub first_life: u8,
+    /// Seconds of it that are left when the world begins.
+    pub first_left: u8,
     /// Seconds of life of later access tokens.
-    pub(crate) life: u8,
+    pub life: u8,
     /// What callers ask for besides valid tokens.
-    pub(crate) asks: Asks,
+    pub asks: Asks,
     /// How long a flight waits for others, in seconds.
-    pub(crate) patience: u8,
-    /// When the world ends, in seconds.
-    pub(crate) horizon: u8,
+    pub patience: u8,
+    /// Seconds after which it no longer matters how long ago something was, only in which order: more than any window
+    /// of the policy and any life.
+    pub memory: u16,
     /// What may go wrong, or be done from outside.
-    pub(crate) left: Left,
+    pub left: Left,
+    /// From one of so many states, by chance, a healed run has to end well; 1: from all of them.
+    pub healed: u8,
     /// More states than that are a failure.
-    pub(crate) cap: usize,
+    pub cap: usize,
 }
 
 /// When callers come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Asks {
+pub enum Asks {
     /// When the access token is no longer good enough.
     Overdue,
     /// As soon as refreshing starts.
     Ahead,
 }
 
-/// Whole life of the first access token.
-pub(crate) const LIFE: u8 = 40;
+/// Seconds since the beginning.
+pub(crate) type Tick = u16;
 
-/// The instant a world begins, on the store's clock and on every process' clock.
+/// The instant a world begins, on the store's clock and on every process' clock: far from each other, and from every
+/// other number in a world, so that [`Canon`](super::canon) tells them apart.
 const STORE_ORIGIN: u64 = 1_000_000_000_000;
 const PROCESS_ORIGIN: u64 = 50_000_000;
 const SECOND: u64 = 1_000_000;
 
+/// What instants on the store's clock, and generations, lie between.
+pub(crate) const STORE_TIMES: Range<u64> = STORE_ORIGIN - 1_000 * SECOND..STORE_ORIGIN + 100_000 * SECOND;
+
+/// What instants on the processes' clocks lie between.
+pub(crate) const MOMENTS: Range<u64> = PROCESS_ORIGIN..PROCESS_ORIGIN + 100_000 * SECOND;
+
+/// Ids of claims are not below this; those of logins and deletes are.
+pub(crate) const FIRST_CLAIM: u128 = 0x1_0000;
+
 impl Scene {
     /// A world with nothing going wrong: exchanges of 1 s, attempts of 3 s.
-    pub(crate) fn new(rule: Rule) -> Self {
+    pub fn new(rule: Rule) -> Self {
         let replay = match rule {
             Rule::NonRotating => Replay::NON_ROTATING,
             Rule::Strict => Replay::STRICT,
@@ -70,14 +95,18 @@ impl Scene {
             ..PolicySettings::default()
         };
         Self {
-            policy: settings.build().unwrap(),
+            policy: settings.build().expect("a valid policy"),
             rule,
+            workers: 2,
+            rotations: 1,
+            first_life: 6,
             first_left: 1,
-            life: LIFE,
+            life: 6,
             asks: Asks::Overdue,
             patience: 0,
-            horizon: 7,
+            memory: 10,
             left: Left::NONE,
+            healed: 1,
             cap: 2_000_000,
         }
     }
@@ -104,9 +133,9 @@ impl Scene {
         let mut provider = Provider::default();
         let token = provider.log_in();
         let mut row = Row::unborn();
-        let begun = store_time(0) - secs(LIFE - self.first_left);
-        let login = login(0, token, secs(LIFE));
-        row.login(&login, false, begun).unwrap();
+        let begun = store_time(0) - secs(self.first_life - self.first_left);
+        let login = login(0, token, secs(self.first_life));
+        row.login(&login, false, begun).expect("a first login");
         row.due_at = None;
         let note = AnswerNote {
             attempt: row.generation,
@@ -115,7 +144,7 @@ impl Scene {
             content: Content::LoggedIn(login.facts),
         };
         let answers = vec![Written { note, at: begun }];
-        World::new(row, answers, provider, self.left)
+        World::new(self.workers, row, answers, provider, self.left)
     }
 }
 
@@ -132,22 +161,22 @@ pub(crate) fn secs(count: u8) -> Duration {
     Duration::from_secs(count.into())
 }
 
-pub(crate) fn store_time(tick: i16) -> StoreTime {
+pub(crate) fn store_time(tick: i32) -> StoreTime {
     StoreTime::from_micros(STORE_ORIGIN.saturating_add_signed(i64::from(tick) * SECOND.cast_signed()))
 }
 
-pub(crate) fn moment(tick: u8) -> Moment {
+pub(crate) fn moment(tick: Tick) -> Moment {
     Moment::from_micros(PROCESS_ORIGIN + u64::from(tick) * SECOND)
 }
 
 /// The first tick at which this moment has come.
-pub(crate) fn tick_of(moment: Moment) -> u8 {
-    u8::try_from((moment.as_micros() - PROCESS_ORIGIN).div_ceil(SECOND)).unwrap_or(u8::MAX)
+pub(crate) fn tick_of(moment: Moment) -> Tick {
+    Tick::try_from((moment.as_micros() - PROCESS_ORIGIN).div_ceil(SECOND)).unwrap_or(Tick::MAX)
 }
 
 /// Names claims by the second in which they are made, and their order in it.
-pub(crate) fn claim_id(tick: u8, number: u8) -> ClaimId {
-    ClaimId::new(Uuid::from_u128(0xC000 + (u128::from(tick) << 4) + u128::from(number)))
+pub(crate) fn claim_id(tick: Tick, number: u8) -> ClaimId {
+    ClaimId::new(Uuid::from_u128(FIRST_CLAIM + (u128::from(tick) << 8) + u128::from(number)))
 }
 
 pub(crate) fn login(number: u8, token: Token, life: Duration) -> Login {
@@ -172,8 +201,25 @@ pub(crate) fn facts(access: u8, refresh: Token, life: Duration) -> NewFacts {
 
 /// The refresh token that this fingerprint stands for.
 pub(crate) fn token_of(fingerprint: Fingerprint) -> Token {
-    let text = fingerprint.to_string();
-    u8::from_str_radix(&text[30..], 16).unwrap()
+    let mut last = LastByte::default();
+    fingerprint.hash(&mut last);
+    last.0
+}
+
+/// Fingerprints show themselves as text only, which takes a tenth of an exploration's time.
+#[derive(Default)]
+struct LastByte(u8);
+
+impl Hasher for LastByte {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.last().copied().unwrap_or_default();
+    }
+
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0.into()
+    }
 }
 
 fn fingerprint(kind: u8, number: u8) -> Fingerprint {

@@ -72,7 +72,7 @@ impl Log {
 }
 
 pub(crate) fn name(w: usize) -> char {
-    if w == 0 { 'A' } else { 'B' }
+    char::from(b'A' + u8::try_from(w).unwrap_or(25))
 }
 
 impl World {

@@ -1,7 +1,7 @@
 //! A process that drives a flight: what it was told to do and has not done yet.
 
 use solekey_core::{
-    AnswerNote, Cause, Claim, Commit, Need, Refusal, Row, Settle, StoreTime,
+    AnswerNote, Cause, Claim, Commit, Moment, Need, Refusal, Row, Settle, StoreTime,
     flight::{AnswersView, Command, Context, Event, Flight, Knowledge, LeaseView, RowView, StoreReply},
 };
 
@@ -21,11 +21,11 @@ pub(crate) struct Worker {
     /// Commands not performed yet.
     pub(crate) pending: Vec<Command>,
     /// When they were handed out.
-    pub(crate) issued: u8,
+    pub(crate) issued: Moment,
     /// A reply that has arrived and was not looked at yet.
     pub(crate) reply: Option<Event>,
     /// From when on it may wake.
-    pub(crate) wake: Option<u8>,
+    pub(crate) wake: Option<Moment>,
     /// The attempt it claims or owns.
     pub(crate) claim: Option<Claimed>,
     pub(crate) request: Option<Request>,
@@ -42,9 +42,9 @@ pub(crate) struct Worker {
 pub(crate) struct Claimed {
     pub(crate) claim: Claim,
     /// When it was first handed out.
-    pub(crate) issued: u8,
+    pub(crate) issued: Moment,
     /// When its `until` comes, once the store has executed it.
-    pub(crate) until: Option<u8>,
+    pub(crate) until: Option<Moment>,
 }
 
 /// A request under way to the endpoint.
@@ -54,7 +54,7 @@ pub(crate) struct Request {
     /// Its claim saw no open attempt.
     pub(crate) is_plain: bool,
     pub(crate) cause: Cause,
-    pub(crate) sent: u8,
+    pub(crate) sent: Moment,
 }
 
 /// How an operation goes.
@@ -73,8 +73,8 @@ pub(crate) enum How {
 
 impl Worker {
     /// Whether its own attempt's `until` has come.
-    pub(crate) fn is_past_until(&self, tick: u8) -> bool {
-        self.claim.and_then(|claimed| claimed.until).is_none_or(|until| tick >= until)
+    pub(crate) fn is_past_until(&self, now: Moment) -> bool {
+        self.claim.and_then(|claimed| claimed.until).is_none_or(|until| now >= until)
     }
 
     /// Whether it has something to do right now.
@@ -91,9 +91,9 @@ impl Worker {
         self.holds.is_some()
     }
 
-    fn begin(&mut self, commands: Vec<Command>, tick: u8) {
-        self.pending.extend(commands);
-        self.issued = tick;
+    fn begin(&mut self, command: Command, now: Moment) {
+        self.pending.push(command);
+        self.issued = now;
     }
 
     /// The flight is over: only what was learnt stays.
@@ -132,7 +132,7 @@ impl World {
         let worker = &mut self.workers[w];
         let commands = step(worker.flight.as_mut().expect("a flight"), &cx);
         log.commands(w, &commands);
-        worker.issued = self.tick;
+        worker.issued = moment(self.tick);
         for command in commands {
             self.take_up(scene, w, command, log);
         }
@@ -153,18 +153,17 @@ impl World {
                 let worker = &mut self.workers[w];
                 // While a pair is at stake the machine's fast retries count; elsewhere a tick is the finest time.
                 let soonest = if worker.is_recording() { self.tick } else { self.tick + 1 };
-                worker.wake = Some(tick_of(until).max(soonest));
-                if worker.is_recording() && until < moment(self.tick + 1) {
-                    worker.wake = Some(self.tick);
-                }
+                let early = worker.is_recording() && until < moment(self.tick + 1);
+                let tick = if early { self.tick } else { tick_of(until).max(soonest) };
+                worker.wake = Some(moment(tick));
             }
             Command::Claim(claim) => {
                 let worker = &mut self.workers[w];
                 if worker.claim.is_none_or(|own| own.claim.id != claim.id) {
-                    worker.claim = Some(Claimed { claim, issued: self.tick, until: None });
+                    worker.claim = Some(Claimed { claim, issued: moment(self.tick), until: None });
                     self.claims += 1;
                 }
-                worker.begin(vec![command], self.tick);
+                worker.begin(command, moment(self.tick));
             }
             // To start and to look a while later is the same as to start later, unless the process was stopped.
             Command::Load if self.workers[w].is_fresh && self.store == Place::Up && self.left.stalls == 0 => {
@@ -177,7 +176,7 @@ impl World {
             | Command::WriteAnswer(_)
             | Command::CommitOwn(_)
             | Command::CommitFound(_)
-            | Command::Settle(_) => self.workers[w].begin(vec![command], self.tick),
+            | Command::Settle(_) => self.workers[w].begin(command, moment(self.tick)),
             Command::Register
             | Command::LeaveDoor
             | Command::Mark(_)
@@ -211,7 +210,7 @@ impl World {
     }
 
     fn view(&self, w: usize) -> RowView {
-        RowView { row: Some(self.row.clone()), now: self.store_now(), asked: moment(self.workers[w].issued) }
+        RowView { row: Some(Row::clone(&self.row)), now: self.store_now(), asked: self.workers[w].issued }
     }
 
     fn load(&self, w: usize, how: How) -> StoreReply {
@@ -231,9 +230,11 @@ impl World {
     /// Whoever owns the open attempt has until its `until`.
     pub(crate) fn note_until(&mut self) {
         let open = self.row.open.map(|open| open.id);
-        for claimed in self.workers.iter_mut().filter_map(|worker| worker.claim.as_mut()) {
+        for claimed in
+            self.workers.iter_mut().filter(|w| w.claim.is_some()).filter_map(|worker| worker.claim.as_mut())
+        {
             if Some(claimed.claim.id) == open && claimed.until.is_none() {
-                claimed.until = Some(self.tick + SPAN);
+                claimed.until = Some(moment(self.tick) + secs(SPAN));
             }
         }
     }
@@ -302,7 +303,8 @@ impl World {
         if self.answers.iter().any(|written| written.note.claim == note.claim) {
             return;
         }
-        self.answers.push(Written { note, at: self.store_now() });
+        let at = self.store_now();
+        self.answers.push(Written { note, at });
         self.answers.sort_by_key(|written| std::cmp::Reverse(written.note.attempt));
         self.answers.truncate(2);
     }

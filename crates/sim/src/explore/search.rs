@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use super::{action::Action, checks::Log, hash::GivenKeys, heal::Healer, scene::Scene, world::World};
+use super::{action::Action, canon::GivenKeys, checks::Log, heal::Healer, scene::Scene, world::World};
 
 /// How a state was reached first.
 #[derive(Clone, Copy)]
@@ -18,7 +18,7 @@ struct Step {
 ///
 /// # Panics
 /// Tells the shortest execution of the first violation found, or that there are more states than the scene's cap.
-pub(crate) fn explore(name: &str, scene: &Scene) -> usize {
+pub fn explore(name: &str, scene: &Scene) -> usize {
     match catch_unwind(AssertUnwindSafe(|| Search::new(scene).run())) {
         Ok(Ok(states)) => {
             println!("{name}: {states} states");
@@ -43,7 +43,7 @@ impl<'a> Search<'a> {
 
     fn run(mut self) -> Result<usize, String> {
         let first = self.scene.first();
-        self.seen.insert(first.key());
+        self.seen.insert(first.key(self.scene));
         self.steps.push(None);
         let mut layer = vec![(0, first)];
         while !layer.is_empty() {
@@ -65,7 +65,7 @@ impl<'a> Search<'a> {
             if done.is_err() || log.violation.is_some() {
                 return Err(self.tell(step, false));
             }
-            let key = reached.key();
+            let key = reached.key(self.scene);
             if !self.seen.insert(key) {
                 continue;
             }
@@ -74,7 +74,9 @@ impl<'a> Search<'a> {
             if self.steps.len() > self.scene.cap {
                 return Err(format!("more than {} states", self.scene.cap));
             }
-            self.healer.heal(self.scene, &reached, &mut log);
+            if key.is_multiple_of(u128::from(self.scene.healed)) {
+                self.healer.heal(self.scene, &reached, &mut log);
+            }
             if log.violation.is_some() {
                 return Err(self.tell(step, true));
             }

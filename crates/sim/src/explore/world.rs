@@ -1,13 +1,11 @@
-//! One instant of a small world: two processes, a store, a place of answers, a token endpoint, and what is under way.
-
-use std::hash::{Hash, Hasher};
+//! One instant of a small world: some processes, a store, a place of answers, a token endpoint, and what is under way.
 
 use solekey_core::{AnswerNote, Claim, Row, StoreTime};
 
 use super::{
-    hash::Wide,
     provider::{Provider, Token},
-    scene::store_time,
+    scene::{Tick, store_time},
+    shared::Shared,
     worker::{Request, Worker},
 };
 
@@ -15,22 +13,22 @@ use super::{
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct World {
     /// Seconds since the beginning.
-    pub(crate) tick: u8,
+    pub(crate) tick: Tick,
     /// By how much the store's clock was stepped.
     pub(crate) step: i8,
-    pub(crate) row: Row,
+    pub(crate) row: Shared<Row>,
     /// The two newest answers.
-    pub(crate) answers: Vec<Written>,
+    pub(crate) answers: Shared<Vec<Written>>,
     pub(crate) store: Place,
     pub(crate) place: Place,
-    pub(crate) provider: Provider,
-    pub(crate) workers: [Worker; 2],
+    pub(crate) provider: Shared<Provider>,
+    pub(crate) workers: Vec<Shared<Worker>>,
     /// Requests whose process died.
     pub(crate) orphans: Vec<Request>,
     /// A claim that hangs in some connection.
     pub(crate) hung: Option<Claim>,
     /// What the store will be set back to.
-    pub(crate) backup: Option<Row>,
+    pub(crate) backup: Option<Shared<Row>>,
     pub(crate) went_back: bool,
     /// The login that counts; none after a delete.
     pub(crate) family: Option<u8>,
@@ -56,36 +54,48 @@ pub(crate) enum Place {
 
 /// What may still go wrong, or be done from outside: how often each.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Left {
+pub struct Left {
     /// Seconds for which a process is stopped with something to do.
-    pub(crate) stalls: u8,
+    pub stalls: u8,
     /// Seconds for which a process is stopped between its claim and the look at the reply.
-    pub(crate) pauses: u8,
-    pub(crate) crashes: u8,
-    pub(crate) lost_requests: u8,
-    pub(crate) lost_answers: u8,
+    pub pauses: u8,
+    /// Processes that die.
+    pub crashes: u8,
+    /// Requests that the endpoint never sees.
+    pub lost_requests: u8,
+    /// Answers of the endpoint that nobody reads.
+    pub lost_answers: u8,
     /// Definite refusals that did not process the token: 429.
-    pub(crate) refusals: u8,
+    pub refusals: u8,
     /// Nothing could be sent.
-    pub(crate) unsent: u8,
+    pub unsent: u8,
     /// Single operations that fail while their server is up.
-    pub(crate) failures: u8,
+    pub failures: u8,
     /// Claims that hang in a connection and are executed later.
-    pub(crate) hangs: u8,
-    pub(crate) store_outages: u8,
-    pub(crate) answer_outages: u8,
-    pub(crate) logins: u8,
-    pub(crate) deletes: u8,
-    pub(crate) went_back: u8,
-    pub(crate) steps_forward: u8,
-    pub(crate) steps_back: u8,
-    pub(crate) rejections: u8,
-    pub(crate) operators: u8,
+    pub hangs: u8,
+    /// Times at which the store goes away, for all.
+    pub store_outages: u8,
+    /// Times at which the answers cannot be had, for all.
+    pub answer_outages: u8,
+    /// Logins of a person.
+    pub logins: u8,
+    /// Deletes.
+    pub deletes: u8,
+    /// Times at which the store is set back to an earlier state.
+    pub went_back: u8,
+    /// Steps of the store's clock, forward by more than an attempt may last.
+    pub steps_forward: u8,
+    /// The same, backward.
+    pub steps_back: u8,
+    /// Reports that the resource rejected the access token.
+    pub rejections: u8,
+    /// Refreshes that a person asks for.
+    pub operators: u8,
 }
 
 impl Left {
     /// Nothing goes wrong.
-    pub(crate) const NONE: Self = Self {
+    pub const NONE: Self = Self {
         stalls: 0,
         pauses: 0,
         crashes: 0,
@@ -108,16 +118,22 @@ impl Left {
 }
 
 impl World {
-    pub(crate) fn new(row: Row, answers: Vec<Written>, provider: Provider, left: Left) -> Self {
+    pub(crate) fn new(
+        workers: usize,
+        row: Row,
+        answers: Vec<Written>,
+        provider: Provider,
+        left: Left,
+    ) -> Self {
         Self {
             tick: 0,
             step: 0,
-            row,
-            answers,
+            row: row.into(),
+            answers: answers.into(),
             store: Place::Up,
             place: Place::Up,
-            provider,
-            workers: [Worker::default(), Worker::default()],
+            provider: provider.into(),
+            workers: vec![Shared::default(); workers],
             orphans: Vec::new(),
             hung: None,
             backup: None,
@@ -131,12 +147,7 @@ impl World {
 
     /// The store's clock.
     pub(crate) fn store_now(&self) -> StoreTime {
-        store_time(i16::from(self.tick) + i16::from(self.step))
-    }
-
-    /// The same for worlds that differ only in the processes' names.
-    pub(crate) fn key(&self) -> u128 {
-        Wide::of(self)
+        store_time(i32::from(self.tick) + i32::from(self.step))
     }
 
     /// Every request that may still reach the endpoint.
@@ -151,32 +162,5 @@ impl World {
 
     pub(crate) fn row_token(&self) -> Option<Token> {
         self.row.facts.and_then(|facts| facts.refresh).map(super::scene::token_of)
-    }
-}
-
-impl Hash for World {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self {
-            tick,
-            step,
-            row,
-            answers,
-            store,
-            place,
-            provider,
-            workers,
-            orphans,
-            hung,
-            backup,
-            went_back,
-            family,
-            claims,
-            logins,
-            left,
-        } = self;
-        let [one, other] = [Wide::of(&workers[0]), Wide::of(&workers[1])];
-        (one.min(other), one.max(other)).hash(state);
-        (tick, step, row, answers, store, place, provider, orphans).hash(state);
-        (hung.map(|claim| claim.id), backup, went_back, family, claims, logins, left).hash(state);
     }
 }

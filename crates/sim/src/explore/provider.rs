@@ -1,8 +1,12 @@
 //! The token endpoint: what it does with live, spent and dead refresh tokens, at its worst.
 
+use solekey_core::Moment;
+
+use super::scene::{moment, secs};
+
 /// What presenting a refresh token again does.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Rule {
+pub enum Rule {
     /// Tokens are never spent.
     NonRotating,
     /// A spent token is refused.
@@ -31,7 +35,7 @@ struct Minted {
     family: u8,
     parent: Option<Token>,
     /// When it was first presented.
-    spent: Option<u8>,
+    spent: Option<Moment>,
     /// Retired with its family, or for a sibling.
     dead: bool,
 }
@@ -70,7 +74,7 @@ impl Provider {
             && (minted.spent.is_none() || (rule == Rule::UntilUsed && !self.has_used_successor(token)))
     }
 
-    pub(crate) fn present(&mut self, rule: Rule, token: Token, tick: u8) -> Reply {
+    pub(crate) fn present(&mut self, rule: Rule, token: Token, now: Moment) -> Reply {
         let minted = self.tokens[usize::from(token)];
         if self.tokens.iter().all(|other| other.family != minted.family || other.dead) {
             return Reply::Refused;
@@ -79,7 +83,7 @@ impl Provider {
             (Rule::NonRotating, _) => return Reply::Pair(token),
             (_, None) if !minted.dead => true,
             (Rule::Strict, _) => return Reply::Refused,
-            (Rule::Grace(window), Some(first)) => !minted.dead && tick < first + window,
+            (Rule::Grace(window), Some(first)) => !minted.dead && now < first + secs(window),
             (Rule::UntilUsed, Some(_)) => !minted.dead && !self.has_used_successor(token),
             (Rule::StrictFamily | Rule::Grace(_) | Rule::UntilUsed, _) => false,
         };
@@ -88,7 +92,7 @@ impl Provider {
             return Reply::Revoked;
         }
         // When it was matters only to a window.
-        let first = minted.spent.unwrap_or(if matches!(rule, Rule::Grace(_)) { tick } else { 0 });
+        let first = minted.spent.unwrap_or(if matches!(rule, Rule::Grace(_)) { now } else { moment(0) });
         self.tokens[usize::from(token)].spent = Some(first);
         self.retire(token);
         Reply::Pair(self.mint(minted.family, Some(token)))

@@ -3,7 +3,7 @@
 use solekey_core::flight::Command;
 
 use super::{
-    scene::{EXCHANGE, SPAN, Scene, token_of},
+    scene::{EXCHANGE, SPAN, Scene, moment, secs, token_of},
     worker::{How, Request, Worker},
     world::{Left, Place, World},
 };
@@ -72,7 +72,7 @@ impl World {
             actions.push(Action::RunHung);
         }
         self.outside(&mut actions);
-        if self.tick < scene.horizon && self.may_tick() {
+        if self.may_tick() {
             actions.push(Action::Tick);
         }
         actions
@@ -102,14 +102,14 @@ impl World {
         if worker.request.is_some() {
             self.replies(w, actions);
         }
-        if crashes > 0 && *worker != Worker::default() {
+        if crashes > 0 && **worker != Worker::default() {
             actions.push(Action::Crash(w));
         }
     }
 
     fn starts(&self, scene: &Scene, w: usize, actions: &mut Vec<Action>) {
         let Some(facts) = self.row.facts else { return };
-        if scene.wants_refresh(&facts, self.store_now()) {
+        if self.callers_come(scene) && scene.wants_refresh(&facts, self.store_now()) {
             actions.push(Action::Start(w, Asked::Token));
         }
         if self.left.rejections > 0 {
@@ -122,8 +122,8 @@ impl World {
 
     /// A pair at stake is written down again at once while it can be; everybody else sleeps until a later second.
     pub(super) fn may_wake(&self, worker: &Worker) -> bool {
-        worker.wake.is_some_and(|wake| self.tick >= wake)
-            && (self.tick > worker.issued || (self.is_at_stake(worker) && self.can_write()))
+        worker.wake.is_some_and(|wake| moment(self.tick) >= wake)
+            && (moment(self.tick) > worker.issued || (self.is_at_stake(worker) && self.can_write()))
     }
 
     fn performances(&self, w: usize, actions: &mut Vec<Action>) {
@@ -209,9 +209,34 @@ impl World {
             && self.workers.iter().all(|w| w.holds.is_none())
     }
 
+    /// Whether the row may lose what it holds.
+    pub(crate) fn may_go_back(&self) -> bool {
+        self.left.went_back > 0 || self.went_back
+    }
+
+    /// Whether nothing can happen but that time passes, and that processes die which would not be missed.
+    pub(super) fn is_dull(&self, scene: &Scene) -> bool {
+        let nobody_flies = self.workers.iter().all(|worker| worker.flight.is_none());
+        if !nobody_flies || !self.is_ageing(scene) {
+            return false;
+        }
+        let mut actions = self.actions(scene);
+        actions.retain(|action| !matches!(action, Action::Crash(_)));
+        actions == [Action::Tick]
+    }
+
+    /// Whether callers will come again by themselves.
+    fn is_ageing(&self, scene: &Scene) -> bool {
+        self.row.facts.is_some() && self.callers_come(scene)
+    }
+
+    fn callers_come(&self, scene: &Scene) -> bool {
+        self.row.rotations < scene.rotations.into()
+    }
+
     /// The assumptions of promise 1 bound what a second may leave undone.
     fn may_tick(&self) -> bool {
-        let in_time = |request: &Request| self.tick < request.sent + EXCHANGE;
+        let in_time = |request: &Request| moment(self.tick) < request.sent + secs(EXCHANGE);
         let count = |is: fn(&Worker) -> bool| self.workers.iter().filter(|worker| is(worker)).count();
         count(Worker::is_busy) <= self.left.stalls.into()
             && count(Worker::is_paused) <= self.left.pauses.into()
@@ -222,11 +247,11 @@ impl World {
     fn may_wait(&self, worker: &Worker) -> bool {
         if worker.pending.first() == Some(&Command::Exchange) {
             // Nobody is stopped between the last check and the write for longer than the attempt leaves.
-            let issued = worker.claim.map_or(0, |claimed| claimed.issued);
-            return self.tick + 1 + EXCHANGE < issued + SPAN;
+            let issued = worker.claim.map_or(moment(0), |claimed| claimed.issued);
+            return moment(self.tick + 1) + secs(EXCHANGE) < issued + secs(SPAN);
         }
         // Nor between the last byte of an answer and its writing, where it can be written.
-        let ends = worker.is_past_until(self.tick + 1);
+        let ends = worker.is_past_until(moment(self.tick + 1));
         !(ends && self.is_at_stake(worker) && self.can_write())
     }
 

@@ -2,7 +2,7 @@
 
 use solekey_core::{
     AnswerNote, ClaimId, Content, Delay, Generation, Need, Outcome, Revocation,
-    flight::{Command, Event},
+    flight::{Command, Event, Knowledge, Subject},
 };
 use uuid::Uuid;
 
@@ -10,14 +10,23 @@ use super::{
     action::{Action, Asked},
     checks::Log,
     provider::{Reply, Token},
-    scene::{Asks, LIFE, Scene, facts, login, moment, secs, token_of},
+    scene::{Asks, Scene, facts, login, moment, secs, token_of},
     worker::{Claimed, How, Request},
     world::{Place, World},
 };
 
 impl World {
-    /// Lets it happen.
+    /// Lets it happen, and time pass while nothing else can.
     pub(crate) fn apply(&mut self, scene: &Scene, action: Action, log: &mut Log) {
+        self.perform_one(scene, action, log);
+        self.forget_what_is_void();
+        while log.violation.is_none() && self.is_dull(scene) {
+            self.pass_second();
+            self.forget_what_is_void();
+        }
+    }
+
+    fn perform_one(&mut self, scene: &Scene, action: Action, log: &mut Log) {
         match action {
             Action::Tick => self.pass_second(),
             Action::Start(w, asked) => self.ask(scene, w, asked, log),
@@ -91,7 +100,7 @@ impl World {
                 self.left.answer_outages -= u8::from(place == Place::Down);
                 self.place = place;
             }
-            Action::LogIn => self.log_in(log),
+            Action::LogIn => self.log_in(scene, log),
             Action::Delete => self.delete(log),
             Action::Backup => self.backup = Some(self.row.clone()),
             Action::GoBack => {
@@ -113,17 +122,41 @@ impl World {
     }
 
     fn pass_second(&mut self) {
-        for worker in &mut self.workers {
+        for worker in &self.workers {
             self.left.stalls -= u8::from(worker.is_busy());
             self.left.pauses -= u8::from(worker.is_paused());
         }
         self.tick += 1;
         self.claims = 0;
-        let gap = secs(1);
-        for worker in self.workers.iter_mut().filter(|worker| worker.flight.is_none()) {
-            // A watch interrupted for longer than its gap starts anew: forgetting it changes nothing but the count of
-            // states.
-            worker.knowledge.watch.take_if(|watch| moment(self.tick).since(watch.last) > gap);
+    }
+
+    /// What a process remembers and can never use again only multiplies worlds.
+    fn forget_what_is_void(&mut self) {
+        if self.may_go_back() {
+            return;
+        }
+        let (now, generation, open) =
+            (moment(self.tick), self.row.generation, self.row.open.map(|open| open.id));
+        for worker in &mut self.workers {
+            if worker.flight.is_some() || worker.knowledge == Knowledge::default() {
+                continue;
+            }
+            let mut kept = worker.knowledge.clone();
+            let Knowledge { known, rejected, watch, local, provider, evidence } = &mut kept;
+            if *known <= generation {
+                *known = Generation::ZERO;
+            }
+            rejected.take_if(|rejected| *rejected < generation);
+            // A watch interrupted for longer than its gap starts anew.
+            watch.take_if(|watch| {
+                now.since(watch.last) > secs(1) || open.map(Subject::Attempt) != Some(watch.subject)
+            });
+            local.take_if(|hold| hold.generation != generation);
+            provider.take_if(|(until, _)| *until <= now);
+            evidence.take_if(|(about, until)| *about != generation || *until <= now);
+            if kept != worker.knowledge {
+                worker.knowledge = kept;
+            }
         }
     }
 
@@ -170,7 +203,7 @@ impl World {
             token: token_of(claim.presents),
             is_plain: claim.seen.is_none(),
             cause: claim.cause,
-            sent: self.tick,
+            sent: moment(self.tick),
         };
         self.check_sent(request, log);
         self.workers[w].request = Some(request);
@@ -178,7 +211,7 @@ impl World {
 
     fn process(&mut self, scene: &Scene, request: Request, log: &mut Log) -> Outcome<Token> {
         let before = self.clone();
-        let reply = self.provider.present(scene.rule, request.token, self.tick);
+        let reply = self.provider.present(scene.rule, request.token, moment(self.tick));
         log.line(|| format!("        endpoint: token {} -> {reply:?}", request.token));
         Self::check_presented(&before, request, reply, log);
         match reply {
@@ -198,12 +231,12 @@ impl World {
         self.feed(scene, w, Event::Exchanged(outcome), log);
     }
 
-    fn log_in(&mut self, log: &mut Log) {
+    fn log_in(&mut self, scene: &Scene, log: &mut Log) {
         self.left.logins -= 1;
         self.logins += 1;
         let token = self.provider.log_in();
         self.family = Some(self.provider.family(token));
-        let login = login(self.logins, token, secs(LIFE));
+        let login = login(self.logins, token, secs(scene.life));
         let now = self.store_now();
         let result = self.row.login(&login, false, now).map(drop);
         self.row.due_at = None;

@@ -6,8 +6,8 @@ use solekey_core::{Freshness, Ruling};
 
 use super::{
     action::{Action, Asked},
+    canon::GivenKeys,
     checks::Log,
-    hash::GivenKeys,
     scene::Scene,
     worker::How,
     world::{Left, Place, World},
@@ -31,7 +31,7 @@ pub(crate) struct Healer {
 }
 
 /// A healed world comes to its end within this many seconds.
-const PATIENCE: u8 = 90;
+const PATIENCE: u16 = 400;
 
 /// More steps within one second are a livelock.
 const STEPS: usize = 400;
@@ -45,7 +45,7 @@ impl Healer {
         let mut passed = Vec::new();
         let mut end = None;
         for _ in 0..PATIENCE {
-            let key = world.key();
+            let key = world.key(scene);
             end = self.known.get(&key).copied();
             if end.is_some() {
                 break;
@@ -93,7 +93,7 @@ impl World {
 
     /// Everything that can be done within this second, in a fixed and fair order.
     fn second(&mut self, scene: &Scene, log: &mut Log) {
-        let mut started = [false; 2];
+        let mut started = vec![false; self.workers.len()];
         for _ in 0..STEPS {
             let Some(action) = self.next(scene, &mut started) else { return };
             log.line(|| format!("      - {action:?}"));
@@ -105,7 +105,7 @@ impl World {
         log.violated("stuck: a process never comes to rest");
     }
 
-    fn next(&self, scene: &Scene, started: &mut [bool; 2]) -> Option<Action> {
+    fn next(&self, scene: &Scene, started: &mut [bool]) -> Option<Action> {
         for (w, started) in started.iter_mut().enumerate() {
             let worker = &self.workers[w];
             if worker.reply.is_some() {

@@ -1,0 +1,4 @@
+//! Small worlds, every interleaving of them.
+
+mod exhaustive;
+mod worlds;
