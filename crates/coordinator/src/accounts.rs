@@ -1,21 +1,20 @@
 //! Logging accounts in, and deleting them.
 
-use std::time::Duration;
+mod delete;
+mod login;
 
-use solekey_core::{
-    Account, Answer, AnswerNote, ClaimId, Content, Credential, Generation, Import, Login as Wish,
-    LoginEffect, NewFacts, StoreTime, next_look,
-    ports::{LoggedIn, Publication, Record, StoreError},
-};
-use uuid::Uuid;
+use std::{sync::Arc, time::Duration};
+
+use solekey_core::{Account, Answer, Credential, Generation, StoreTime, ports::StoreError, secret};
 
 use crate::{
-    driver::StockedRow,
     enrol::Mistake,
     error::{AccountError, TokenError},
     provider::Provider,
     solekey::Solekey,
 };
+use delete::Deleting;
+use login::LoggingIn;
 
 /// What a login came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,98 +41,63 @@ impl Solekey {
     ///
     /// `accept_spent` takes a refresh token that was presented before: for an operator who knows better.
     ///
+    /// A login that changes nothing tells the others once more what the account holds.
+    ///
     /// # Errors
     /// The input is not acceptable, the provider unknown, or the store cannot tell whether it took the change. Nothing
     /// has changed unless the last of these.
     ///
     /// # Cancel safety
-    /// Dropped midway, the login is either made or not; logging in again tells which.
+    /// Once begun, a login goes on by itself and [`shutdown`](Self::shutdown) awaits it: dropping the future changes
+    /// nothing but this caller's waiting. Logging in again tells what came of it.
     pub async fn login(
         &self,
         account: &Account,
         document: &[u8],
         accept_spent: bool,
     ) -> Result<Login, AccountError> {
-        let provider = self.account_provider(account)?;
+        let provider = Arc::clone(self.account_provider(account)?);
         Credential::import(document, self.instance.wall())?;
-        let as_of = Some(self.ready().await?);
-        let Import { credential, expires_in, refresh_expires_in, .. } =
-            Credential::import(document, self.instance.wall())?;
-        let vault = self.instance.vault();
-        let (access, refresh) = vault.prints(&credential);
-        let facts = NewFacts { access, refresh, expires_in, refresh_expires_in };
-        let id = ClaimId::new(Uuid::new_v4());
-        let due_in = next_look(provider.policy(), &facts, account.key().spread());
-        let wish = Wish { id, facts, accept_spent, due_in, as_of };
-        let payload = vault.seal_credential(account, id, &credential);
-        let asked = self.instance.asking();
-        let LoggedIn { effect, loaded } =
-            match retried(|| self.instance.store().login(account, &wish, &payload)).await {
-                Ok(done) => done,
-                Err(StoreError::AlreadyPresented) => return Ok(Login::AlreadyPresented),
-                Err(error) => return Err(AccountError::Store(error)),
-            };
-        let Some(Record { row, payload }) = loaded.record else {
-            return Err(AccountError::Store(StoreError::unknown("the store returned no row")));
+        let login = LoggingIn {
+            account: account.clone(),
+            provider,
+            document: secret(String::from_utf8_lossy(document)),
+            accept_spent,
         };
-        let generation = row.generation;
-        if effect == LoginEffect::Same {
-            return Ok(Login::Same { generation });
-        }
-        let note = AnswerNote {
-            attempt: generation,
-            claim: id,
-            made_from: Generation::ZERO,
-            content: Content::LoggedIn(facts),
-        };
-        self.witness(account, Answer { note, payload: payload.clone() }).await;
-        let stocked = self.instance.stock_row(account, provider, Record { row, payload }, loaded.now, asked);
-        self.show(account, generation, &stocked).await;
-        tracing::info!(account = %account.key(), %generation, "logged in");
-        Ok(Login::New { generation })
+        self.by_itself(login.run(self.clone())).await
     }
 
     /// Deletes an account: its tokens are gone everywhere, and a refresh under way changes nothing about it.
+    ///
+    /// Deleting it again tells the others once more that it is gone.
     ///
     /// # Errors
     /// There is no such account, or the store cannot tell whether it took the change.
     ///
     /// # Cancel safety
-    /// Dropped midway, the delete is either made or not; deleting again is harmless.
+    /// Once begun, a delete goes on by itself and [`shutdown`](Self::shutdown) awaits it: dropping the future changes
+    /// nothing but this caller's waiting.
     pub async fn delete(&self, account: &Account) -> Result<(), AccountError> {
         self.account_provider(account)?;
-        self.ready().await?;
-        let before = self.instance.store().load(account).await.map_err(AccountError::Store)?;
-        if before.record.is_none_or(|record| record.row.is_gone()) {
-            return Err(AccountError::UnknownAccount);
-        }
-        let id = ClaimId::new(Uuid::new_v4());
-        let loaded =
-            retried(|| self.instance.store().delete(account, id)).await.map_err(AccountError::Store)?;
-        let Some(record) = loaded.record else { return Err(AccountError::UnknownAccount) };
-        let generation = record.row.generation;
-        self.instance.entries().remove_older(account.key(), generation);
-        let note = AnswerNote {
-            attempt: generation,
-            claim: id,
-            made_from: Generation::ZERO,
-            content: Content::Deleted,
-        };
-        self.witness(account, Answer { note, payload: solekey_core::Sealed::default() }).await;
-        if let Err(error) = self.instance.answers().erase(account, generation).await {
-            tracing::debug!(account = %account.key(), error = &error as &dyn std::error::Error, "answers not erased yet");
-        }
-        let gone = Publication { generation, token: None, verdict: None, gone: true };
-        self.instance.publish(account, gone).await;
-        tracing::info!(account = %account.key(), %generation, "deleted");
-        Ok(())
+        self.by_itself(Deleting { account: account.clone() }.run(self.clone())).await
     }
 
-    pub(crate) fn account_provider(
-        &self,
-        account: &Account,
-    ) -> Result<&std::sync::Arc<Provider>, AccountError> {
+    pub(crate) fn account_provider(&self, account: &Account) -> Result<&Arc<Provider>, AccountError> {
         self.provider(account).map_err(|_| AccountError::UnknownProvider)
+    }
+
+    /// Performs a change in a task of the instance: half of one would leave the others with what the store has no more.
+    async fn by_itself<T: Send + 'static>(
+        &self,
+        change: impl Future<Output = Result<T, AccountError>> + Send + 'static,
+    ) -> Result<T, AccountError> {
+        let place = Arc::clone(&self.instance.changing).acquire_owned().await;
+        let change = self.instance.tracker.spawn(async move {
+            let _place = place;
+            change.await
+        });
+        let lost = |_| Err(AccountError::Store(StoreError::unknown("the change ended without a word")));
+        change.await.unwrap_or_else(lost)
     }
 
     /// The store's time. Nothing is written by an instance that does not belong here, or does not know yet who the
@@ -161,18 +125,6 @@ impl Solekey {
             tracing::warn!(account = %account.key(), "the change has no witness beside the store");
         }
     }
-
-    async fn show(&self, account: &Account, generation: Generation, stocked: &StockedRow) {
-        self.instance.memories.release(account.key());
-        self.instance.entries().remove_older(account.key(), generation);
-        let held = stocked.token.as_ref();
-        if let Some(held) = held {
-            self.instance.fill(account.key(), held, None);
-        }
-        let token = held.and_then(|held| self.instance.shelve(held, self.instance.now()));
-        self.instance.publish(account, Publication { generation, token, verdict: None, gone: false }).await;
-        self.instance.waits().wake(account.key(), generation);
-    }
 }
 
 pub(crate) fn configuration(mistake: Mistake) -> TokenError {
@@ -196,6 +148,9 @@ where
     last
 }
 
+/// Logins and deletes under way at once: each is a few calls and the document it brings; later ones wait with their
+/// callers.
+pub(crate) const MAX_CHANGES: usize = 1024;
 const CHANGE_RETRIES: [Duration; 3] =
     [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
 const WITNESS_BUDGET: Duration = Duration::from_secs(2);

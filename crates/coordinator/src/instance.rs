@@ -13,10 +13,12 @@ use solekey_core::{
     Account, AccountKey, Generation, Moment, Remaining, StoreTime,
     ports::{Answers, Cache, Clock, Lease, Publication, Record, Shelved, Store},
 };
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use crate::{
+    accounts::MAX_CHANGES,
     backends::Closer,
     breakers::Breakers,
     changes::{Announcer, Change},
@@ -46,6 +48,8 @@ pub(crate) struct Instance {
     pub(crate) unpublished: Unpublished,
     pub(crate) changes: Announcer,
     pub(crate) tracker: TaskTracker,
+    /// Places for logins and deletes under way.
+    pub(crate) changing: Arc<Semaphore>,
     pub(crate) waiting_requests: AtomicUsize,
     entries: ProcessCache<Arc<TokenData>>,
     waits: Arc<WaitMap>,
@@ -82,6 +86,7 @@ impl Instance {
             unpublished: Unpublished::default(),
             changes: Announcer::default(),
             tracker: TaskTracker::new(),
+            changing: Arc::new(Semaphore::new(MAX_CHANGES)),
             waiting_requests: AtomicUsize::new(0),
             entries: ProcessCache::default(),
             waits: WaitMap::new(MAX_WAITERS),

@@ -1,0 +1,102 @@
+//! A login under way.
+
+use std::sync::Arc;
+
+use solekey_cache::Asked;
+use solekey_core::{
+    Account, Answer, AnswerNote, ClaimId, Content, Credential, ExposeSecret as _, Generation, Import,
+    Login as Wish, LoginEffect, NewFacts, Secret, StoreTime, next_look,
+    ports::{LoggedIn, Publication, Record, StoreError},
+};
+use uuid::Uuid;
+
+use super::{Login, retried};
+use crate::{error::AccountError, provider::Provider, solekey::Solekey};
+
+/// A credential on its way in.
+pub(super) struct LoggingIn {
+    pub(super) account: Account,
+    pub(super) provider: Arc<Provider>,
+    pub(super) document: Secret,
+    pub(super) accept_spent: bool,
+}
+
+impl LoggingIn {
+    pub(super) async fn run(self, solekey: Solekey) -> Result<Login, AccountError> {
+        let as_of = solekey.ready().await?;
+        let asked = solekey.instance.asking();
+        let LoggedIn { effect, loaded } = match self.put(&solekey, as_of).await {
+            Ok(done) => done,
+            Err(AccountError::Store(StoreError::AlreadyPresented)) => return Ok(Login::AlreadyPresented),
+            Err(error) => return Err(error),
+        };
+        let Some(record) = loaded.record else {
+            return Err(AccountError::Store(StoreError::unknown("the store returned no row")));
+        };
+        let generation = record.row.generation;
+        self.tell(&solekey, record, effect, loaded.now, asked).await;
+        Ok(match effect {
+            LoginEffect::New => {
+                tracing::info!(account = %self.account.key(), %generation, "logged in");
+                Login::New { generation }
+            }
+            LoginEffect::Same => Login::Same { generation },
+        })
+    }
+
+    async fn put(&self, solekey: &Solekey, as_of: StoreTime) -> Result<LoggedIn, AccountError> {
+        let Self { account, provider, document, accept_spent } = self;
+        let Import { credential, expires_in, refresh_expires_in, .. } =
+            Credential::import(document.expose_secret().as_bytes(), solekey.instance.wall())?;
+        let vault = solekey.instance.vault();
+        let (access, refresh) = vault.prints(&credential);
+        let facts = NewFacts { access, refresh, expires_in, refresh_expires_in };
+        let id = ClaimId::new(Uuid::new_v4());
+        let due_in = next_look(provider.policy(), &facts, account.key().spread());
+        let wish = Wish { id, facts, accept_spent: *accept_spent, due_in, as_of: Some(as_of) };
+        let payload = vault.seal_credential(account, id, &credential);
+        retried(|| solekey.instance.store().login(account, &wish, &payload))
+            .await
+            .map_err(AccountError::Store)
+    }
+
+    /// Writes the witness and tells the others; also of a login made before, whose process may have ended too early.
+    async fn tell(
+        &self,
+        solekey: &Solekey,
+        record: Record,
+        effect: LoginEffect,
+        now: StoreTime,
+        asked: Asked,
+    ) {
+        let (account, instance) = (&self.account, &solekey.instance);
+        let generation = record.row.generation;
+        if let Some(note) = login_note(&record, now) {
+            solekey.witness(account, Answer { note, payload: record.payload.clone() }).await;
+        }
+        let verdict = record.row.current_verdict().map(|verdict| verdict.map(|at| at.since(now)));
+        let stocked = instance.stock_row(account, &self.provider, record, now, asked);
+        let held = stocked.token.as_ref();
+        instance.memories.release(account.key());
+        instance.entries().remove_older(account.key(), generation);
+        // A token that was there before may have been rejected since: whoever wants it looks at its marks.
+        if let Some(held) = held.filter(|_| effect == LoginEffect::New) {
+            instance.fill(account.key(), held, None);
+        }
+        let token = held.and_then(|held| instance.shelve(held, instance.now()));
+        instance.publish(account, Publication { generation, token, verdict, gone: false }).await;
+        instance.waits().wake(account.key(), generation);
+    }
+}
+
+/// The row's login as an answer; none where a refresh made the row, which has written its own.
+fn login_note(record: &Record, now: StoreTime) -> Option<AnswerNote> {
+    let row = &record.row;
+    let facts = row.facts.filter(|_| row.made_from == Generation::ZERO)?;
+    Some(AnswerNote {
+        attempt: row.generation,
+        claim: row.made_by,
+        made_from: Generation::ZERO,
+        content: Content::LoggedIn(facts.as_of(now)),
+    })
+}
