@@ -1,7 +1,7 @@
 -- Puts a publication on the shelf.
 -- KEYS[1] the account's `last`
 -- ARGV    1 generation, 2 gone (0 or 1), 3 the token's generation or '', 4 payload, 5 valid us, 6 good us,
---         7 ruling or '', 8 why, 9 us until it ends, 10 strikes, 11 ttl ms
+--         7 ruling or '', 8 why, 9 us until it ends, 10 strikes, 11 ttl ms, 12 replaces (0 or 1)
 -- Returns {1, now us, fields and values as they are now}, or {0} when something newer is there.
 -- Generations are compared as decimal texts, because Lua's numbers skip integers beyond 2^53. Times stay below that.
 local function newer(a, b)
@@ -13,7 +13,7 @@ local function text(number) return string.format('%.0f', number) end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local generation, gone, token_by = ARGV[1], ARGV[2], ARGV[3]
-local there = redis.call('HMGET', KEYS[1], 'generation', 'stamp', 'rejected')
+local there = redis.call('HMGET', KEYS[1], 'generation', 'stamp', 'rejected', 'token_by')
 
 if GUARD and there[1] and newer(there[1], generation) then return {0} end
 
@@ -21,13 +21,14 @@ if GUARD and there[1] and newer(there[1], generation) then return {0} end
 redis.call('HSET', KEYS[1],
   'generation', generation, 'gone', gone, 'stamp', text(math.max(now, tonumber(there[2] or '0') + 1)))
 
--- A generation without a token of its own leaves the last one, which may be valid for a while; a deleted account has
--- none. A mark goes with the token it is about.
+-- A generation without a token of its own leaves the last one, which may be valid for a while. A deleted account has
+-- none, and a login none but its own. A mark goes with the token it is about.
+local dropped = gone == '1' or ARGV[12] == '1' and there[4] and newer(generation, there[4])
 if token_by ~= '' then
   redis.call('HSET', KEYS[1], 'token_by', token_by, 'token', ARGV[4],
     'valid_end', text(now + tonumber(ARGV[5])), 'good_end', text(now + tonumber(ARGV[6])))
   if there[3] and newer(token_by, there[3]) then redis.call('HDEL', KEYS[1], 'rejected') end
-elseif gone == '1' then
+elseif dropped then
   redis.call('HDEL', KEYS[1], 'token_by', 'token', 'valid_end', 'good_end')
   if there[3] and newer(generation, there[3]) then redis.call('HDEL', KEYS[1], 'rejected') end
 end

@@ -83,6 +83,9 @@ impl Look {
             self.entry.confirm(asked);
         } else {
             let row = self.instance.stock_row(&self.account, &self.provider, record, loaded.now, asked);
+            if let Some(login) = row.login {
+                self.instance.entries().remove_older(self.account.key(), login);
+            }
             self.fill(row.token.as_ref());
         }
     }

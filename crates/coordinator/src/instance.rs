@@ -211,8 +211,9 @@ impl Instance {
     ) -> StockedRow {
         let Record { row, payload } = record;
         let Some(facts) = row.facts else {
-            return StockedRow { facts: None, credential: Ok(None), token: None };
+            return StockedRow { facts: None, credential: Ok(None), token: None, login: None };
         };
+        let login = row.is_by_login().then_some(row.generation);
         let vault = self.vault();
         let credential = vault.open_credential(account, row.made_by, &payload);
         let stamp =
@@ -222,7 +223,7 @@ impl Instance {
             let times = times(provider, &data, asked.at(), Remaining::of(&facts, now));
             Held { data: Arc::new(data), times, asked }
         });
-        StockedRow { facts: Some(facts.as_of(now)), credential: credential.map(Some), token }
+        StockedRow { facts: Some(facts.as_of(now)), credential: credential.map(Some), token, login }
     }
 
     pub(crate) fn take_from_shelf(

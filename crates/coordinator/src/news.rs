@@ -85,7 +85,13 @@ impl Instance {
         };
         let held = Held { data: Arc::clone(&entry.value), times, asked: self.entries().asking(now) };
         let token = self.shelve(&held, now)?;
-        Some(Publication { generation: entry.generation, token: Some(token), verdict: None, gone: false })
+        Some(Publication {
+            generation: entry.generation,
+            token: Some(token),
+            verdict: None,
+            gone: false,
+            replaces: false,
+        })
     }
 
     /// Looks at the wall clock and at what could not be published, once a second, until the instance stops.

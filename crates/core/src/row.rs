@@ -294,6 +294,11 @@ impl Row {
         self.facts.is_none()
     }
 
+    /// Whether a login made the credential, and no refresh.
+    pub fn is_by_login(&self) -> bool {
+        self.facts.is_some() && self.made_from == Generation::ZERO
+    }
+
     /// The verdict, unless it speaks about an older generation.
     pub fn current_verdict(&self) -> Option<Verdict<StoreTime>> {
         self.verdict.filter(|verdict| verdict.generation == self.generation)

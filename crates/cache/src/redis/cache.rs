@@ -70,7 +70,7 @@ impl RedisCache {
         account: &Account,
         publication: &Publication,
     ) -> Result<Option<Last>, LinkError> {
-        let Publication { generation, token, verdict, gone } = publication;
+        let Publication { generation, token, verdict, gone, replaces } = publication;
         let verdict = verdict.as_ref().filter(|verdict| verdict.generation == *generation);
         let mut call = self
             .link
@@ -94,7 +94,7 @@ impl RedisCache {
             None => call.arg("").arg("").arg(0).arg(0),
         };
         let valid = token.as_ref().map_or(Duration::ZERO, |token| token.valid.min(LONGEST));
-        let reply: Vec<Value> = call.arg(ttl_ms(valid)).run().await?;
+        let reply: Vec<Value> = call.arg(ttl_ms(valid)).arg(u8::from(*replaces)).run().await?;
         match <[Value; 3]>::try_from(reply) {
             Ok([_, now, fields]) => Ok(Some(Last::new(decode(now)?, decode(fields)?))),
             Err(_) => Ok(None),

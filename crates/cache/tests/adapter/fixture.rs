@@ -76,7 +76,13 @@ pub(crate) fn token(number: u64) -> Shelved {
 }
 
 pub(crate) fn fresh(number: u64) -> Publication {
-    Publication { generation: generation(number), token: Some(token(number)), verdict: None, gone: false }
+    Publication {
+        generation: generation(number),
+        token: Some(token(number)),
+        verdict: None,
+        gone: false,
+        replaces: false,
+    }
 }
 
 pub(crate) fn not_before(number: u64, at: Duration) -> Verdict<Duration> {

@@ -49,7 +49,7 @@ impl Deleting {
         if let Err(error) = instance.answers().erase(account, generation).await {
             tracing::debug!(account = %account.key(), error = &error as &dyn std::error::Error, "answers not erased yet");
         }
-        let gone = Publication { generation, token: None, verdict: None, gone: true };
+        let gone = Publication { generation, token: None, verdict: None, gone: true, replaces: false };
         instance.publish(account, gone).await;
         instance.waits().wake(account.key(), generation);
     }

@@ -70,7 +70,7 @@ impl LoggingIn {
         asked: Asked,
     ) {
         let (account, instance) = (&self.account, &solekey.instance);
-        let generation = record.row.generation;
+        let (generation, replaces) = (record.row.generation, record.row.is_by_login());
         if let Some(note) = login_note(&record, now) {
             solekey.witness(account, Answer { note, payload: record.payload.clone() }).await;
         }
@@ -84,7 +84,7 @@ impl LoggingIn {
             instance.fill(account.key(), held, None);
         }
         let token = held.and_then(|held| instance.shelve(held, instance.now()));
-        instance.publish(account, Publication { generation, token, verdict, gone: false }).await;
+        instance.publish(account, Publication { generation, token, verdict, gone: false, replaces }).await;
         instance.waits().wake(account.key(), generation);
     }
 }
@@ -92,7 +92,7 @@ impl LoggingIn {
 /// The row's login as an answer; none where a refresh made the row, which has written its own.
 fn login_note(record: &Record, now: StoreTime) -> Option<AnswerNote> {
     let row = &record.row;
-    let facts = row.facts.filter(|_| row.made_from == Generation::ZERO)?;
+    let facts = row.facts.filter(|_| row.is_by_login())?;
     Some(AnswerNote {
         attempt: row.generation,
         claim: row.made_by,

@@ -237,6 +237,7 @@ impl Driver {
                     token: self.instance.shelve(held, now),
                     verdict: None,
                     gone: false,
+                    replaces: self.stock.is_login(held.data.generation),
                 }
             }
             Notice::Verdict(verdict) => {
@@ -247,11 +248,12 @@ impl Driver {
                     token: current.and_then(|held| self.instance.shelve(held, now)),
                     verdict: Some(verdict.map(|at| at.since(now))),
                     gone: false,
+                    replaces: self.stock.is_login(verdict.generation),
                 }
             }
             Notice::Gone(generation) => {
                 self.instance.entries().remove_older(self.account.key(), generation);
-                Publication { generation, token: None, verdict: None, gone: true }
+                Publication { generation, token: None, verdict: None, gone: true, replaces: false }
             }
         };
         self.instance.publish(&self.account, publication).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use solekey_cache::{Asked, Entry, Times};
-use solekey_core::{Answer, Credential, Moment, NewFacts, Sealed, flight::Source};
+use solekey_core::{Answer, Credential, Generation, Moment, NewFacts, Sealed, flight::Source};
 
 use super::Driver;
 use crate::{seal::CannotOpen, token::TokenData};
@@ -31,6 +31,8 @@ pub(crate) struct StockedRow {
     pub(crate) facts: Option<NewFacts>,
     pub(crate) credential: Result<Option<Credential>, CannotOpen>,
     pub(crate) token: Option<Held>,
+    /// Its generation, where a login made the credential: what was served before is not its account's any more.
+    pub(crate) login: Option<Generation>,
 }
 
 /// What the provider gave this flight.
@@ -56,6 +58,11 @@ impl Stock {
             Source::Own => self.own.as_ref()?.token.as_ref(),
         }
     }
+
+    /// Whether the row was read with this generation, made by a login.
+    pub(super) fn is_login(&self, generation: Generation) -> bool {
+        self.row.as_ref().is_some_and(|row| row.login == Some(generation))
+    }
 }
 
 impl Driver {
@@ -69,6 +76,9 @@ impl Driver {
             }
             Keep::Row(row) => {
                 let row = row.map(|row| *row);
+                if let Some(login) = row.as_ref().and_then(|row| row.login) {
+                    self.instance.entries().remove_older(self.account.key(), login);
+                }
                 self.serve(row.as_ref().and_then(|row| row.token.as_ref()));
                 self.stock.row = row;
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use solekey::{AccountError, Change, Login, Status, TokenError};
+use solekey_core::ports::Cache as _;
 
 use crate::fixture::{HOUR, World, account, policy, seal};
 
@@ -51,6 +52,54 @@ async fn a_deleted_account_is_gone_on_every_replica_and_its_successor_is_another
     one.login(&account, document.as_bytes(), false).await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(other.token(&account).await.unwrap().expose_secret(), "access-a-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_without_a_live_access_token_ends_the_replaced_one_on_every_replica() {
+    for end in ["", r#""access_token":"access-a-2","expires_in":"0","expires_at":1,"#] {
+        let world = World::new();
+        let account = world.log_in("a", HOUR).await;
+        let (one, warm, cold) = (world.replica().await, world.replica().await, world.replica().await);
+        warm.token(&account).await.unwrap();
+        world.provider.grant("a", HOUR);
+        world.provider.close();
+        let document = format!(r#"{{{end}"refresh_token":"refresh-a-2"}}"#);
+        one.login(&account, document.as_bytes(), false).await.unwrap();
+        let shelf = world.cache.read(&account).await.unwrap();
+        assert_eq!(shelf.token, None, "{end}");
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        // The news mark the entry; the look it causes runs behind the first request.
+        let _ = warm.token(&account).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        for replica in [&one, &warm, &cold] {
+            let token = replica.token_within(&account, Duration::from_millis(100)).await;
+            assert!(matches!(token, Err(TokenError::RetryAt { .. })), "{end} {token:?}");
+        }
+        world.provider.open();
+        for replica in [&one, &warm, &cold] {
+            let token = replica.token(&account).await.unwrap();
+            assert_eq!((token.expose_secret(), token.is_stale()), ("access-a-3", false), "{end}");
+        }
+        assert_eq!((world.provider.presentations(), world.provider.doubles()), (1, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flight_that_meets_a_login_serves_nothing_older() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(120)).await;
+    let (one, warm) = (world.replica().await, world.replica().await);
+    warm.token(&account).await.unwrap();
+    world.provider.grant("a", HOUR);
+    world.provider.close();
+    // Nobody hears of it.
+    world.cache.faults().leave();
+    one.login(&account, br#"{"refresh_token":"refresh-a-2"}"#, false).await.unwrap();
+    one.shutdown(Duration::from_secs(1)).await;
+    world.cache.faults().come_back();
+    tokio::time::sleep(Duration::from_secs(110)).await;
+    let token = warm.token_within(&account, Duration::from_secs(1)).await;
+    assert!(matches!(token, Err(TokenError::RetryAt { .. })), "{token:?}");
 }
 
 #[tokio::test(start_paused = true)]

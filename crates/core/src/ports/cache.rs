@@ -66,6 +66,9 @@ pub struct Publication {
     pub verdict: Option<Verdict<Duration>>,
     /// The account was deleted.
     pub gone: bool,
+    /// A login made this generation: a token of an earlier one, which would else stay beside it while it is valid, is
+    /// the replaced credential's and leaves the shelf.
+    pub replaces: bool,
 }
 
 /// A subscription to the news.

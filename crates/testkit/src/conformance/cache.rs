@@ -32,6 +32,8 @@ pub const CASES: &[Case<CacheSubject>] = cases! { CacheSubject =>
         marks_and_absolves_the_current_token,
         ignores_a_mark_on_an_older_token,
         forgets_the_token_of_a_deleted_account,
+        forgets_the_token_that_a_login_replaced,
+        keeps_the_token_of_the_login_itself,
         belongs_to_one_account,
         tells_listeners_what_changed,
         raced_for_shows_the_newest,
@@ -202,6 +204,31 @@ async fn forgets_the_token_of_a_deleted_account(subject: CacheSubject) {
     assert!(!shelf.gone && shelf.token.is_some(), "a login does");
 }
 
+async fn forgets_the_token_that_a_login_replaced(subject: CacheSubject) {
+    let a = account("a");
+    subject.publish(&a, &publication(5)).await;
+    subject.reject(&a, 5).await;
+    let login = Publication { token: None, replaces: true, ..publication(6) };
+    assert!(subject.publish(&a, &login).await);
+    let shelf = subject.shelf(&a).await;
+    assert_eq!((shelf.known, shelf.token, shelf.gone), (Some(Generation::new(6)), None, false));
+    assert!(!subject.publish(&a, &publication(5)).await, "a late publication does not bring it back");
+    assert!(subject.publish(&a, &publication(7)).await);
+    assert!(subject.shelf(&a).await.token.is_some(), "a refresh brings its own");
+}
+
+async fn keeps_the_token_of_the_login_itself(subject: CacheSubject) {
+    let a = account("a");
+    subject.publish(&a, &publication(5)).await;
+    subject.publish(&a, &Publication { replaces: true, ..publication(6) }).await;
+    let held_up =
+        Publication { token: None, verdict: Some(not_before(6, LONG)), replaces: true, ..publication(6) };
+    subject.publish(&a, &held_up).await;
+    let shelf = subject.shelf(&a).await;
+    assert_eq!(shelf.token.expect("a token").generation, Generation::new(6));
+    assert!(shelf.verdict.is_some());
+}
+
 async fn belongs_to_one_account(subject: CacheSubject) {
     let names = [("p", "a:b"), ("p:a", "b"), ("p", "A:b"), ("p", "{a}"), ("p", "*")];
     let accounts = names.map(|(provider, id)| Account::new(provider, id).expect("a valid name"));
@@ -286,7 +313,13 @@ fn token(generation: u64) -> Shelved {
 
 fn publication(generation: u64) -> Publication {
     let token = Some(token(generation));
-    Publication { generation: Generation::new(generation), token, verdict: None, gone: false }
+    Publication {
+        generation: Generation::new(generation),
+        token,
+        verdict: None,
+        gone: false,
+        replaces: false,
+    }
 }
 
 fn not_before(generation: u64, span: Duration) -> Verdict<Duration> {

@@ -117,14 +117,15 @@ impl Cache for MemoryCache {
 
 impl Place {
     fn put(&mut self, publication: &Publication, now: StoreTime) -> bool {
-        let Publication { generation, token, verdict, gone } = publication;
+        let Publication { generation, token, verdict, gone, replaces } = publication;
         if self.known.is_some_and(|known| known > *generation) {
             return false;
         }
         self.known = Some(*generation);
         self.gone = *gone;
         self.verdict = verdict.map(|verdict| verdict.map(|left| now + left));
-        if *gone {
+        let replaced = |token: &Timed| *gone || *replaces && token.shelved.generation < *generation;
+        if self.token.as_ref().is_some_and(replaced) {
             self.token = None;
         }
         if let Some(token) = token {
