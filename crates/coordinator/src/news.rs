@@ -57,6 +57,7 @@ impl Instance {
                 }
                 Heard::Gap => {
                     self.entries().mark_unconfirmed_all();
+                    self.memories.release_all();
                     self.waits().wake_all();
                     self.changes.announce(Change::Missed);
                     self.enrolment_in_question();

@@ -173,12 +173,12 @@ impl Solekey {
     /// Starts one background flight, unless a verdict in memory says not yet.
     fn refresh_behind(&self, account: &Account, provider: &Arc<Provider>, now: Moment) {
         let instance = &self.instance;
-        let memory = instance.memories.of(account.key());
-        if instance.draining().is_cancelled() || memory.hold(now).is_some() {
+        let key = account.key();
+        if instance.draining().is_cancelled() || instance.memories.hold(key, now).is_some() {
             return;
         }
         let pause = Duration::from_millis(1000 + fastrand::u64(0..250));
-        memory.lock().not_before = Some((now + pause, Delay::InFlight));
+        instance.memories.put_off(key, now + pause, Delay::InFlight, now);
         instance.board(account, provider, Need::RefreshedAhead, Duration::ZERO);
     }
 
@@ -254,7 +254,7 @@ impl Solekey {
             Some(Absence::LogIn { generation, why }) => return Some(Told::LogIn { generation, why }),
             None => {}
         }
-        let (at, why) = instance.memories.of(account.key()).hold(now)?;
+        let (at, why) = instance.memories.hold(account.key(), now)?;
         let pointless = at > until && !why.may_end_early() && need == Need::Valid;
         pointless.then_some(Told::RetryAt { at, why })
     }
@@ -271,7 +271,7 @@ impl Solekey {
                 instance.observe(&Event::LoginNeeded { account, generation: *generation });
             }
             Told::RetryAt { at, why } if !why.may_end_early() => {
-                instance.memories.of(key).lock().not_before = Some((*at, *why));
+                instance.memories.put_off(key, *at, *why, instance.now());
             }
             _ => {}
         }

@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use solekey::{Provider, SealKeys, Solekey};
 use solekey_core::{
     Account, Dialect, ExposeSecret as _, Policy, PolicySettings, Replay, StoreTime,
@@ -47,13 +47,16 @@ impl World {
     }
 
     pub(crate) fn builder(&self, policy: Policy) -> solekey::Builder {
+        self.embedded(policy).cache(self.cache.clone()).lease(self.lease.clone())
+    }
+
+    /// A replica that meets the others in the store only.
+    pub(crate) fn embedded(&self, policy: Policy) -> solekey::Builder {
         let endpoint = Arc::clone(&self.provider) as Arc<dyn TokenEndpoint>;
         Solekey::builder()
             .provider(Provider::new("acme", policy, endpoint).unwrap())
             .store(self.store.clone())
             .answers(self.answers.clone())
-            .cache(self.cache.clone())
-            .lease(self.lease.clone())
             .clock(Arc::new(TestClock::tokio()))
     }
 
@@ -118,6 +121,8 @@ pub(crate) enum Script {
     LoseAnswer,
     /// An answer without processing the token.
     Answer(u16, &'static str),
+    /// "Not before": 429 with a Retry-After of this many seconds.
+    Later(u16),
 }
 
 impl Default for Strict {
@@ -166,6 +171,7 @@ impl Strict {
                 return Wire::NotSent { why: "refused".into() };
             }
             Some(Script::Answer(status, body)) => return reply(status, body.to_owned()),
+            Some(Script::Later(secs)) => return later(secs),
             Some(Script::LoseAnswer) | None => {}
         }
         if state.live.get(id).is_none_or(|live| live != refresh) {
@@ -198,6 +204,11 @@ fn document(access: &str, refresh: &str, lifetime: Duration) -> String {
 fn reply(status: u16, body: String) -> Wire {
     let status = StatusCode::from_u16(status).unwrap();
     Wire::Reply { status, headers: HeaderMap::new(), body: Bytes::from(body) }
+}
+
+fn later(secs: u16) -> Wire {
+    let headers = HeaderMap::from_iter([(RETRY_AFTER, secs.into())]);
+    Wire::Reply { status: StatusCode::TOO_MANY_REQUESTS, headers, body: Bytes::new() }
 }
 
 #[async_trait]

@@ -143,6 +143,51 @@ async fn what_was_not_sent_cools_this_process_only() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_login_that_nobody_was_told_of_ends_a_long_delay_elsewhere() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.provider.script([Script::Later(3600)]);
+    let held_up = world.embedded(policy()).build().await.unwrap();
+    for _ in 0..10 {
+        let error = held_up.token(&account).await.unwrap_err();
+        assert!(matches!(error, TokenError::RetryAt { why: Delay::RateLimited, .. }), "{error:?}");
+    }
+    let looks = world.store.faults().calls("load");
+    let error = held_up.token(&account).await.unwrap_err();
+    assert!(error.retry_after().unwrap() > Duration::from_secs(3000), "{error:?}");
+    assert_eq!(world.store.faults().calls("load"), looks, "one look serves all who ask at once");
+    let operator = world.embedded(policy()).build().await.unwrap();
+    let document = world.provider.grant("a", HOUR);
+    operator.login(&account, document.as_bytes(), false).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(held_up.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    assert_eq!(world.provider.presentations(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gap_in_the_news_ends_what_was_remembered_of_delays() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.provider.script([Script::Later(3600)]);
+    let held_up = world.replica().await;
+    for _ in 0..2 {
+        // The news of the first time end what it left in memory.
+        let error = held_up.token(&account).await.unwrap_err();
+        assert!(matches!(error, TokenError::RetryAt { why: Delay::RateLimited, .. }), "{error:?}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let operator = world.embedded(policy()).build().await.unwrap();
+    let document = world.provider.grant("a", HOUR);
+    operator.login(&account, document.as_bytes(), false).await.unwrap();
+    world.cache.wipe();
+    world.cache.gap();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(held_up.token(&account).await.unwrap().expose_secret(), "access-a-2");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_grant_is_one_clear_state_and_a_login_ends_it_everywhere() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
