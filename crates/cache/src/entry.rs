@@ -25,6 +25,8 @@ pub struct Entry<V> {
     looked_at: AtomicU64,
     /// The newest generation this process has heard of.
     newest: AtomicU64,
+    /// When it last heard of this generation or a newer one, plus one; zero when never.
+    heard_at: AtomicU64,
     /// When the token was marked as rejected, plus one; zero when it is not.
     rejected_at: AtomicU64,
 }
@@ -71,6 +73,7 @@ impl<V> Entry<V> {
             confirmed_epoch: AtomicU64::new(asked.epoch),
             looked_at: AtomicU64::new(asked.at.as_micros()),
             newest: AtomicU64::new(generation.get()),
+            heard_at: AtomicU64::new(0),
             rejected_at: AtomicU64::new(0),
         }
     }
@@ -123,8 +126,16 @@ impl<V> Entry<V> {
         self.confirmed_epoch.load(Relaxed)
     }
 
-    pub(crate) fn heard_of(&self, generation: Generation) {
-        self.newest.fetch_max(generation.get(), Relaxed);
+    pub(crate) fn heard_of(&self, generation: Generation, now: Moment) {
+        if generation >= self.generation {
+            self.newest.fetch_max(generation.get(), Relaxed);
+            self.heard_at.fetch_max(now.as_micros().saturating_add(1), Relaxed);
+        }
+    }
+
+    /// Whether there was news since the last look began: of a newer generation, or of a mark on this one.
+    pub(crate) fn is_in_the_news(&self) -> bool {
+        self.heard_at.load(Relaxed) > self.confirmed_at.load(Relaxed)
     }
 
     /// Lets one caller per pause look.
@@ -140,7 +151,11 @@ impl<V> Entry<V> {
         if old.generation == self.generation && marked > self.confirmed_at().as_micros() {
             self.rejected_at.fetch_max(marked, Relaxed);
         }
-        self.newest.fetch_max(old.newest.load(Relaxed), Relaxed);
+        let newest = old.newest.load(Relaxed);
+        self.newest.fetch_max(newest, Relaxed);
+        if newest >= self.generation.get() {
+            self.heard_at.fetch_max(old.heard_at.load(Relaxed), Relaxed);
+        }
     }
 
     /// Whether it says something newer than `old`: a later generation, or the same one, asked for later.

@@ -99,10 +99,11 @@ impl<V> ProcessCache<V> {
         self.replace(key, Slot::Floor(generation), |old| old.generation() < generation);
     }
 
-    /// Notes the news that `generation` was published: an older token stays, but wants confirmation.
-    pub fn heard(&self, key: AccountKey, generation: Generation) {
+    /// Notes the news of `generation`: a token that is not newer stays, but wants confirmation. A token's own
+    /// generation is news, too, when somebody marked it.
+    pub fn heard(&self, key: AccountKey, generation: Generation, now: Moment) {
         self.absences.end_before(key, generation);
-        self.inspect(key, |entry| entry.heard_of(generation));
+        self.inspect(key, |entry| entry.heard_of(generation, now));
     }
 
     /// Withholds the token of this generation: a resource refused it. Lasts until a newer one comes, or until a look
@@ -134,6 +135,7 @@ impl<V> ProcessCache<V> {
     /// think that it has changed there.
     pub fn needs_confirmation(&self, entry: &Entry<V>, now: Moment) -> bool {
         entry.is_behind()
+            || entry.is_in_the_news()
             || entry.confirmed_epoch() < self.epoch.load(Relaxed)
             || now.since(entry.confirmed_at()) >= CONFIRM_EVERY
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use solekey_cache::Entry;
-use solekey_core::{Account, Moment, Ruling, Verdict, ports::Shelf};
+use solekey_core::{Account, Generation, Moment, Ruling, Verdict, ports::Shelf};
 
 use crate::{driver::Held, instance::Instance, provider::Provider, token::TokenData};
 
@@ -69,7 +69,7 @@ impl Look {
         let held = token.and_then(|shelved| {
             self.instance.take_from_shelf(&self.account, &self.provider, &shelved, asked)
         });
-        self.fill(held.as_ref())
+        self.fill(held.as_ref(), rejected)
     }
 
     async fn at_store(&self) {
@@ -86,13 +86,14 @@ impl Look {
             if let Some(login) = row.login {
                 self.instance.entries().remove_older(self.account.key(), login);
             }
-            self.fill(row.token.as_ref());
+            self.fill(row.token.as_ref(), None);
         }
     }
 
-    fn fill(&self, held: Option<&Held>) -> bool {
+    fn fill(&self, held: Option<&Held>, rejected: Option<Generation>) -> bool {
         held.is_some_and(|held| {
-            self.instance.fill(self.account.key(), held, None);
+            let marked = rejected >= Some(held.data.generation);
+            self.instance.fill(self.account.key(), held, marked.then(|| self.instance.now()));
             true
         })
     }

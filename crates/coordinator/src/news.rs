@@ -50,7 +50,7 @@ impl Instance {
         while let Some(heard) = news.next().await {
             match heard {
                 Heard::Changed { key, generation } => {
-                    self.entries().heard(key, generation);
+                    self.entries().heard(key, generation, self.now());
                     self.memories.release(key);
                     self.waits().wake(key, generation);
                     self.changes.announce(Change::Account { key, generation });

@@ -112,12 +112,42 @@ fn news_of_a_newer_generation_asks_for_confirmation_and_keeps_serving() {
     let cache = ProcessCache::new(10);
     cache.fill(key(), entry(2, cache.asking(moment(0))));
     let entry = cache.get(key()).unwrap();
-    cache.heard(key(), generation(2));
-    assert!(!cache.needs_confirmation(&entry, moment(0)));
-    cache.heard(key(), generation(3));
-    assert!(entry.is_good(moment(0)) && cache.needs_confirmation(&entry, moment(0)));
-    cache.heard(account("stranger").key(), generation(3));
+    cache.heard(key(), generation(1), moment(5));
+    assert!(!cache.needs_confirmation(&entry, moment(5)));
+    cache.heard(key(), generation(3), moment(5));
+    assert!(entry.is_good(moment(5)) && cache.needs_confirmation(&entry, moment(5)));
+    cache.heard(account("stranger").key(), generation(3), moment(5));
     assert_eq!(cache.len(), 1);
+}
+
+#[test]
+fn news_of_the_tokens_own_generation_ask_for_a_look_that_begins_later() {
+    let cache = ProcessCache::new(10);
+    let (early, same) = (cache.asking(moment(1)), cache.asking(moment(5)));
+    cache.fill(key(), entry(2, cache.asking(moment(0))));
+    let token = cache.get(key()).unwrap();
+    cache.heard(key(), generation(2), moment(5));
+    assert!(token.is_good(moment(5)) && cache.needs_confirmation(&token, moment(5)));
+    for under_way in [early, same] {
+        token.confirm(under_way);
+        assert!(cache.needs_confirmation(&token, moment(6)), "it may not have seen the mark");
+    }
+    token.confirm(cache.asking(moment(6)));
+    assert!(!cache.needs_confirmation(&token, moment(6)));
+}
+
+#[test]
+fn news_of_a_token_under_way_are_not_lost_on_its_arrival() {
+    let cache = ProcessCache::new(10);
+    cache.fill(key(), entry(1, cache.asking(moment(0))));
+    let asked = cache.asking(moment(1));
+    cache.heard(key(), generation(2), moment(2));
+    cache.fill(key(), entry(2, asked));
+    let token = cache.get(key()).unwrap();
+    assert!(cache.needs_confirmation(&token, moment(3)));
+    cache.fill(key(), entry(3, asked));
+    let token = cache.get(key()).unwrap();
+    assert!(!cache.needs_confirmation(&token, moment(3)), "the news were of an older one");
 }
 
 #[test]
@@ -156,9 +186,9 @@ fn an_absence_is_believed_for_two_seconds_or_until_a_login() {
     cache.fill_absence(key(), refused, moment(10));
     assert_eq!(cache.absence(key(), moment(11)), Some(refused));
     assert_eq!(cache.absence(key(), moment(10) + BELIEVE_ABSENCE), None);
-    cache.heard(key(), generation(5));
+    cache.heard(key(), generation(5), moment(11));
     assert_eq!(cache.absence(key(), moment(11)), Some(refused), "the verdict itself is this news");
-    cache.heard(key(), generation(6));
+    cache.heard(key(), generation(6), moment(11));
     assert_eq!(cache.absence(key(), moment(11)), None);
 
     cache.fill_absence(key(), Absence::Unknown, moment(10));

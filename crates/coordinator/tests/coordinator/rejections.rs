@@ -1,9 +1,11 @@
 //! Tokens that a resource refused.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
 use solekey::{AccessToken, Rejection, TokenError};
-use solekey_core::Delay;
+use solekey_core::{Delay, ports::Cache as _};
 
 use crate::fixture::{HOUR, World};
 
@@ -42,11 +44,43 @@ async fn a_rejected_token_is_withheld_from_everyone_until_a_rotation_was_tried()
         let (reporter, account, rejection) = (reporter.clone(), account.clone(), refused(&token));
         async move { reporter.token_after_rejection(&account, rejection).await }
     });
-    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(other.token(&account).await.unwrap().expose_secret(), "access-a-2");
     assert_eq!(reporter.token(&account).await.unwrap().expose_secret(), "access-a-2");
     assert_eq!(report.await.unwrap().unwrap().expose_secret(), "access-a-2");
     assert_eq!(world.provider.presentations(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_holds_the_token_looks_when_somebody_else_marks_it() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let warm = world.replica().await;
+    let token = warm.token(&account).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.cache.reject(&account, token.generation()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    // The news ask for a look; it runs behind the first request.
+    warm.token(&account).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(warm.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    assert_eq!(world.provider.presentations(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_finds_a_newer_token_finds_its_mark_too() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let (warm, other) = (world.replica().await, world.replica().await);
+    warm.token(&account).await.unwrap();
+    let document = world.provider.grant("a", HOUR);
+    other.login(&account, document.as_bytes(), false).await.unwrap();
+    let newer = other.token(&account).await.unwrap();
+    world.cache.reject(&account, newer.generation()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    warm.token(&account).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(warm.token(&account).await.unwrap().expose_secret(), "access-a-3");
 }
 
 #[tokio::test(start_paused = true)]

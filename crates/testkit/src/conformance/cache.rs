@@ -36,6 +36,7 @@ pub const CASES: &[Case<CacheSubject>] = cases! { CacheSubject =>
         keeps_the_token_of_the_login_itself,
         belongs_to_one_account,
         tells_listeners_what_changed,
+        tells_listeners_of_marks,
         raced_for_shows_the_newest,
     ],
 };
@@ -251,6 +252,16 @@ async fn tells_listeners_what_changed(subject: CacheSubject) {
             hear(&mut **listener, account, Generation::new(*generation)).await;
         }
     }
+}
+
+async fn tells_listeners_of_marks(subject: CacheSubject) {
+    let a = account("a");
+    subject.publish(&a, &publication(5)).await;
+    let mut listener = subject.port.listen().await;
+    subject.reject(&a, 5).await;
+    hear(&mut *listener, &a, Generation::new(5)).await;
+    subject.absolve(&a, 5).await;
+    hear(&mut *listener, &a, Generation::new(5)).await;
 }
 
 async fn raced_for_shows_the_newest(subject: CacheSubject) {

@@ -79,10 +79,14 @@ impl MemoryCache {
 
     fn put(&self, account: &Account, publication: &Publication) -> bool {
         let put = self.with(account, |place, now| place.put(publication, now));
-        if put {
-            self.tell(Heard::Changed { key: account.key(), generation: publication.generation });
-        }
+        self.tell_if(put, account, publication.generation);
         put
+    }
+
+    fn tell_if(&self, changed: bool, account: &Account, generation: Generation) {
+        if changed {
+            self.tell(Heard::Changed { key: account.key(), generation });
+        }
     }
 }
 
@@ -103,11 +107,13 @@ impl Cache for MemoryCache {
     }
 
     async fn reject(&self, account: &Account, generation: Generation) -> Result<(), Trouble> {
-        self.faults.meet("reject", || self.with(account, |place, _| place.reject(generation))).await
+        let mark = || self.with(account, |place, _| place.reject(generation));
+        self.faults.meet("reject", || self.tell_if(mark(), account, generation)).await
     }
 
     async fn absolve(&self, account: &Account, generation: Generation) -> Result<(), Trouble> {
-        self.faults.meet("absolve", || self.with(account, |place, _| place.absolve(generation))).await
+        let unmark = || self.with(account, |place, _| place.absolve(generation));
+        self.faults.meet("absolve", || self.tell_if(unmark(), account, generation)).await
     }
 
     async fn listen(&self) -> Box<dyn Listen> {
@@ -148,14 +154,18 @@ impl Place {
         }
     }
 
-    fn reject(&mut self, generation: Generation) {
-        if self.known.is_none_or(|known| known <= generation) {
-            self.rejected = self.rejected.max(Some(generation));
+    /// Whether the mark is new.
+    fn reject(&mut self, generation: Generation) -> bool {
+        let new = self.known.is_none_or(|known| known <= generation) && self.rejected < Some(generation);
+        if new {
+            self.rejected = Some(generation);
         }
+        new
     }
 
-    fn absolve(&mut self, generation: Generation) {
-        self.rejected = self.rejected.filter(|rejected| *rejected != generation);
+    /// Whether there was a mark.
+    fn absolve(&mut self, generation: Generation) -> bool {
+        self.rejected.take_if(|rejected| *rejected == generation).is_some()
     }
 }
 
