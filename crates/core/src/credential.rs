@@ -4,7 +4,7 @@ use secrecy::zeroize::Zeroizing;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{Document, ExposeSecret, InputError, Secret};
+use crate::{Document, ExposeSecret, InputError, Secret, document::Limits};
 
 /// Access token, refresh token, expiry and whatever else stood beside them, in the shape they came in.
 ///
@@ -50,7 +50,7 @@ impl Credential {
         if stored.v != STORED_FORMAT {
             return Err(InputError::new("credential", format!("format {STORED_FORMAT}")));
         }
-        let document = Document::parse_up_to(stored.document.get().as_bytes(), MAX_STORED_BYTES)?;
+        let document = Document::parse_within(stored.document.get().as_bytes(), Limits::STORED)?;
         Self::new(document, stored.shape)
     }
 
@@ -179,7 +179,7 @@ struct Stored<'a> {
 
 fn nested(document: &Document, home: &str) -> Result<Document, InputError> {
     let raw = document.raw(home).unwrap_or_default();
-    Document::parse_up_to(raw.as_bytes(), MAX_STORED_BYTES).map_err(|error| match error.field() {
+    Document::parse_within(raw.as_bytes(), Limits::STORED).map_err(|error| match error.field() {
         "document" => InputError::new(home, error.expected()),
         field => InputError::new(format!("{home}.{field}"), error.expected()),
     })
@@ -203,8 +203,6 @@ pub(crate) fn is_visible(token: &str) -> bool {
 pub(crate) const ACCESS: &str = "access_token";
 pub(crate) const REFRESH: &str = "refresh_token";
 const STORED_FORMAT: u32 = 1;
-/// What merging can make of a document at most: its own bound and one answer's worth for each of three tokens.
-const MAX_STORED_BYTES: usize = 4 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, fmt, ops::Range};
 
 use secrecy::zeroize::Zeroizing;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserializer as _, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::{InputError, Secret, secret};
@@ -14,6 +14,14 @@ use crate::{InputError, Secret, secret};
 pub struct Document {
     text: Zeroizing<String>,
     fields: Vec<Field>,
+}
+
+/// What a document may be at most.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    bytes: usize,
+    depth: usize,
+    fields: usize,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -29,25 +37,25 @@ impl Document {
     /// Names the field at fault, or `document`: not UTF-8, not JSON, not an object, too large, too deep, or a field
     /// given twice. The error never quotes the input.
     pub fn parse(bytes: &[u8]) -> Result<Self, InputError> {
-        Self::parse_up_to(bytes, MAX_DOCUMENT_BYTES)
+        Self::parse_within(bytes, Limits::IMPORT)
     }
 
-    pub(crate) fn parse_up_to(bytes: &[u8], max_bytes: usize) -> Result<Self, InputError> {
-        if bytes.len() > max_bytes {
-            return Err(refuse(format!("at most {} KiB", max_bytes / 1024)));
+    pub(crate) fn parse_within(bytes: &[u8], limits: Limits) -> Result<Self, InputError> {
+        if bytes.len() > limits.bytes {
+            return Err(refuse(format!("at most {} KiB", limits.bytes / 1024)));
         }
         let text = std::str::from_utf8(bytes).map_err(|_| refuse("UTF-8 text"))?.trim_ascii();
         if !text.starts_with('{') {
             return Err(refuse("a JSON object"));
         }
-        if depth(text) > MAX_DEPTH {
-            return Err(refuse(format!("at most {MAX_DEPTH} nested levels")));
+        if depth(text) > limits.depth {
+            return Err(refuse(format!("at most {} nested levels", limits.depth)));
         }
-        let entries: Entries<'_> = serde_json::from_str(text).map_err(|error| {
+        let entries = entries(text, limits.fields).map_err(|error| {
             refuse(format!("well-formed JSON (see line {}, column {})", error.line(), error.column()))
         })?;
         let fields: Vec<Field> =
-            entries.0.into_iter().map(|(name, value)| Field::locate(name, value, text)).collect();
+            entries.into_iter().map(|(name, value)| Field::locate(name, value, text)).collect();
         if let Some(twice) = first_duplicate(&fields) {
             return Err(InputError::new(shown(twice), "to be given once"));
         }
@@ -129,15 +137,29 @@ impl Field {
     }
 }
 
-struct Entries<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Entries<'de> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(EntriesVisitor)
-    }
+impl Limits {
+    /// Of what people hand in.
+    pub(crate) const IMPORT: Self = Self { bytes: MAX_DOCUMENT_BYTES, depth: MAX_DEPTH, fields: MAX_FIELDS };
+    /// Of what token endpoints say; nobody reads more of it.
+    pub(crate) const ANSWER: Self = Self { bytes: 1024 * 1024, depth: MAX_DEPTH, fields: MAX_FIELDS };
+    /// Of what is stored: all that merging can make of what was handed in and any number of answers. Three tokens of an
+    /// answer always fit, whatever is there; one of them may move a level down; and a few fields tell when they end.
+    pub(crate) const STORED: Self =
+        Self { bytes: 4 * 1024 * 1024, depth: MAX_DEPTH + 1, fields: MAX_FIELDS + 16 };
 }
 
-struct EntriesVisitor;
+type Entries<'a> = Vec<(String, &'a RawValue)>;
+
+fn entries(text: &str, most: usize) -> serde_json::Result<Entries<'_>> {
+    let mut from = serde_json::Deserializer::from_str(text);
+    let entries = from.deserialize_map(EntriesVisitor { most })?;
+    from.end()?;
+    Ok(entries)
+}
+
+struct EntriesVisitor {
+    most: usize,
+}
 
 impl<'de> Visitor<'de> for EntriesVisitor {
     type Value = Entries<'de>;
@@ -149,12 +171,12 @@ impl<'de> Visitor<'de> for EntriesVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut entries = Vec::new();
         while let Some(entry) = map.next_entry()? {
-            if entries.len() == MAX_FIELDS {
+            if entries.len() == self.most {
                 return Err(A::Error::custom("too many fields"));
             }
             entries.push(entry);
         }
-        Ok(Entries(entries))
+        Ok(entries)
     }
 }
 

@@ -43,10 +43,11 @@ fn takes(shape: Shape, name: &str, answer: &TokenAnswer) -> bool {
     }
 }
 
-/// Tokens always fit. Anything else has to leave the document modest: an answer with ever new fields would make a
-/// credential that no store takes.
+/// Tokens always fit. Anything else has to leave the document modest: answers with ever new fields would make a
+/// credential that no store takes, or that does not open again.
 fn put(tokens: &mut Document, name: &str, json: &str) {
-    let fits = tokens.render().len() + name.len() + json.len() <= MAX_MERGED_BYTES;
+    let small = tokens.render().len() + name.len() + json.len() <= MAX_MERGED_BYTES;
+    let fits = small && (tokens.raw(name).is_some() || tokens.names().count() < MAX_MERGED_FIELDS);
     if fits || [ACCESS, REFRESH, ID].contains(&name) {
         tokens.set(name, json);
     }
@@ -79,6 +80,8 @@ fn is_blank(json: &str) -> bool {
 
 const ID: &str = "id_token";
 const MAX_MERGED_BYTES: usize = 256 * 1024;
+/// Real answers bring a dozen fields.
+const MAX_MERGED_FIELDS: usize = 512;
 
 #[cfg(test)]
 mod tests;

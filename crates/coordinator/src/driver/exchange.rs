@@ -76,6 +76,12 @@ impl Exchange {
         });
         let mut keep = Keep::Nothing;
         let outcome = outcome.map(|answer| {
+            for field in answer.unusable() {
+                tracing::warn!(
+                    field,
+                    "the answer holds a token that is no visible ASCII: the one before stays"
+                );
+            }
             let (facts, pair) = self.merged(credential, &answer, sent_at);
             keep = Keep::Own(pair);
             facts

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use crate::{
     Document, ExposeSecret, InputError, Secret,
     credential::{ACCESS, REFRESH, is_visible},
+    document::Limits,
     import::{
         expiry::{self, LASTS, REFRESH_LASTS},
         sooner,
@@ -32,9 +33,9 @@ impl TokenAnswer {
     /// # Errors
     /// The body is no JSON object, or holds neither token.
     pub fn read(body: &[u8]) -> Result<Self, InputError> {
-        let document = Document::parse_up_to(body, MAX_ANSWER_BYTES)?;
-        let access_token = token(&document, ACCESS).filter(|token| is_visible(token.expose_secret()));
-        let refresh_token = token(&document, REFRESH);
+        let document = Document::parse_within(body, Limits::ANSWER)?;
+        let access_token = usable(&document, ACCESS);
+        let refresh_token = usable(&document, REFRESH);
         if access_token.is_none() && refresh_token.is_none() {
             return Err(InputError::new(ACCESS, "an access token or a refresh token"));
         }
@@ -57,16 +58,21 @@ impl TokenAnswer {
         sooner(self.expires_in, bound)
     }
 
+    /// The names of the tokens that the answer mentions and that are none; what was held before stays in their place.
+    pub fn unusable(&self) -> impl Iterator<Item = &'static str> {
+        let tokens = [(ACCESS, &self.access_token), (REFRESH, &self.refresh_token)];
+        let said = |name| self.document.raw(name).is_some_and(|raw| !matches!(raw, "null" | "\"\""));
+        tokens.into_iter().filter(move |(name, token)| token.is_none() && said(name)).map(|(name, _)| name)
+    }
+
     /// Everything the provider said.
     pub fn document(&self) -> &Document {
         &self.document
     }
 }
 
-/// A token in an answer. Blank ones count as absent, and so do those that are no strings.
-fn token(document: &Document, name: &str) -> Option<Secret> {
-    document.string(name).ok().flatten()
+/// A token in an answer. What RFC 6749 does not call a token (appendix A.12, A.17) counts as absent: blank strings,
+/// those with other characters than visible ASCII, and what is no string at all.
+fn usable(document: &Document, name: &str) -> Option<Secret> {
+    document.string(name).ok().flatten().filter(|token| is_visible(token.expose_secret()))
 }
-
-/// Endpoints read no more than this.
-const MAX_ANSWER_BYTES: usize = 1024 * 1024;

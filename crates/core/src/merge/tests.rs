@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::ExposeSecret;
+use crate::{ExposeSecret, MAX_DEPTH};
 
 fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_735_689_600)
@@ -116,6 +116,51 @@ fn an_answer_cannot_bloat_a_credential() {
 }
 
 #[test]
+fn an_answer_cannot_add_more_fields_than_open_again() {
+    let many = |prefix: &str, count: usize| -> String {
+        let fields: Vec<_> = (0..count).map(|at| format!(r#""{prefix}{at}":1,"#)).collect();
+        fields.concat()
+    };
+    for (old, said) in [(4_095, 0), (4_095, 4_094), (0, 4_094), (600, 600)] {
+        let old = format!(r#"{{{}"refresh_token":"r1"}}"#, many("old", old));
+        let said = answer(&format!(r#"{{{}"access_token":"a2","expires_in":60}}"#, many("new", said)));
+        let old = credential(&old);
+        let once = merge(&old, &said, now());
+        let opened = Credential::from_bytes(&once.to_bytes()).unwrap();
+        assert_eq!(opened.access_token().unwrap().expose_secret(), "a2");
+        assert_eq!(Credential::from_bytes(&merge(&opened, &said, now()).to_bytes()).unwrap(), once);
+        assert!(old.tokens().names().all(|name| once.tokens().raw(name).is_some()));
+    }
+}
+
+#[test]
+fn a_deep_field_of_an_answer_opens_again_one_level_down() {
+    let deep = format!("{}{}", "[".repeat(31), "]".repeat(31));
+    let said = answer(&format!(r#"{{"access_token":"a2","id_token":{deep},"own":{deep}}}"#));
+    for old in [r#"{"refresh_token":"r1"}"#, r#"{"tokens":{"refresh_token":"r1"}}"#] {
+        let new = merge(&credential(old), &said, now());
+        assert_eq!(new.tokens().raw("id_token"), Some(&*deep), "{old}");
+        assert_eq!(Credential::from_bytes(&new.to_bytes()).unwrap(), new);
+    }
+}
+
+#[test]
+fn a_refresh_token_that_is_none_leaves_the_one_before() {
+    let old = r#"{"access_token":"a1","refresh_token":"r1"}"#;
+    for odd in ["abc\\n", "r\u{e9}sum\u{e9}", "\\u0000", "\u{200b}"] {
+        let said = answer(&format!(r#"{{"access_token":"a2","refresh_token":"{odd}"}}"#));
+        assert_eq!(said.unusable().collect::<Vec<_>>(), ["refresh_token"], "{odd:?}");
+        let new = merge(&credential(old), &said, now());
+        assert_eq!(new.document().render(), r#"{"access_token":"a2","refresh_token":"r1"}"#);
+        let alone = format!(r#"{{"refresh_token":"{odd}"}}"#);
+        assert!(TokenAnswer::read(alone.as_bytes()).is_err(), "nothing usable: {odd:?}");
+    }
+    for said in [r#"{"access_token":"a2"}"#, r#"{"access_token":"a2","refresh_token":null}"#] {
+        assert_eq!(answer(said).unusable().count(), 0);
+    }
+}
+
+#[test]
 fn an_odd_answer_cannot_spoil_a_token() {
     let old = r#"{"access_token":"a1","refresh_token":"r1","expires_in":5}"#;
     let said = "{\"access_token\":\"a2\",\"refresh_token\":[\"r2\"],\"expires_in\":60}";
@@ -169,6 +214,19 @@ fn fields() -> impl Strategy<Value = Map<String, Value>> {
     })
 }
 
+/// Answers as no provider means them: any characters for tokens, any depth, known names and others.
+fn anything() -> impl Strategy<Value = Value> {
+    let deep = |levels| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+    let value = prop_oneof![
+        value(),
+        any::<String>().prop_map(Value::from),
+        "[ -~]{0,8}[\n\u{e9}]?".prop_map(Value::from),
+        (0..=MAX_DEPTH).prop_map(deep),
+    ];
+    let name = prop_oneof![proptest::sample::select(&NAMES[..]).prop_map(str::to_owned), any::<String>()];
+    proptest::collection::btree_map(name, value, 0..12).prop_map(|fields| json!(fields))
+}
+
 fn old() -> impl Strategy<Value = Credential> {
     (fields(), any::<bool>()).prop_map(|(fields, nested)| {
         let flat = Value::Object(fields);
@@ -209,5 +267,15 @@ proptest! {
     fn what_was_merged_survives_the_store(old in old(), said in fields()) {
         let new = merge(&old, &answer(&Value::Object(said).to_string()), now());
         prop_assert_eq!(Credential::from_bytes(&new.to_bytes()).unwrap(), new);
+    }
+
+    #[test]
+    fn whatever_an_answer_holds_the_credential_opens_with_its_tokens(old in old(), said in anything()) {
+        let Ok(said) = TokenAnswer::read(said.to_string().as_bytes()) else { return Ok(()) };
+        let new = merge(&old, &said, now());
+        let opened = Credential::from_bytes(&new.to_bytes()).unwrap();
+        prop_assert_eq!(text(opened.access_token()), text(said.access_token.clone()).or(text(old.access_token())));
+        prop_assert_eq!(text(opened.refresh_token()), text(said.refresh_token.clone()).or(text(old.refresh_token())));
+        prop_assert_eq!(opened, new);
     }
 }
