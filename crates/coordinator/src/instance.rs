@@ -27,12 +27,12 @@ use crate::{
     fingerprints::Fingerprints,
     flights::Flights,
     memory::Memories,
-    news::Unpublished,
     observer::{Event, Observer},
     provider::Provider,
     roster::Roster,
     seal::SealKeys,
     token::TokenData,
+    unpublished::Unpublished,
     vault::{Stamp, Vault},
 };
 
@@ -255,10 +255,10 @@ impl Instance {
                 .announce(Change::Account { key: account.key(), generation: publication.generation });
         };
         match cache.publish(account, &publication).await {
-            Ok(_) => self.unpublished.done(account),
+            Ok(_) => self.unpublished.done(account, publication.generation),
             Err(error) => {
                 tracing::debug!(account = %account.key(), error = &error as &dyn std::error::Error, "not published");
-                self.unpublished.remember(account);
+                self.unpublished.remember(account, &publication);
             }
         }
     }

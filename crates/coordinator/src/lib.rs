@@ -81,6 +81,7 @@ mod solekey;
 mod states;
 mod token;
 mod told;
+mod unpublished;
 mod vault;
 
 pub use accounts::Login;

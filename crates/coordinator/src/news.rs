@@ -1,38 +1,13 @@
-//! What this process hears from the others, and what it still has to tell them.
+//! What this process hears from the others.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use solekey_core::{
     Account, Moment,
-    ports::{Heard, Listen, Publication},
+    ports::{Heard, Listen, Publication, Shelved},
 };
 
-use crate::{changes::Change, driver::Held, instance::Instance};
-
-/// Accounts whose newest token could not be published.
-#[derive(Debug, Default)]
-pub(crate) struct Unpublished(Mutex<HashSet<Account>>);
-
-impl Unpublished {
-    pub(crate) fn remember(&self, account: &Account) {
-        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if accounts.len() < MAX_UNPUBLISHED {
-            accounts.insert(account.clone());
-        }
-    }
-
-    pub(crate) fn done(&self, account: &Account) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(account);
-    }
-
-    fn take(&self) -> Vec<Account> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).drain().collect()
-    }
-}
+use crate::{changes::Change, driver::Held, instance::Instance, unpublished::Owed};
 
 impl Instance {
     /// Listens until the instance stops.
@@ -69,14 +44,27 @@ impl Instance {
 
     /// The shelf is back: it may still show what it had before.
     async fn publish_again(&self) {
-        for account in self.unpublished.take() {
-            if let Some(publication) = self.current(&account) {
+        for (account, owed) in self.unpublished.take() {
+            if let Some(publication) = self.current(&account, owed) {
                 self.publish(&account, publication).await;
             }
         }
     }
 
-    fn current(&self, account: &Account) -> Option<Publication> {
+    /// What is owed, with the token that is served now where that is not older.
+    fn current(&self, account: &Account, owed: Owed) -> Option<Publication> {
+        let Owed { generation, gone, replaces } = owed;
+        let bare = Publication { generation, token: None, verdict: None, gone, replaces };
+        let Some(token) = self.served(account).filter(|token| token.generation >= generation) else {
+            return (gone || replaces).then_some(bare);
+        };
+        let replaces = replaces || gone;
+        let generation = token.generation;
+        Some(Publication { generation, token: Some(token), verdict: None, gone: false, replaces })
+    }
+
+    /// The token that this process serves, as it looks on the shelf.
+    fn served(&self, account: &Account) -> Option<Shelved> {
         let entry = self.entries().get(account.key())?;
         let now = self.now();
         let times = solekey_cache::Times {
@@ -85,14 +73,7 @@ impl Instance {
             valid_until: entry.valid_until,
         };
         let held = Held { data: Arc::clone(&entry.value), times, asked: self.entries().asking(now) };
-        let token = self.shelve(&held, now)?;
-        Some(Publication {
-            generation: entry.generation,
-            token: Some(token),
-            verdict: None,
-            gone: false,
-            replaces: false,
-        })
+        self.shelve(&held, now)
     }
 
     /// Looks at the wall clock and at what could not be published, once a second, until the instance stops.
@@ -108,6 +89,3 @@ impl Instance {
         let _: Option<Moment> = stopped.run_until_cancelled(work).await;
     }
 }
-
-/// Beyond it the shelf shows the older token until somebody confirms it: at most 30 s.
-const MAX_UNPUBLISHED: usize = 10_000;

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use solekey::TokenError;
-use solekey_core::{Delay, Revocation};
+use solekey_core::{
+    Delay, Revocation,
+    ports::{Cache as _, Store as _},
+};
 use solekey_testkit::memory::Fault;
 
 use crate::fixture::{HOUR, Script, World, policy};
@@ -185,6 +188,42 @@ async fn a_gap_in_the_news_ends_what_was_remembered_of_delays() {
     world.cache.gap();
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(held_up.token(&account).await.unwrap().expose_secret(), "access-a-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changed_while_the_shelf_was_away_is_told_once_it_is_back() {
+    for (document, shown, served) in [
+        (None, false, None),
+        (Some(r#"{"refresh_token":"refresh-a-2"}"#), false, Some("access-a-3")),
+        (
+            Some(r#"{"access_token":"access-a-2","refresh_token":"refresh-a-2","expires_in":3600}"#),
+            true,
+            Some("access-a-2"),
+        ),
+    ] {
+        let world = World::new();
+        let account = world.log_in("a", HOUR).await;
+        let (one, warm) = (world.replica().await, world.replica().await);
+        warm.token(&account).await.unwrap();
+        world.cache.faults().leave();
+        one.delete(&account).await.unwrap();
+        if let Some(document) = document {
+            world.provider.grant("a", HOUR);
+            one.login(&account, document.as_bytes(), false).await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        world.cache.faults().come_back();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let shelf = world.cache.read(&account).await.unwrap();
+        let newest = world.store.load(&account).await.unwrap().record.unwrap().row.generation;
+        assert_eq!((shelf.known, shelf.gone), (Some(newest), document.is_none()), "{document:?}");
+        assert_eq!(shelf.token.is_some(), shown, "{document:?}");
+        // The news mark the entry; the look it causes runs behind the first request.
+        let _ = warm.token(&account).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let token = warm.token(&account).await.ok();
+        assert_eq!(token.as_ref().map(solekey::AccessToken::expose_secret), served, "{document:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
