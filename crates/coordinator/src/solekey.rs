@@ -360,10 +360,13 @@ fn is_final(need: Need, told: &Told) -> bool {
         Told::Token(data) => match need {
             Need::NotThis { generation, access } => data.generation > generation && data.access != access,
             Need::AtLeast(least) => data.generation >= least,
-            Need::Now { seen } => seen.is_none_or(|seen| data.generation > seen),
+            // What was seen is not known: only a flight that was told to refresh knows whether it has.
+            Need::Now { seen } => seen.is_some_and(|seen| data.generation > seen),
             Need::Valid | Need::RefreshedAhead => true,
         },
-        Told::Unknown | Told::LogIn { .. } | Told::Misconfigured { .. } => true,
+        // A person may try in spite of a verdict.
+        Told::LogIn { .. } => !matches!(need, Need::Now { .. }),
+        Told::Unknown | Told::Misconfigured { .. } => true,
         Told::RetryAt { .. } | Told::RejectedAgain { .. } | Told::Lost => false,
     }
 }

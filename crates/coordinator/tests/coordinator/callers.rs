@@ -6,7 +6,7 @@ use futures_util::{future::join_all, task::noop_waker};
 use solekey::TokenError;
 use solekey_core::Delay;
 
-use crate::fixture::{HOUR, World, account};
+use crate::fixture::{HOUR, Script, World, account};
 
 #[tokio::test(start_paused = true)]
 async fn a_fresh_token_is_served_without_presenting_anything() {
@@ -103,6 +103,45 @@ async fn a_wait_ends_within_its_bound_with_a_time_to_come_back() {
     assert_eq!(began.elapsed().as_millis() / 10, 50);
     assert!(matches!(error, TokenError::RetryAt { why: Delay::InFlight, .. }), "{error:?}");
     assert!(error.retry_after().unwrap() >= Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_asked_for_is_not_answered_by_a_flight_that_only_reads() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let cold = world.replica().await;
+    let (read, refreshed, other) =
+        tokio::join!(cold.token(&account), cold.refresh(&account, None), cold.refresh(&account, None));
+    assert_eq!(read.unwrap().expose_secret(), "access-a-1");
+    assert_eq!(refreshed.unwrap().expose_secret(), "access-a-2");
+    assert_eq!(other.unwrap().expose_secret(), "access-a-2", "two who ask share one refresh");
+    assert_eq!(world.provider.presentations(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_asked_for_is_not_answered_by_the_verdict_that_another_flight_found() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.provider.script([Script::Answer(400, r#"{"error":"invalid_grant"}"#)]);
+    world.replica().await.token(&account).await.unwrap_err();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let cold = world.replica().await;
+    let (read, refreshed) = tokio::join!(cold.token(&account), cold.refresh(&account, None));
+    assert!(matches!(read, Err(TokenError::LogIn { .. })), "{read:?}");
+    assert_eq!(refreshed.unwrap().expose_secret(), "access-a-2", "a person may try all the same");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_asked_for_during_a_refresh_takes_that_one() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let replica = world.replica().await;
+    let (read, refreshed) = tokio::join!(replica.token(&account), replica.refresh(&account, None));
+    assert_eq!(read.unwrap().expose_secret(), "access-a-2");
+    assert_eq!(refreshed.unwrap().expose_secret(), "access-a-2");
+    assert_eq!(world.provider.presentations(), 1);
 }
 
 #[tokio::test(start_paused = true)]
