@@ -324,14 +324,23 @@ impl Solekey {
         TokenError::RetryAt { at: self.instance.wall() + left, why }
     }
 
-    /// Whether the account is known not to have come that far. What this process has may be older than the store's.
+    /// Whether the account has not come that far, as far as anybody can tell: a mark on a generation yet to come would
+    /// withhold every token until then.
     async fn never_reached(&self, account: &Account, generation: Generation) -> bool {
-        let entry = self.instance.entries().get(account.key());
-        if entry.is_some_and(|entry| entry.generation >= generation) {
+        let (instance, key) = (&self.instance, account.key());
+        let served = instance.entries().get(key).map(|entry| entry.generation);
+        let seen = served.max(Some(instance.memories.of(key).lock().knowledge.known));
+        if seen >= Some(generation) || self.known_to_others(account).await >= Some(generation) {
             return false;
         }
-        let loaded = self.instance.store().load(account).await;
-        loaded.is_ok_and(|loaded| loaded.record.is_none_or(|record| record.row.generation < generation))
+        let loaded = instance.store().load(account).await;
+        let row = loaded.ok().and_then(|loaded| loaded.record).map(|record| record.row.generation);
+        row < Some(generation)
+    }
+
+    /// The newest generation on the shelf.
+    async fn known_to_others(&self, account: &Account) -> Option<Generation> {
+        self.instance.cache()?.read(account).await.ok()?.known
     }
 
     /// Fingerprints are the store's: before the first flight they are not known.

@@ -111,6 +111,38 @@ async fn a_generation_that_the_account_never_reached_is_evidence_of_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn with_the_store_away_a_generation_that_nobody_has_seen_is_evidence_of_nothing() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    for replica in [world.replica().await, world.replica().await] {
+        replica.token(&account).await.unwrap();
+        world.store.faults().leave();
+        let bogus = solekey_core::Generation::new(u64::MAX);
+        let token = replica.token_after_rejected_generation(&account, bogus).await.unwrap();
+        assert_eq!(token.expose_secret(), "access-a-1");
+        world.store.faults().come_back();
+        tokio::time::sleep(Duration::from_secs(31)).await;
+        assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-1");
+    }
+    assert_eq!(world.cache.read(&account).await.unwrap().rejected, None);
+    assert_eq!(world.provider.presentations(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_the_store_away_a_rejection_of_what_is_on_the_shelf_counts() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let (warm, cold) = (world.replica().await, world.replica().await);
+    let token = warm.token(&account).await.unwrap();
+    world.store.faults().leave();
+    let told = cold.token_after_rejected_generation(&account, token.generation()).await;
+    assert!(matches!(told, Err(TokenError::RetryAt { .. })), "never back to its reporter: {told:?}");
+    world.store.faults().come_back();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(cold.token(&account).await.unwrap().expose_secret(), "access-a-2");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_string_that_is_not_the_current_token_counts_as_older() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
