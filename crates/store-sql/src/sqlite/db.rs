@@ -4,9 +4,9 @@ use solekey_core::{
     Account, Fingerprint, ROW_FORMAT, Refusal, Row, Sealed, StoreTime,
     ports::{Loaded, Record, StoreError},
 };
-use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction, sqlite::SqliteRow};
+use sqlx::{Connection as _, Row as _, Sqlite, SqliteConnection, Transaction, sqlite::SqliteRow};
 
-use super::{StoreClock, open::Pool, presented};
+use super::{StoreClock, open::Pool, presented, queue::Queue};
 use crate::record::{Columns, encode_row, micros, number, time};
 
 /// An open file.
@@ -38,11 +38,25 @@ pub(super) struct Change<T, E> {
     pub(super) wish: T,
 }
 
+/// What comes of a change that is not refused.
+struct Outcome<E> {
+    effect: E,
+    before: Loaded,
+    /// What is to be written; nothing where that is there already.
+    after: Option<Record>,
+}
+
 impl Db {
     /// Opens a writing transaction. Nothing that fails before its commit changes anything: SQLite rolls it back, at
     /// the latest when the transaction is dropped.
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::not_applied)
+        let queue = Queue::join();
+        loop {
+            match self.writer.begin_with(LOCK).await.map_err(StoreError::not_applied) {
+                Err(error) => queue.wait_for_lock(error).await?,
+                begun => return begun,
+            }
+        }
     }
 
     pub(super) async fn load(&self, account: &Account) -> Result<Loaded, StoreError> {
@@ -73,25 +87,61 @@ impl Db {
         Ok(Loaded { record, now: before.max(seen) })
     }
 
-    /// Applies a change, and says what the row is afterwards. A change that succeeds without changing anything is
-    /// written all the same: what it repeats may have been seen before it was durable.
+    /// Applies a change, and says what the row is afterwards.
     pub(super) async fn change<T, E>(&self, change: Change<T, E>) -> Result<(E, Loaded), StoreError> {
-        let mut tx = self.begin().await?;
-        let before = self.read(&mut tx, &change.account).await?;
-        let now = self.clock.now(before.now);
-        let seen = Seen { now, claimed_elsewhere: elsewhere(&mut tx, &change).await? };
-        let mut row = before.record.as_ref().map_or_else(Row::unborn, |record| record.row.clone());
-        let effect = match (change.apply)(&mut row, &seen, &change.wish) {
-            Ok(effect) => effect,
-            Err(refusal) => return Err(refused(refusal, Loaded { now, ..before })),
-        };
-        if before.record.is_none() && row == Row::unborn() {
-            return Ok((effect, Loaded { record: None, now }));
+        let mut writer = self.writer.acquire().await.map_err(StoreError::not_applied)?;
+        let queue = Queue::join();
+        loop {
+            match self.attempt(&mut writer, &change).await {
+                Err(error) => queue.wait_for_lock(error).await?,
+                done => return done,
+            }
         }
-        let record = change.record(before.record.as_ref(), row);
-        write(&mut tx, &change.account, before.record.as_ref(), &record, now).await?;
+    }
+
+    /// Looks first, outside of a transaction: of many who find the same answer beside the row one writes it, and the
+    /// others should neither queue for the file's one lock nor hold up those who have something to write. What they
+    /// see has reached the disk: in WAL mode with `synchronous=FULL` a commit is visible after its sync. (One that a
+    /// crash left without may be seen after the recovery; it was acknowledged to nobody.)
+    async fn attempt<T, E>(
+        &self,
+        writer: &mut SqliteConnection,
+        change: &Change<T, E>,
+    ) -> Result<(E, Loaded), StoreError> {
+        if change.asks_about.is_none() {
+            let before = self.read(writer, &change.account).await?;
+            let outcome = self.decide(change, before, false)?;
+            if outcome.after.is_none() {
+                return Ok((outcome.effect, outcome.before));
+            }
+        }
+        let mut tx = writer.begin_with(LOCK).await.map_err(StoreError::not_applied)?;
+        let before = self.read(&mut tx, &change.account).await?;
+        let elsewhere = elsewhere(&mut tx, change).await?;
+        let Outcome { effect, before, after } = self.decide(change, before, elsewhere)?;
+        let Some(after) = after else { return Ok((effect, before)) };
+        write(&mut tx, &change.account, before.record.as_ref(), &after, before.now).await?;
         commit(tx).await?;
-        Ok((effect, Loaded { record: Some(record), now }))
+        Ok((effect, Loaded { record: Some(after), ..before }))
+    }
+
+    /// What a change makes of a row that was read.
+    fn decide<T, E>(
+        &self,
+        change: &Change<T, E>,
+        before: Loaded,
+        claimed_elsewhere: bool,
+    ) -> Result<Outcome<E>, StoreError> {
+        let now = self.clock.now(before.now);
+        let before = Loaded { now, ..before };
+        let old = before.record.as_ref().map_or_else(Row::unborn, |record| record.row.clone());
+        let mut row = old.clone();
+        let effect = match (change.apply)(&mut row, &Seen { now, claimed_elsewhere }, &change.wish) {
+            Ok(effect) => effect,
+            Err(refusal) => return Err(refused(refusal, before)),
+        };
+        let after = (row != old).then(|| change.record(before.record.as_ref(), row));
+        Ok(Outcome { effect, before, after })
     }
 
     /// Writes a value unless there is one.
@@ -109,7 +159,7 @@ impl Db {
 }
 
 /// Ends a writing transaction. From here on nobody knows, until it is acknowledged, whether it happened.
-pub(super) async fn commit(tx: Transaction<'static, Sqlite>) -> Result<(), StoreError> {
+pub(super) async fn commit(tx: Transaction<'_, Sqlite>) -> Result<(), StoreError> {
     tx.commit().await.map_err(StoreError::unknown)
 }
 
@@ -207,3 +257,6 @@ fn columns(found: &SqliteRow) -> Result<Option<Columns>, sqlx::Error> {
         payload: found.try_get("payload")?,
     }))
 }
+
+/// Takes the file's one lock for writing.
+const LOCK: &str = "BEGIN IMMEDIATE";

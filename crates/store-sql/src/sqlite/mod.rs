@@ -5,6 +5,7 @@ mod db;
 mod listing;
 mod open;
 mod presented;
+mod queue;
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 

@@ -23,7 +23,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long a change waits for another process' transaction, and for its turn within this one: far longer than any
 /// transaction of ours takes, short enough that an owner learns in time that the store is stuck.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 /// Enough to keep reads off each other's way; SQLite answers them from memory.
 const READERS: u32 = 4;
@@ -70,12 +70,18 @@ impl SqliteStore {
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = create(path.as_ref())?;
         migrate(&path).await?;
-        let writer = pool(1).connect_lazy_with(writing(&path));
+        let writer =
+            pool(1).after_connect(|writer, _| Box::pin(hurry(writer))).connect_lazy_with(writing(&path));
         let reader = pool(READERS).connect_lazy_with(reading(&path));
         tracing::debug!(path = %path.display(), "store opened");
         let db = Db { writer, reader, clock: StoreClock::start() };
         Ok(Self { db: Arc::new(db), tasks: TaskTracker::new() })
     }
+}
+
+/// Once connected, whoever wants to write waits in a queue of ours.
+async fn hurry(writer: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("PRAGMA busy_timeout = 8").execute(writer).await.map(drop)
 }
 
 /// SQLite would create the file for everybody to read, and its journals with the same mode as the file.
@@ -124,7 +130,7 @@ async fn connect(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
     }
 }
 
-fn is_busy(error: &sqlx::Error) -> bool {
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     const SQLITE_BUSY: i32 = 5;
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == SQLITE_BUSY)
@@ -165,12 +171,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn every_commit_reaches_the_disk_and_readers_cannot_write() {
+    async fn every_commit_reaches_the_disk_readers_cannot_write_and_writers_queue() {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(folder.path().join("solekey.db")).await.unwrap();
         let full = sqlx::query("PRAGMA synchronous").fetch_one(&store.db.writer).await.unwrap();
         let wal = sqlx::query("PRAGMA journal_mode").fetch_one(&store.db.writer).await.unwrap();
         assert_eq!((full.get::<i64, _>(0), wal.get::<&str, _>(0)), (2, "wal"));
+        let handler = sqlx::query("PRAGMA busy_timeout").fetch_one(&store.db.writer).await.unwrap();
+        assert!(handler.get::<i64, _>(0) < 10, "SQLite's own waiting is not fair");
         assert!(sqlx::query("UPDATE clock SET seen = 1").execute(&store.db.reader).await.is_err());
     }
 }

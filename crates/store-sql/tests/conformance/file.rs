@@ -2,13 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::{os::unix::fs::PermissionsExt as _, time::Duration};
 
 use solekey_core::ports::{Store, StoreError, Trouble};
 use solekey_store_sql::{OpenError, SqliteStore};
-use sqlx::Row as _;
+use sqlx::{Connection as _, Row as _};
 
-use crate::fixture::{Place, account, log_in, payload, rotate};
+use crate::fixture::{Place, account, claim_on, commit_of, log_in, payload, rotate};
 
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_reopening() {
@@ -91,7 +91,7 @@ async fn opened_for_the_first_time_by_many_at_once_it_is_one_store() {
 async fn time_goes_on_from_the_latest_in_the_file() {
     let (place, a) = (Place::new(), account("a"));
     let store = place.open().await;
-    let hour = std::time::Duration::from_hours(1);
+    let hour = Duration::from_hours(1);
     let ahead = store.identity().await.unwrap().now + hour;
     store.close().await;
     let mut connection = place.connect().await;
@@ -123,6 +123,42 @@ async fn the_table_of_presented_tokens_is_as_bounded_as_the_rows() {
         solekey_core::MAX_PRESENTED + 1,
         "those presented, and the one held"
     );
+}
+
+#[tokio::test]
+async fn what_changes_nothing_waits_for_no_lock() {
+    let (place, a) = (Place::new(), account("a"));
+    let store = place.open().await;
+    log_in(&store, &a).await;
+    let before = store.load(&a).await.unwrap();
+    let claim = claim_on(&before, Duration::from_mins(1));
+    let claimed = store.claim(&a, &claim).await.unwrap().record.unwrap().row;
+    let commit = commit_of(&claimed);
+    let row = store.commit(&a, &commit, &payload()).await.unwrap().record.unwrap().row;
+
+    let mut other = place.connect().await;
+    let _held = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let again = store.commit(&a, &commit, &payload()).await.unwrap();
+    assert_eq!(again.record.unwrap().row, row, "found and committed by another");
+    let late = store.claim(&a, &claim_on(&before, Duration::from_mins(1))).await;
+    assert!(matches!(late, Err(StoreError::Moved(_))), "{late:?}");
+}
+
+#[tokio::test]
+async fn a_change_waits_for_another_process_and_is_not_applied_where_that_never_ends() {
+    let (place, a) = (Place::new(), account("a"));
+    let store = std::sync::Arc::new(place.open().await);
+    log_in(&*store, &a).await;
+    let claim = claim_on(&store.load(&a).await.unwrap(), Duration::from_mins(1));
+    let mut other = place.connect().await;
+    let held = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let refused = store.claim(&a, &claim).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(Trouble::NotApplied(_)))), "{refused:?}");
+    let (waiting, b) = (std::sync::Arc::clone(&store), a.clone());
+    let change = tokio::spawn(async move { waiting.claim(&b, &claim).await });
+    tokio::task::yield_now().await;
+    held.rollback().await.unwrap();
+    assert!(change.await.unwrap().unwrap().record.unwrap().row.open.is_some());
 }
 
 #[tokio::test]
