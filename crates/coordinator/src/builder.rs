@@ -110,6 +110,7 @@ impl Builder {
         let instance = Instance::new(ports, Roster::build(providers)?, seal);
         instance.enrol().await;
         instance.tracker.spawn(Arc::clone(&instance).listen());
+        instance.tracker.spawn(Arc::clone(&instance).keep_vigils());
         instance.tracker.spawn(Arc::clone(&instance).keep_house(move || process.observe_wall()));
         Ok(Solekey { instance })
     }

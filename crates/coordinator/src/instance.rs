@@ -34,6 +34,7 @@ use crate::{
     token::TokenData,
     unpublished::Unpublished,
     vault::{Stamp, Vault},
+    vigils::Vigils,
 };
 
 /// What all parts of one instance share.
@@ -44,6 +45,7 @@ pub(crate) struct Instance {
     pub(crate) membership: Membership,
     pub(crate) flights: Flights,
     pub(crate) memories: Memories,
+    pub(crate) vigils: Vigils,
     pub(crate) breakers: Breakers,
     pub(crate) unpublished: Unpublished,
     pub(crate) changes: Announcer,
@@ -82,6 +84,7 @@ impl Instance {
             membership: Membership::default(),
             flights: Flights::default(),
             memories: Memories::new(MAX_MEMORIES),
+            vigils: Vigils::default(),
             breakers: Breakers::default(),
             unpublished: Unpublished::default(),
             changes: Announcer::default(),

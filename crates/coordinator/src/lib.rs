@@ -83,6 +83,7 @@ mod token;
 mod told;
 mod unpublished;
 mod vault;
+mod vigils;
 
 pub use accounts::Login;
 pub use builder::Builder;

@@ -174,7 +174,7 @@ impl Solekey {
     fn refresh_behind(&self, account: &Account, provider: &Arc<Provider>, now: Moment) {
         let instance = &self.instance;
         let key = account.key();
-        if instance.draining().is_cancelled() || instance.memories.hold(key, now).is_some() {
+        if instance.draining().is_cancelled() || instance.standing_delay(key, now).is_some() {
             return;
         }
         let pause = Duration::from_millis(1000 + fastrand::u64(0..250));
@@ -254,7 +254,7 @@ impl Solekey {
             Some(Absence::LogIn { generation, why }) => return Some(Told::LogIn { generation, why }),
             None => {}
         }
-        let (at, why) = instance.memories.hold(account.key(), now)?;
+        let (at, why) = instance.standing_delay(account.key(), now)?;
         let pointless = at > until && !why.may_end_early() && need == Need::Valid;
         pointless.then_some(Told::RetryAt { at, why })
     }
@@ -371,7 +371,7 @@ fn is_final(need: Need, told: &Told) -> bool {
             Need::AtLeast(least) => data.generation >= least,
             // What was seen is not known: only a flight that was told to refresh knows whether it has.
             Need::Now { seen } => seen.is_some_and(|seen| data.generation > seen),
-            Need::Valid | Need::RefreshedAhead => true,
+            Need::Valid | Need::RefreshedAhead | Need::Resolved => true,
         },
         // A person may try in spite of a verdict.
         Told::LogIn { .. } => !matches!(need, Need::Now { .. }),

@@ -11,6 +11,9 @@ pub enum Need {
     Valid,
     /// A token that need not be refreshed soon: the background's need.
     RefreshedAhead,
+    /// As [`RefreshedAhead`](Self::RefreshedAhead), and no attempt in doubt, which only the row can tell: the need of
+    /// whoever watches one.
+    Resolved,
     /// A token other than one the resource refused: newer, and another string.
     NotThis {
         /// The rejected token's generation; zero when only its string is known.
@@ -49,7 +52,7 @@ impl Need {
         let usable = freshness >= Freshness::Ahead;
         match self {
             Self::Valid => usable,
-            Self::RefreshedAhead => freshness == Freshness::Fresh,
+            Self::RefreshedAhead | Self::Resolved => freshness == Freshness::Fresh,
             Self::NotThis { generation: rejected, access: token } => {
                 usable && generation > rejected && access != token
             }
@@ -61,7 +64,7 @@ impl Need {
     /// Whether a token that is valid but no longer good enough may be served to this caller as stale.
     pub fn accepts_stale(self, generation: Generation, access: Fingerprint) -> bool {
         match self {
-            Self::Valid | Self::RefreshedAhead => true,
+            Self::Valid | Self::RefreshedAhead | Self::Resolved => true,
             Self::NotThis { generation: rejected, access: token } => generation > rejected && access != token,
             Self::AtLeast(least) => generation >= least,
             Self::Now { .. } => false,
@@ -72,7 +75,7 @@ impl Need {
     pub fn rejection(self) -> Option<(Generation, Fingerprint)> {
         match self {
             Self::NotThis { generation, access } => Some((generation, access)),
-            Self::Valid | Self::RefreshedAhead | Self::AtLeast(_) | Self::Now { .. } => None,
+            Self::Valid | Self::RefreshedAhead | Self::Resolved | Self::AtLeast(_) | Self::Now { .. } => None,
         }
     }
 }

@@ -104,6 +104,7 @@ impl Driver {
             commands.make_contiguous().sort_by_key(|command| !matches!(command, Command::Deliver(_)));
         }
         self.memory.lock().knowledge = self.flight.knowledge().clone();
+        self.instance.vigils.plan(&self.account, self.flight.vigil(), self.instance.now());
     }
 
     fn begin(&mut self) -> Vec<Command> {

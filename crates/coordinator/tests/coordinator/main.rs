@@ -4,6 +4,7 @@
 
 mod accounts;
 mod callers;
+mod doubts;
 mod dropped;
 mod fixture;
 mod outages;

@@ -99,7 +99,7 @@ impl Flight {
         match self.need {
             Need::Now { .. } => Cause::Operator,
             Need::NotThis { .. } => Cause::Rejected,
-            Need::Valid | Need::RefreshedAhead | Need::AtLeast(_) => {
+            Need::Valid | Need::RefreshedAhead | Need::Resolved | Need::AtLeast(_) => {
                 if self.knowledge.is_rejected(generation) { Cause::Rejected } else { Cause::Due }
             }
         }
@@ -217,7 +217,9 @@ impl Flight {
     /// The attempt stays open: whoever comes after its `until` resolves it.
     pub(super) fn leave_in_doubt(&mut self, cx: &Context<'_>, own: &Own) -> Vec<Command> {
         let at = own.deadline.max(cx.now);
-        self.leave_with(cx, super::judge::not_before(own.from, at, Delay::InDoubt))
+        let commands = self.leave_with(cx, super::judge::not_before(own.from, at, Delay::InDoubt));
+        self.begin_vigil(cx.now + cx.pace());
+        commands
     }
 }
 

@@ -77,8 +77,12 @@ impl Flight {
             self.knowledge.reject(row.generation);
         }
         let excused = self.excuse(cx, row);
-        if self.row_is_good(cx, row.generation, &facts, view.now) {
-            return excused.into_iter().chain(self.adopt(row.generation)).collect();
+        if self.row_is_good(cx, row, &facts, view.now) {
+            return excused.into_iter().chain(self.adopt(row)).collect();
+        }
+        match row.open {
+            Some(_) => self.begin_vigil(cx.now),
+            None => self.end_vigil(),
         }
         if let Some(commands) = self.held_up(cx, view, row, &facts) {
             return commands;
@@ -110,7 +114,13 @@ impl Flight {
     ) -> Vec<Command> {
         match resolution {
             Resolution::Present { by } => self.claim(cx, view, row, by),
-            Resolution::Wait(at) => self.leave_with(cx, not_before(row.generation, at, Delay::InDoubt)),
+            Resolution::Wait(at) => {
+                self.begin_vigil(cx.now);
+                if self.is_operator() {
+                    self.knowledge.attended = Some(at + cx.policy.span());
+                }
+                self.leave_with(cx, not_before(row.generation, at, Delay::InDoubt))
+            }
             Resolution::AskLogin => self.ask_login(cx, row),
         }
     }
@@ -189,7 +199,7 @@ impl Flight {
         let exempt = match self.need {
             Need::Now { seen } => seen.is_some(),
             Need::NotThis { .. } => true,
-            Need::Valid | Need::RefreshedAhead | Need::AtLeast(_) => {
+            Need::Valid | Need::RefreshedAhead | Need::Resolved | Need::AtLeast(_) => {
                 self.knowledge.is_rejected(row.generation)
             }
         };
@@ -197,8 +207,8 @@ impl Flight {
             return None;
         }
         let valid = !Remaining::of(facts, view.now).valid.is_zero();
-        if valid && self.need != Need::RefreshedAhead {
-            return Some(self.adopt(row.generation));
+        if valid && !matches!(self.need, Need::RefreshedAhead | Need::Resolved) {
+            return Some(self.adopt(row));
         }
         Some(self.wait_or_leave(cx, view.moment_of(settled_at), Delay::JustRefreshed))
     }
@@ -213,7 +223,7 @@ impl Flight {
                 why: Revocation::NoRefreshToken,
             });
         }
-        self.adopt(row.generation)
+        self.adopt(row)
     }
 
     fn log_in(

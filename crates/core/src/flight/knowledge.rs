@@ -19,6 +19,8 @@ pub struct Knowledge {
     pub provider: Option<(Moment, Delay)>,
     /// Until when a rejection of this generation is taken to be about the resource.
     pub evidence: Option<(Generation, Moment)>,
+    /// Until when a doubt is watched because a person wants to present although something is left to lose.
+    pub attended: Option<Moment>,
 }
 
 /// An open attempt watched on the own clock, so that no step of the store's clock shortens the owner's time, nor an
@@ -85,8 +87,8 @@ impl Knowledge {
     /// Looks at a subject once more; starts anew when it is another one, or when the last look is so long ago that
     /// an outage in between could have hidden the owner's answer.
     pub(super) fn observe(&mut self, subject: Subject, now: Moment, span: Duration) {
-        let gap = (span / 4).max(MIN_GAP);
-        let goes_on = self.watch.filter(|watch| watch.subject == subject && now.since(watch.last) <= gap);
+        let goes_on =
+            self.watch.filter(|watch| watch.subject == subject && now.since(watch.last) <= gap(span));
         let since = goes_on.map_or(now, |watch| watch.since);
         let widest = goes_on.map_or(Duration::ZERO, |watch| watch.widest.max(now.since(watch.last)));
         self.watch = Some(Watch { subject, since, last: now, widest });
@@ -116,6 +118,11 @@ impl Knowledge {
             (!left.is_zero()).then(|| (row.generation, asked + left))
         });
     }
+}
+
+/// The longest time between two looks of one watch.
+pub(super) fn gap(span: Duration) -> Duration {
+    (span / 4).max(MIN_GAP)
 }
 
 /// Looks further apart than this are not a watch, however long the span: an owner retries at least every quarter of

@@ -17,6 +17,7 @@ mod recording;
 mod resolve;
 mod settling;
 mod shelf;
+mod vigil;
 mod waiting;
 
 pub(crate) use claiming::cooldown;
@@ -24,6 +25,7 @@ pub use command::{Command, Delivery, Notice, Source};
 pub use event::{AnswersView, Event, LeaseView, RowView, ShelfView, StoreReply, TokenView};
 pub use judge::next_look;
 pub use knowledge::{Knowledge, LocalHold, Subject, Watch};
+pub use vigil::Vigil;
 
 use crate::{ClaimId, Fence, Moment, Need, Policy};
 use claiming::{Claiming, Own};
@@ -63,6 +65,8 @@ pub struct Flight {
     delivered: bool,
     nonce_tried: bool,
     draining: bool,
+    /// What to do by itself once this is over.
+    vigil: Vigil,
     /// What the answers held while this attempt was in flight.
     #[cfg(solekey_mutant = "answers_before_until")]
     early: Option<(ClaimId, AnswersView)>,
@@ -141,6 +145,7 @@ impl Flight {
             delivered: false,
             nonce_tried: false,
             draining: false,
+            vigil: if need == Need::Resolved { Vigil::LookAt(now) } else { Vigil::Unchanged },
             #[cfg(solekey_mutant = "answers_before_until")]
             early: None,
         }
@@ -242,6 +247,9 @@ impl Flight {
 
     fn deliver_and_end(&mut self, delivery: Delivery) -> Vec<Command> {
         self.phase = Phase::Idle { over: true };
+        if matches!(delivery, Delivery::LogIn { .. } | Delivery::Unknown) {
+            self.end_vigil();
+        }
         self.deliver(delivery).into_iter().chain(self.leave_door()).collect()
     }
 

@@ -102,6 +102,7 @@ impl Flight {
         }
         match (recording.answer, recording.commit) {
             (Leg::Done | Leg::Failed, Leg::Done) => {
+                self.end_vigil();
                 commands.extend(self.end());
                 return commands;
             }

@@ -4,7 +4,7 @@ use super::{
     Command, Context, Delivery, Door, Event, Flight, LeaseView, Notice, Phase, RowView, ShelfView, Source,
     StoreReply, Then, TokenView,
 };
-use crate::{Candidate, Delay, Facts, Generation, Remaining, Ruling, StoreTime};
+use crate::{Candidate, Delay, Facts, Generation, Need, Remaining, Row, Ruling, StoreTime};
 
 impl Flight {
     pub(super) fn on_shelf(&mut self, cx: &Context<'_>, view: Option<ShelfView>) -> Vec<Command> {
@@ -13,7 +13,9 @@ impl Flight {
             self.knowledge.reject(rejected);
         }
         self.posted = view.verdict.map(|verdict| verdict.map(|left| cx.now + left));
-        if let Some(token) = view.token.filter(|token| self.shelf_token_is_good(cx, token)) {
+        if let Some(token) =
+            view.token.filter(|token| self.need != Need::Resolved && self.shelf_token_is_good(cx, token))
+        {
             self.knowledge.saw(token.generation);
             return self
                 .deliver_and_end(Delivery::Token { generation: token.generation, source: Source::Shelf });
@@ -46,7 +48,8 @@ impl Flight {
         let verdict = view.verdict.filter(|verdict| view.known == Some(verdict.generation))?;
         let Ruling::NotBefore { at: left, why } = verdict.ruling else { return None };
         let held = !left.is_zero() && !self.is_operator();
-        let ours_to_watch = self.knowledge.watch.is_some() && matches!(why, Delay::InFlight | Delay::InDoubt);
+        let watching = self.knowledge.watch.is_some() || self.need == Need::Resolved;
+        let ours_to_watch = watching && matches!(why, Delay::InFlight | Delay::InDoubt);
         (held && !ours_to_watch).then(|| (cx.now + left, why))
     }
 
@@ -58,16 +61,20 @@ impl Flight {
             return vec![Command::ReadAnswers];
         };
         if let Some(facts) = row.facts
-            && self.row_is_good(cx, row.generation, &facts, view.now)
+            && self.row_is_good(cx, row, &facts, view.now)
             && row.generation >= self.knowledge.known
         {
-            return self.adopt(row.generation);
+            return self.adopt(row);
         }
         self.take_lease()
     }
 
-    pub(super) fn adopt(&mut self, generation: Generation) -> Vec<Command> {
+    pub(super) fn adopt(&mut self, row: &Row) -> Vec<Command> {
+        let generation = row.generation;
         self.knowledge.saw(generation);
+        if row.open.is_none() {
+            self.end_vigil();
+        }
         let mut commands = vec![Command::Publish(Notice::Token(Source::Row))];
         commands.extend(self.deliver_and_end(Delivery::Token { generation, source: Source::Row }));
         commands
@@ -95,7 +102,7 @@ impl Flight {
     }
 
     pub(super) fn is_operator(&self) -> bool {
-        matches!(self.need, crate::Need::Now { .. })
+        matches!(self.need, Need::Now { .. })
     }
 
     fn shelf_token_is_good(&self, cx: &Context<'_>, token: &TokenView) -> bool {
@@ -105,16 +112,12 @@ impl Flight {
         self.is_good(&Candidate { generation: token.generation, access: token.access, freshness })
     }
 
-    pub(super) fn row_is_good(
-        &self,
-        cx: &Context<'_>,
-        generation: Generation,
-        facts: &Facts,
-        now: StoreTime,
-    ) -> bool {
+    pub(super) fn row_is_good(&self, cx: &Context<'_>, row: &Row, facts: &Facts, now: StoreTime) -> bool {
+        let unresolved = self.need == Need::Resolved && row.open.is_some();
         let windows = cx.policy.windows_spread(facts.lifetime(), self.spread);
         let freshness = Remaining::of(facts, now).freshness(windows);
-        self.is_good(&Candidate { generation, access: facts.access, freshness })
+        !unresolved
+            && self.is_good(&Candidate { generation: row.generation, access: facts.access, freshness })
     }
 
     fn is_good(&self, candidate: &Candidate) -> bool {

@@ -32,6 +32,7 @@ impl Flight {
 
     /// Waits where waiting can help within the bound; otherwise tells the callers when to come back.
     pub(super) fn wait_or_leave(&mut self, cx: &Context<'_>, at: Moment, why: Delay) -> Vec<Command> {
+        self.plan_look(cx, at, why);
         let mut commands: Vec<_> = self.leave_door().into_iter().collect();
         let patient = cx.now < self.give_up_at && !self.draining;
         if patient && (why.may_end_early() || at <= self.give_up_at) {

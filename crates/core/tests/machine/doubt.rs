@@ -5,12 +5,12 @@ use std::time::Duration;
 use solekey_core::{
     AnswerNote, Cause, Delay, Generation, InDoubt, KEEP_ANSWERS, Need, PolicySettings, Replay, Revocation,
     Row, Ruling,
-    flight::{AnswersView, Command, Delivery, Event, Knowledge, LeaseView, ShelfView, StoreReply},
+    flight::{AnswersView, Command, Delivery, Event, Knowledge, LeaseView, ShelfView, StoreReply, Vigil},
 };
 
 use crate::fixture::{
-    NO_ANSWERS, Pilot, answered, claim_of, claimed, delay, facts, id, millis, moment_at, open, overdue_row,
-    policy, presents, rotation, row_with, secs, settled, slept, store_at,
+    NO_ANSWERS, Pilot, answered, claim_of, claimed, delay, facts, fingerprint, id, millis, moment_at, open,
+    overdue_row, policy, presents, rotation, row_with, secs, settled, slept, store_at,
 };
 
 /// A span watched with looks every ten seconds: twice as long as an outage between two of them could have lasted has
@@ -375,4 +375,122 @@ fn what_was_ruled_after_a_store_went_back_holds() {
     row.settle(&settle, store_at(secs(1))).unwrap();
     let pilot = remembering(Replay::STRICT, Generation::new(row.generation.get() + 1));
     assert_eq!(presented_at(pilot, &row, 2, |_| NO_ANSWERS), None);
+}
+
+/// Flights that nobody asked for, each when the one before wanted it: when something is presented, and after how many
+/// looks.
+fn kept_vigil(mut pilot: Pilot, row: &Row) -> (Duration, usize) {
+    for looks in 1..1000 {
+        let Vigil::LookAt(at) = pilot.flight.vigil() else { panic!("nobody looks again") };
+        pilot.clock = at.since(moment_at(Duration::ZERO));
+        pilot = pilot.again(Need::Resolved);
+        if presents(&pilot.judge(row, NO_ANSWERS)) {
+            return (pilot.clock, looks);
+        }
+    }
+    panic!("the doubt is never resolved");
+}
+
+fn with_default_numbers(replay: Replay) -> Pilot {
+    let policy = PolicySettings { replay, ..PolicySettings::default() }.build().unwrap();
+    Pilot::with(policy, Need::Valid, Knowledge::default(), secs(8))
+}
+
+#[test]
+fn a_doubt_is_watched_to_its_end_although_nobody_asks() {
+    for (replay, span, within) in [(Replay::STRICT, 20, 28), (Replay::STRICT_FAMILY, 60, 84)] {
+        let mut row = overdue_row();
+        let mut pilot = with_default_numbers(replay);
+        pilot.exchange(&mut row);
+        assert_eq!(delay(&pilot.hear_outcome(solekey_core::Outcome::Ambiguous)).0, moment_at(secs(span)));
+        assert!(pilot.flight.is_over(), "callers are told to come back");
+        let (presented, looks) = kept_vigil(pilot, &row);
+        assert!(presented >= secs(span) && presented <= secs(within), "{replay:?}: {presented:?}");
+        assert!(looks <= 12, "{replay:?}: {looks} looks");
+    }
+}
+
+#[test]
+fn a_wait_for_a_tokens_end_is_slept_through_until_a_watch_still_fits() {
+    let row = doubtful(500);
+    let mut pilot = with_default_numbers(Replay::STRICT_FAMILY).again(Need::RefreshedAhead);
+    pilot.clock = secs(61);
+    delay(&pilot.judge(&row, NO_ANSWERS));
+    let (presented, looks) = kept_vigil(pilot, &row);
+    // At the token's end and one skew of 60 s.
+    assert_eq!(presented, secs(560));
+    assert!(looks <= 13, "{looks} looks");
+}
+
+#[test]
+fn a_person_who_wants_to_present_earlier_has_the_watch_kept() {
+    let row = doubtful(3600);
+    let mut pilot = with_default_numbers(Replay::STRICT_FAMILY).again(Need::Now { seen: None });
+    pilot.clock = secs(61);
+    let (at, why) = delay(&pilot.judge(&row, NO_ANSWERS));
+    assert_eq!((at, why), (moment_at(secs(121)), Delay::InDoubt));
+    let mut clicked = at;
+    while let Vigil::LookAt(at) = pilot.flight.vigil()
+        && pilot.clock < secs(300)
+    {
+        pilot.clock = at.min(clicked).since(moment_at(Duration::ZERO));
+        let clicks = pilot.now() == clicked;
+        pilot = pilot.again(if clicks { Need::Now { seen: None } } else { Need::Resolved });
+        let commands = pilot.judge(&row, NO_ANSWERS);
+        if presents(&commands) {
+            assert!(clicks, "only the person may risk the grant");
+            return;
+        }
+        if clicks {
+            clicked = delay(&commands).0;
+        }
+    }
+    panic!("the person never gets to present");
+}
+
+#[test]
+fn a_vigil_looks_at_a_doubt_behind_a_fresh_token() {
+    let mut row = row_with(facts(1, Some(secs(7200))), secs(0));
+    open(&mut row, 50, secs(0));
+    let mut pilot = with_default_numbers(Replay::STRICT).again(Need::Resolved);
+    pilot.clock = secs(61);
+    pilot.start();
+    let token = solekey_core::flight::TokenView {
+        generation: row.generation,
+        access: fingerprint(1),
+        valid: secs(7000),
+        good: secs(6900),
+        lifetime: Some(secs(7200)),
+    };
+    let shelf = ShelfView { known: Some(row.generation), token: Some(token), ..ShelfView::default() };
+    assert!(matches!(pilot.hear(Event::Shelf(Some(shelf)))[..], [Command::TakeLease { .. }]));
+    pilot.hear(Event::Lease(LeaseView::Away));
+    assert_eq!(delay(&pilot.look(&row, NO_ANSWERS)).1, Delay::InDoubt);
+    assert!(matches!(pilot.flight.vigil(), Vigil::LookAt(_)));
+}
+
+#[test]
+fn a_vigil_ends_when_no_attempt_is_open_any_more() {
+    let mut row = doubtful(0);
+    let note = AnswerNote {
+        attempt: row.open.unwrap().attempt,
+        ..rotation(&row, 50, facts(2, Some(secs(3600))), store_at(secs(20)))
+    };
+    row.commit(&crate::fixture::commit(note), store_at(secs(20))).unwrap();
+    let mut pilot = with_default_numbers(Replay::STRICT_FAMILY).again(Need::Resolved);
+    pilot.clock = secs(30);
+    pilot.start();
+    pilot.hear(Event::Shelf(None));
+    pilot.hear(Event::Loaded(pilot.done(&row)));
+    assert!(pilot.flight.is_over());
+    assert_eq!(pilot.flight.vigil(), Vigil::Over);
+}
+
+#[test]
+fn without_readable_answers_a_vigil_looks_once_a_span() {
+    let row = doubtful(0);
+    let mut pilot = with_default_numbers(Replay::STRICT_FAMILY).again(Need::Resolved);
+    pilot.clock = secs(61);
+    pilot.judge(&row, UNREADABLE);
+    assert_eq!(pilot.flight.vigil(), Vigil::LookAt(moment_at(secs(121))), "there is no watch to keep");
 }
