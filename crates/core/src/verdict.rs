@@ -30,6 +30,13 @@ impl<T> Verdict<T> {
     }
 }
 
+impl Verdict<crate::StoreTime> {
+    /// Whether it says anything at this instant.
+    pub(crate) fn stands(&self, now: crate::StoreTime) -> bool {
+        !matches!(self.ruling, Ruling::NotBefore { at, .. } if at <= now)
+    }
+}
+
 /// The two things a verdict can say.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -115,7 +115,12 @@ impl Driver {
     fn step(&mut self, event: Event) -> Vec<Command> {
         let policy = *self.provider.policy();
         tracing::trace!(account = %self.account.key(), ?event, "flight");
-        self.flight.step(&self.instance.context(&policy), event)
+        let withheld = self.flight.knowledge().withheld();
+        let commands = self.flight.step(&self.instance.context(&policy), event);
+        if let Some(generation) = withheld.filter(|old| !self.flight.knowledge().is_rejected(*old)) {
+            self.instance.entries().absolve(self.account.key(), generation);
+        }
+        commands
     }
 }
 

@@ -24,7 +24,10 @@ impl Driver {
         match command {
             Command::Register => self.waiting = Some(self.instance.waits().register(self.account.key())),
             Command::LeaveDoor => self.leave_door().await,
-            Command::Mark(generation) => self.mark(generation).await,
+            Command::Mark(generation) => {
+                let shared = self.mark(generation).await;
+                self.step(Event::Marked { generation, shared });
+            }
             Command::Unmark(generation) => self.unmark(generation).await,
             Command::EraseAnswers(before) => self.erase_answers(before).await,
             Command::Publish(notice) => self.publish(notice).await,
@@ -202,13 +205,15 @@ impl Driver {
         }
     }
 
-    async fn mark(&self, generation: solekey_core::Generation) {
+    /// Whether the shelf has taken the mark.
+    async fn mark(&self, generation: solekey_core::Generation) -> bool {
         self.instance.entries().reject(self.account.key(), generation, self.instance.now());
-        if let Some(cache) = self.instance.cache()
-            && let Err(error) = cache.reject(&self.account, generation).await
-        {
-            tracing::debug!(account = %self.account.key(), error = &error as &dyn std::error::Error, "rejection not shared");
+        let Some(cache) = self.instance.cache() else { return false };
+        let marked = cache.reject(&self.account, generation).await;
+        if let Err(error) = &marked {
+            tracing::debug!(account = %self.account.key(), error = error as &dyn std::error::Error, "rejection not shared");
         }
+        marked.is_ok()
     }
 
     async fn unmark(&self, generation: solekey_core::Generation) {

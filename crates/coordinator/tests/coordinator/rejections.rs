@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
 use solekey::{AccessToken, Rejection, TokenError};
 use solekey_core::{Delay, ports::Cache as _};
 
-use crate::fixture::{HOUR, World};
+use crate::fixture::{HOUR, Script, World};
 
 fn refused(token: &AccessToken) -> Rejection {
     let mut headers = HeaderMap::new();
@@ -48,6 +48,29 @@ async fn a_rejected_token_is_withheld_from_everyone_until_a_rotation_was_tried()
     assert_eq!(other.token(&account).await.unwrap().expose_secret(), "access-a-2");
     assert_eq!(reporter.token(&account).await.unwrap().expose_secret(), "access-a-2");
     assert_eq!(report.await.unwrap().unwrap().expose_secret(), "access-a-2");
+    assert_eq!(world.provider.presentations(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_that_was_refused_gives_the_token_back_on_every_replica_that_reported_it() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    world.provider.script(vec![Script::Answer(429, "{}"); 20]);
+    let replicas = [world.replica().await, world.replica().await, world.replica().await];
+    let rejection = refused(&replicas[0].token(&account).await.unwrap());
+    replicas[1].token(&account).await.unwrap();
+    for replica in &replicas[..2] {
+        let (replica, account) = (replica.clone(), account.clone());
+        tokio::spawn(async move { replica.token_after_rejection(&account, rejection).await });
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    // This one saw the mark, and the claim it caused.
+    replicas[2].token_within(&account, Duration::from_millis(20)).await.unwrap_err();
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    for replica in &replicas {
+        let token = replica.token_within(&account, Duration::from_millis(50)).await.unwrap();
+        assert_eq!(token.expose_secret(), "access-a-1");
+    }
     assert_eq!(world.provider.presentations(), 1);
 }
 

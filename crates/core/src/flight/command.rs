@@ -33,7 +33,7 @@ pub enum Command {
     CommitFound(Commit),
     /// End an attempt. → [`Event::Settled`](super::Event::Settled)
     Settle(Settle),
-    /// Mark the access token of this generation as rejected on the shelf.
+    /// Mark the access token of this generation as rejected on the shelf. → [`Event::Marked`](super::Event::Marked)
     Mark(Generation),
     /// Take that mark back.
     Unmark(Generation),

@@ -27,6 +27,13 @@ pub enum Event {
     Settled(StoreReply),
     /// The time slept for has come, or news arrived.
     Woken,
+    /// Whether the shelf is known to have been asked to mark this generation.
+    Marked {
+        /// The generation.
+        generation: Generation,
+        /// Whether the shelf said so.
+        shared: bool,
+    },
     /// The process wants to stop: claim nothing more.
     Drain,
 }

@@ -7,7 +7,7 @@ use super::{
     knowledge::Subject, resolve::Resolution,
 };
 use crate::{
-    AnswerNote, Cause, Commit, Delay, Facts, Generation, Moment, Need, Remaining, Revocation, Row, Ruling,
+    AnswerNote, Commit, Delay, Facts, Generation, Moment, Need, Remaining, Revocation, Row, Ruling,
     SETTLED_FOR, StoreTime, Verdict,
 };
 
@@ -71,11 +71,7 @@ impl Flight {
             return forbidden.unwrap_or_else(|| self.resolve_went_back(cx, view, row, &facts, answers));
         }
         self.knowledge.saw(row.generation);
-        if let Some(open) = row.open.filter(|open| open.cause == Cause::Rejected && open.in_flight(view.now))
-        {
-            debug_assert!(open.attempt > row.generation);
-            self.knowledge.reject(row.generation);
-        }
+        self.knowledge.believe_claim(row, view.now);
         let excused = self.excuse(cx, row);
         if self.row_is_good(cx, row, &facts, view.now) {
             return excused.into_iter().chain(self.adopt(row)).collect();

@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
-use crate::{ClaimId, Delay, Generation, Moment, Row, StoreTime};
+use crate::{Cause, ClaimId, Delay, Generation, Moment, Row, StoreTime};
 
 /// What a process remembers of an account between flights. Losing it costs time, never safety.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Knowledge {
     /// The newest generation seen anywhere.
     pub known: Generation,
-    /// The newest generation whose access token was rejected.
+    /// The newest generation whose access token was rejected, by what was reported here or stands on the shelf.
     pub rejected: Option<Generation>,
+    /// A mark of this process that the shelf is not known to have: it counts whatever the shelf shows.
+    pub unshared: Option<Generation>,
+    /// The generation that an open attempt rotates because its access token was rejected.
+    pub rotated: Option<(Generation, ClaimId)>,
     /// The open attempt we are watching.
     pub watch: Option<Watch>,
     /// This process cools down by itself, whatever others do.
@@ -69,15 +73,53 @@ impl Knowledge {
         self.rejected = self.rejected.max(Some(generation));
     }
 
-    pub(super) fn absolve(&mut self, generation: Generation) {
+    /// A mark made here, on its way to the shelf.
+    pub(super) fn mark(&mut self, generation: Generation) {
+        self.reject(generation);
         if self.rejected == Some(generation) {
-            self.rejected = None;
+            self.unshared = self.rejected;
         }
+    }
+
+    /// The shelf has taken a mark, or could not.
+    pub(super) fn marked(&mut self, generation: Generation, shared: bool) {
+        if shared && self.unshared == Some(generation) {
+            self.unshared = None;
+        }
+    }
+
+    pub(super) fn absolve(&mut self, generation: Generation) {
+        self.rejected.take_if(|rejected| *rejected == generation);
+        self.unshared.take_if(|unshared| *unshared == generation);
+        self.rotated.take_if(|(rotated, _)| *rotated == generation);
+    }
+
+    /// Of the generations it knows the shelf tells which are rejected: whoever made a mark may have taken it back. It
+    /// cannot have taken back what it does not know.
+    pub(super) fn believe_shelf(&mut self, known: Option<Generation>, rejected: Option<Generation>) {
+        self.rejected.take_if(|mine| known >= Some(*mine) && self.unshared != Some(*mine));
+        self.rotated.take_if(|(mine, _)| known >= Some(*mine));
+        self.unshared.take_if(|mine| rejected >= Some(*mine));
+        self.rejected = self.rejected.max(rejected);
+    }
+
+    /// A mark of which nobody could be told stands in the claim it causes, until that attempt is over.
+    pub(super) fn believe_claim(&mut self, row: &Row, store_now: StoreTime) {
+        let settled = row.current_verdict().is_some_and(|verdict| verdict.stands(store_now));
+        let open = row.open.filter(|open| open.cause == Cause::Rejected && !settled);
+        let seen = open.map(|open| (row.generation, open.id));
+        let in_flight = open.is_some_and(|open| open.in_flight(store_now));
+        self.rotated = seen.filter(|_| in_flight || self.rotated == seen);
+    }
+
+    /// The newest generation whose access token was rejected and not yet retried.
+    pub fn withheld(&self) -> Option<Generation> {
+        self.rejected.max(self.rotated.map(|(generation, _)| generation))
     }
 
     /// Whether the access token of this generation was rejected and not yet retried.
     pub fn is_rejected(&self, generation: Generation) -> bool {
-        self.rejected.is_some_and(|rejected| generation <= rejected)
+        self.withheld() >= Some(generation)
     }
 
     pub(super) fn resource_at_fault(&self, generation: Generation, now: Moment) -> Option<Moment> {

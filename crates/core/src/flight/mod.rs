@@ -3,7 +3,7 @@
 //! A [`Flight`] is driven like this: call [`start`](Flight::start), perform the [`Command`]s it returns in their
 //! order, and hand every result back through [`step`](Flight::step), which returns further commands. Only
 //! [`Command::WriteAnswer`] and [`Command::CommitOwn`] may run at the same time; each other command that has a result
-//! is the last of its batch. The flight is over when [`is_over`](Flight::is_over) says so.
+//! is the last of its batch, but for [`Command::Mark`], whose result calls for nothing. The flight is over when [`is_over`](Flight::is_over) says so.
 //!
 //! The machine knows generations, fingerprints, expiries and flags, never tokens. Time and chance come in as
 //! arguments, so that it can be explored exhaustively: it is `Clone + Eq + Hash`.
@@ -157,7 +157,7 @@ impl Flight {
             if let Some(until) = self.knowledge.resource_at_fault(generation, cx.now) {
                 return self.deliver_and_end(Delivery::RejectedAgain { at: until });
             }
-            self.knowledge.reject(generation);
+            self.knowledge.mark(generation);
             let mut commands = vec![Command::Mark(generation)];
             commands.extend(self.read_shelf());
             return commands;
@@ -189,6 +189,11 @@ impl Flight {
             (Phase::Settling(settling), Event::Woken) => self.settle_again(cx, *settling),
             (Phase::Waiting { at, why }, Event::Woken) => self.on_woken(cx, at, why),
             (phase, Event::Drain) => self.on_drain(cx, phase),
+            (phase, Event::Marked { generation, shared }) => {
+                self.knowledge.marked(generation, shared);
+                self.phase = phase;
+                Vec::new()
+            }
             (phase, event) => {
                 // A timer that fires for a phase already left is the only event that may come out of turn.
                 debug_assert!(matches!(event, Event::Woken), "{event:?} in {phase:?}");

@@ -9,9 +9,8 @@ use crate::{Candidate, Delay, Facts, Generation, Need, Remaining, Row, Ruling, S
 impl Flight {
     pub(super) fn on_shelf(&mut self, cx: &Context<'_>, view: Option<ShelfView>) -> Vec<Command> {
         let Some(view) = view else { return self.without_shelf(cx) };
-        if let Some(rejected) = view.rejected {
-            self.knowledge.reject(rejected);
-        }
+        self.check_mark(&view);
+        self.knowledge.believe_shelf(view.known, view.rejected);
         self.posted = view.verdict.map(|verdict| verdict.map(|left| cx.now + left));
         if let Some(token) =
             view.token.filter(|token| self.need != Need::Resolved && self.shelf_token_is_good(cx, token))
@@ -26,6 +25,16 @@ impl Flight {
             return self.wait_or_leave(cx, at, why);
         }
         self.take_lease()
+    }
+
+    /// A shelf that does not know the generation reported has not kept the mark either.
+    fn check_mark(&mut self, view: &ShelfView) {
+        if let Some((generation, _)) = self.need.rejection()
+            && view.known < Some(generation)
+            && self.knowledge.rejected == Some(generation)
+        {
+            self.knowledge.mark(generation);
+        }
     }
 
     /// The row answers for a shelf that cannot: it spares an id that nobody knows the lease.
@@ -60,6 +69,7 @@ impl Flight {
             self.phase = Phase::Answers { row: Box::new(view), then: Then::Judge };
             return vec![Command::ReadAnswers];
         };
+        self.knowledge.believe_claim(row, view.now);
         if let Some(facts) = row.facts
             && self.row_is_good(cx, row, &facts, view.now)
             && row.generation >= self.knowledge.known

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use solekey_core::{
     Cause, Claim, Commit, Delay, Evidence, Fingerprint, Generation, Need, Outcome, Replay, Row,
-    flight::{Command, Delivery, Event, Knowledge, Source},
+    flight::{Command, Delivery, Event, Knowledge, ShelfView, Source, TokenView},
 };
 
 use crate::fixture::{
@@ -131,6 +131,83 @@ fn a_rotation_that_was_tried_and_failed_gives_the_token_back() {
     let commands = pilot.hear(Event::Settled(pilot.done(&row)));
     assert!(commands.contains(&Command::Unmark(row.generation)), "{commands:?}");
     assert!(!pilot.flight.knowledge().is_rejected(row.generation));
+}
+
+/// The row's token on the shelf, marked or not.
+fn on_shelf(row: &Row, rejected: Option<Generation>) -> Event {
+    let token = TokenView {
+        generation: row.generation,
+        access: held(row).access,
+        valid: secs(7000),
+        good: secs(6900),
+        lifetime: Some(secs(7200)),
+    };
+    let known = Some(row.generation);
+    Event::Shelf(Some(ShelfView { known, token: Some(token), rejected, ..ShelfView::default() }))
+}
+
+/// Whether the next plain request of this process is served from the shelf, which shows no mark.
+fn is_served_unmarked(pilot: &Pilot, row: &Row) -> bool {
+    let mut next = pilot.again(Need::Valid);
+    next.start();
+    let delivery = Delivery::Token { generation: row.generation, source: Source::Shelf };
+    next.hear(on_shelf(row, None)) == [Command::Deliver(delivery)]
+}
+
+#[test]
+fn a_mark_seen_on_the_shelf_ends_when_it_is_taken_back_there() {
+    let row = fresh_row();
+    let mut pilot = Pilot::new(Need::Valid);
+    pilot.start();
+    pilot.hear(on_shelf(&row, Some(row.generation)));
+    assert!(pilot.flight.knowledge().is_rejected(row.generation));
+    assert!(is_served_unmarked(&pilot, &row));
+}
+
+#[test]
+fn a_mark_of_ones_own_ends_when_another_replica_takes_it_back() {
+    let row = fresh_row();
+    let mut pilot = reporter(&row);
+    pilot.start();
+    pilot.hear(Event::Marked { generation: row.generation, shared: true });
+    pilot.hear(on_shelf(&row, Some(row.generation)));
+    assert!(pilot.flight.knowledge().is_rejected(row.generation));
+    assert!(is_served_unmarked(&pilot, &row));
+}
+
+#[test]
+fn a_mark_that_the_shelf_did_not_take_counts_whatever_the_shelf_shows() {
+    let row = fresh_row();
+    let mut failed = reporter(&row);
+    failed.start();
+    failed.hear(Event::Marked { generation: row.generation, shared: false });
+    failed.hear(on_shelf(&row, None));
+    assert!(!is_served_unmarked(&failed, &row));
+
+    let mut forgotten = reporter(&row);
+    forgotten.start();
+    forgotten.hear(Event::Marked { generation: row.generation, shared: true });
+    forgotten.hear(Event::Shelf(Some(ShelfView::default())));
+    assert!(!is_served_unmarked(&forgotten, &row), "a shelf that knows nothing keeps no mark");
+}
+
+#[test]
+fn a_mark_learnt_from_a_claim_ends_with_its_attempt() {
+    let mut row = fresh_row();
+    let plain = row.clone();
+    let claim = Claim { cause: Cause::Rejected, ..claim_of(&row, 50, None, secs(0)) };
+    row.claim(&claim, store_at(secs(0))).unwrap();
+    let mut pilot = Pilot::new(Need::AtLeast(row.generation));
+    pilot.reach_load(&row_with(facts(1, Some(secs(3600))), secs(3600)));
+    delay(&pilot.look(&row, NO_ANSWERS));
+    assert!(pilot.flight.knowledge().is_rejected(row.generation));
+
+    // Settled: no process that sees the row has a reason to withhold its token.
+    let mut next = pilot.again(Need::Valid);
+    next.start();
+    next.hear(Event::Shelf(None));
+    assert_eq!(next.hear(Event::Loaded(next.done(&plain))), [PUBLISH_ROW, token(&plain)]);
+    assert!(is_served_unmarked(&pilot, &row), "nor has one that sees the shelf");
 }
 
 #[test]
