@@ -34,8 +34,8 @@ impl Breakers {
                 let mut breakers = self.lock();
                 breakers.entry(client.into()).or_default().accuse(account.key(), now, jitter());
             }
-            // Neither says anything about how the provider takes us.
-            Outcome::NotSent | Outcome::Ambiguous => {}
+            // None of them says anything about how the provider takes us.
+            Outcome::NotSent | Outcome::Withheld | Outcome::Ambiguous => {}
             Outcome::Success(()) | Outcome::Refused { .. } | Outcome::NonceWanted | Outcome::Permanent(_) => {
                 self.lock().remove(client);
             }

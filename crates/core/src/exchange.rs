@@ -11,6 +11,8 @@ pub enum Outcome<T> {
     Success(T),
     /// Provably nothing left this process.
     NotSent,
+    /// Nothing was sent, because the provider does not accept our client at the moment.
+    Withheld,
     /// The provider does not accept our client; says nothing about the account.
     OurFault,
     /// The provider refused before processing the token.
@@ -29,11 +31,17 @@ pub enum Outcome<T> {
 }
 
 impl<T> Outcome<T> {
+    /// Whether the provider has said something about this presentation.
+    pub(crate) fn is_answer(&self) -> bool {
+        !matches!(self, Self::NotSent | Self::Withheld | Self::Ambiguous)
+    }
+
     /// The same outcome, its payload borrowed.
     pub fn as_ref(&self) -> Outcome<&T> {
         match self {
             Self::Success(value) => Outcome::Success(value),
             Self::NotSent => Outcome::NotSent,
+            Self::Withheld => Outcome::Withheld,
             Self::OurFault => Outcome::OurFault,
             Self::Refused { retry_after, why } => Outcome::Refused { retry_after: *retry_after, why: *why },
             Self::NonceWanted => Outcome::NonceWanted,
@@ -47,6 +55,7 @@ impl<T> Outcome<T> {
         match self {
             Self::Success(value) => Outcome::Success(success(value)),
             Self::NotSent => Outcome::NotSent,
+            Self::Withheld => Outcome::Withheld,
             Self::OurFault => Outcome::OurFault,
             Self::Refused { retry_after, why } => Outcome::Refused { retry_after, why },
             Self::NonceWanted => Outcome::NonceWanted,

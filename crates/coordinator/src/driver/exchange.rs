@@ -56,7 +56,7 @@ impl Exchange {
         let (account, attempt) = (&self.account, self.attempt);
         if !self.instance.breakers.admit(&self.provider, self.instance.now()) {
             tracing::debug!("our client is not accepted here; another account is trying");
-            return Event::Exchanged(Outcome::OurFault).into();
+            return Event::Exchanged(Outcome::Withheld).into();
         }
         self.instance.observe(&observer::Event::Presenting { account, attempt });
         let sent_at = self.instance.now();

@@ -38,6 +38,8 @@ pub(super) struct Own {
     pub(super) confirmed: bool,
     /// The step of the cooldown ladder reached before.
     pub(super) strikes: u8,
+    /// The provider has answered, and would not say more if it were asked again.
+    pub(super) tried: bool,
     /// The interval to write should a success come of evidence.
     pub(super) evidence: Option<Duration>,
     /// Before the request was sent.
@@ -171,11 +173,13 @@ impl Flight {
         own: Own,
         outcome: Outcome<NewFacts>,
     ) -> Vec<Command> {
+        let once_more = outcome == Outcome::NonceWanted && !self.nonce_tried;
+        let own = Own { tried: outcome.is_answer() && !once_more, ..own };
         match outcome {
             Outcome::Success(facts) => self.record(cx, own, facts),
             Outcome::NotSent => self.cool_down_alone(cx, own, Delay::Unreachable),
-            Outcome::OurFault => self.cool_down_alone(cx, own, Delay::OurFault),
-            Outcome::NonceWanted if !self.nonce_tried => {
+            Outcome::Withheld | Outcome::OurFault => self.cool_down_alone(cx, own, Delay::OurFault),
+            Outcome::NonceWanted if once_more => {
                 self.nonce_tried = true;
                 self.settle(cx, own, None, After::LookAgain)
             }
@@ -232,6 +236,7 @@ impl Claiming {
             not_after: self.claim.not_after,
             confirmed: true,
             strikes: self.strikes,
+            tried: false,
             evidence: (self.claim.cause == Cause::Rejected).then(|| self.next_interval()),
             sent_at: now,
             store_clock: (store_now, now),

@@ -64,6 +64,7 @@ impl Flight {
             not_after: open.until,
             confirmed: true,
             strikes: 0,
+            tried: false,
             evidence: None,
             sent_at: cx.now,
             store_clock: (open.until, cx.now),
@@ -154,9 +155,10 @@ impl Flight {
         self.deliver(delivery)
     }
 
-    /// One rotation was tried for a rejected token: from now on it may be served again.
+    /// One rotation was tried for a rejected token: from now on it may be served again. Not so where the provider was
+    /// never asked.
     fn tried_on_evidence(&mut self, own: Own) -> Vec<Command> {
-        let tried = own.open.cause == Cause::Rejected && own.from > Generation::ZERO;
+        let tried = own.tried && own.open.cause == Cause::Rejected && own.from > Generation::ZERO;
         if !tried {
             return Vec::new();
         }

@@ -133,6 +133,61 @@ fn a_rotation_that_was_tried_and_failed_gives_the_token_back() {
     assert!(!pilot.flight.knowledge().is_rejected(row.generation));
 }
 
+/// Whether the attempt that `commands` settle gives the rejected token back.
+fn gives_back(pilot: &mut Pilot, row: &mut Row, commands: &[Command]) -> bool {
+    row.settle(&settled(commands), pilot.store_now()).unwrap();
+    let commands = pilot.hear(Event::Settled(pilot.done(row)));
+    let unmarked = commands.contains(&Command::Unmark(row.generation));
+    assert_eq!(unmarked, !pilot.flight.knowledge().is_rejected(row.generation));
+    unmarked
+}
+
+#[test]
+fn only_what_the_provider_answered_counts_as_tried() {
+    let refused = Outcome::Refused { retry_after: None, why: Delay::RateLimited };
+    for (outcome, tried) in [
+        (refused, true),
+        (Outcome::OurFault, true),
+        (Outcome::NotSent, false),
+        (Outcome::Withheld, false),
+        (Outcome::NonceWanted, false),
+    ] {
+        let mut row = fresh_row();
+        let mut pilot = reporter(&row);
+        pilot.judge_past_mark(&mut row);
+        let commands = pilot.hear_outcome(outcome);
+        assert_eq!(gives_back(&mut pilot, &mut row, &commands), tried, "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_grant_that_ended_over_a_rejected_token_was_tried() {
+    let mut row = fresh_row();
+    let mut pilot = reporter(&row);
+    pilot.judge_past_mark(&mut row);
+    pilot.hear_outcome(Outcome::Permanent(solekey_core::Revocation::Refused));
+    let commands = pilot.look(&row, NO_ANSWERS);
+    assert!(gives_back(&mut pilot, &mut row, &commands));
+}
+
+#[test]
+fn an_attempt_that_was_never_sent_gives_no_rejected_token_back() {
+    // Too late for its exchange, or the process stops.
+    for drains in [false, true] {
+        let mut row = fresh_row();
+        let mut pilot = reporter(&row);
+        let claim = claimed(&pilot.judge(&row, NO_ANSWERS));
+        row.claim(&claim, pilot.store_now()).unwrap();
+        if drains {
+            pilot.hear(Event::Drain);
+        } else {
+            pilot.pass(secs(49));
+        }
+        let commands = pilot.hear(Event::Claimed(pilot.done(&row)));
+        assert!(!gives_back(&mut pilot, &mut row, &commands));
+    }
+}
+
 /// The row's token on the shelf, marked or not.
 fn on_shelf(row: &Row, rejected: Option<Generation>) -> Event {
     let token = TokenView {
