@@ -1,4 +1,5 @@
--- Marks the token of a generation as rejected, unless a newer generation is there.
+-- Marks the token of a generation as rejected, unless a newer generation is there. An account the shelf does not know
+-- gets no place because somebody complains about it.
 -- KEYS[1] the account's `last`
 -- ARGV    1 generation, 2 ttl ms, 3 channel of the news, 4 the news
 -- Returns 1 when the mark is new.
@@ -8,7 +9,7 @@ local function newer(a, b)
 end
 
 local there = redis.call('HMGET', KEYS[1], 'generation', 'rejected')
-if there[1] and newer(there[1], ARGV[1]) then return 0 end
+if not there[1] or newer(there[1], ARGV[1]) then return 0 end
 if there[2] and not newer(ARGV[1], there[2]) then return 0 end
 redis.call('HSET', KEYS[1], 'rejected', ARGV[1])
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end

@@ -176,3 +176,34 @@ async fn a_string_that_is_not_the_current_token_counts_as_older() {
     assert_eq!(token.expose_secret(), "access-a-1");
     assert_eq!(world.provider.presentations(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_string_reported_to_a_replica_that_does_not_serve_it_is_withheld_by_all() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let (reporter, other) = (world.replica().await, world.replica().await);
+    world.provider.close();
+    let report = tokio::spawn({
+        let account = account.clone();
+        let rejected = solekey_core::secret("access-a-1");
+        async move { reporter.token_after_rejected_secret(&account, &rejected).await }
+    });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let served = other.token_within(&account, Duration::from_millis(50)).await;
+    assert!(served.is_err(), "{served:?}");
+    world.provider.open();
+    assert_eq!(report.await.unwrap().unwrap().expose_secret(), "access-a-2");
+    assert_eq!(other.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    assert_eq!(world.provider.presentations(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_about_an_account_that_nobody_knows_leaves_the_shelf_alone() {
+    let world = World::new();
+    let replica = world.replica().await;
+    let rejected = solekey_core::secret("access-a-0");
+    let nobody = crate::fixture::account("nobody");
+    let error = replica.token_after_rejected_secret(&nobody, &rejected).await.unwrap_err();
+    assert!(matches!(error, TokenError::UnknownAccount), "{error:?}");
+    assert_eq!(world.cache.faults().calls("reject"), 0);
+}

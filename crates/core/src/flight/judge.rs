@@ -53,9 +53,15 @@ impl Flight {
         self.early.filter(|(id, _)| *id == open.id).map(|(_, answers)| answers)
     }
 
+    pub(super) fn judge(&mut self, cx: &Context<'_>, view: &RowView, answers: AnswersView) -> Vec<Command> {
+        let held = view.row.as_ref().and_then(|row| Some((row.generation, row.facts?.access)));
+        let marked = held.and_then(|(generation, access)| self.recognise(cx, generation, access));
+        marked.into_iter().chain(self.decide(cx, view, answers)).collect()
+    }
+
     /// The order matters: an answer newer than the row is its future and comes before everything, a token good
     /// enough before any verdict, a verdict before any attempt.
-    pub(super) fn judge(&mut self, cx: &Context<'_>, view: &RowView, answers: AnswersView) -> Vec<Command> {
+    fn decide(&mut self, cx: &Context<'_>, view: &RowView, answers: AnswersView) -> Vec<Command> {
         let unborn = Row::unborn();
         let row = view.row.as_ref().unwrap_or(&unborn);
         if let AnswersView::Read { newest: Some(note), .. } = answers

@@ -27,7 +27,7 @@ pub use judge::next_look;
 pub use knowledge::{Knowledge, LocalHold, Subject, Watch};
 pub use vigil::Vigil;
 
-use crate::{ClaimId, Fence, Moment, Need, Policy};
+use crate::{ClaimId, Fence, Fingerprint, Generation, Moment, Need, Policy};
 use claiming::{Claiming, Own};
 use recording::Recording;
 use settling::Settling;
@@ -157,12 +157,36 @@ impl Flight {
             if let Some(until) = self.knowledge.resource_at_fault(generation, cx.now) {
                 return self.deliver_and_end(Delivery::RejectedAgain { at: until });
             }
-            self.knowledge.mark(generation);
-            let mut commands = vec![Command::Mark(generation)];
-            commands.extend(self.read_shelf());
-            return commands;
+            let marked = self.mark(generation);
+            return marked.into_iter().chain(self.read_shelf()).collect();
         }
         self.read_shelf()
+    }
+
+    /// Withholds the token of this generation from everybody. Of a token known by its string alone there is nothing to
+    /// mark yet.
+    fn mark(&mut self, generation: Generation) -> Option<Command> {
+        if generation == Generation::ZERO {
+            return None;
+        }
+        self.knowledge.mark(generation);
+        Some(Command::Mark(generation))
+    }
+
+    /// A report that names a token by its string is about the generation that has it.
+    fn recognise(
+        &mut self,
+        cx: &Context<'_>,
+        generation: Generation,
+        access: Fingerprint,
+    ) -> Option<Command> {
+        let (named, reported) = self.need.rejection()?;
+        let excused = self.knowledge.resource_at_fault(generation, cx.now).is_some();
+        if reported != access || named >= generation || excused {
+            return None;
+        }
+        self.need = Need::NotThis { generation, access };
+        self.mark(generation)
     }
 
     /// Takes an event in; hands commands out.

@@ -11,6 +11,11 @@ impl Flight {
         let Some(view) = view else { return self.without_shelf(cx) };
         self.check_mark(&view);
         self.knowledge.believe_shelf(view.known, view.rejected);
+        let marked = view.token.and_then(|token| self.recognise(cx, token.generation, token.access));
+        marked.into_iter().chain(self.take_from_shelf(cx, &view)).collect()
+    }
+
+    fn take_from_shelf(&mut self, cx: &Context<'_>, view: &ShelfView) -> Vec<Command> {
         self.posted = view.verdict.map(|verdict| verdict.map(|left| cx.now + left));
         if let Some(token) =
             view.token.filter(|token| self.need != Need::Resolved && self.shelf_token_is_good(cx, token))
@@ -21,7 +26,7 @@ impl Flight {
         }
         let Some(known) = view.known else { return self.look() };
         self.knowledge.saw(known);
-        if let Some((at, why)) = self.delay_on_shelf(cx, &view) {
+        if let Some((at, why)) = self.delay_on_shelf(cx, view) {
             return self.wait_or_leave(cx, at, why);
         }
         self.take_lease()
@@ -70,6 +75,11 @@ impl Flight {
             return vec![Command::ReadAnswers];
         };
         self.knowledge.believe_claim(row, view.now);
+        let marked = row.facts.and_then(|facts| self.recognise(cx, row.generation, facts.access));
+        marked.into_iter().chain(self.take_from_row(cx, &view, row)).collect()
+    }
+
+    fn take_from_row(&mut self, cx: &Context<'_>, view: &RowView, row: &Row) -> Vec<Command> {
         if let Some(facts) = row.facts
             && self.row_is_good(cx, row, &facts, view.now)
             && row.generation >= self.knowledge.known

@@ -16,7 +16,8 @@ pub trait Cache: Send + Sync + 'static {
     /// Puts something on the shelf and tells everyone, unless something newer is there. Returns whether it was put.
     async fn publish(&self, account: &Account, publication: &Publication) -> Result<bool, Trouble>;
 
-    /// Marks the access token of this generation as rejected, unless a newer one is there.
+    /// Marks the access token of this generation as rejected, unless a newer one is there, or nothing is known of the
+    /// account.
     async fn reject(&self, account: &Account, generation: Generation) -> Result<(), Trouble>;
 
     /// Takes the mark back.

@@ -98,7 +98,40 @@ fn reports_that_meet_the_rotation_wait_for_it() {
 fn a_successor_with_the_same_string_is_not_adopted() {
     let row = fresh_row();
     let older = Generation::new(row.generation.get() - 1);
-    claimed(&rejecting(older, held(&row).access).judge(&row, NO_ANSWERS));
+    let mut pilot = rejecting(older, held(&row).access);
+    pilot.start();
+    pilot.hear(Event::Shelf(None));
+    let commands = pilot.hear(Event::Loaded(pilot.done(&row)));
+    assert!(matches!(commands[..], [Command::Mark(_), Command::TakeLease { .. }]), "{commands:?}");
+}
+
+#[test]
+fn a_report_that_knows_its_tokens_string_alone_marks_the_generation_that_has_it() {
+    let row = fresh_row();
+    let report = || rejecting(Generation::ZERO, held(&row).access);
+    let mark = Command::Mark(row.generation);
+    let mut pilot = report();
+    assert_eq!(pilot.start(), [Command::Register, Command::ReadShelf], "nothing is known to mark yet");
+    let mut at_shelf = pilot.clone();
+    assert_eq!(at_shelf.hear(on_shelf(&row, None))[0], mark);
+    assert!(at_shelf.flight.knowledge().is_rejected(row.generation));
+
+    pilot.hear(Event::Shelf(Some(ShelfView { known: Some(row.generation), ..ShelfView::default() })));
+    pilot.hear(Event::Lease(solekey_core::flight::LeaseView::Away));
+    let commands = pilot.look(&row, NO_ANSWERS);
+    assert_eq!(commands[0], mark);
+    assert_eq!(claimed(&commands[1..]).cause, Cause::Rejected);
+}
+
+#[test]
+fn a_report_of_a_string_that_nobody_has_marks_nothing() {
+    let row = fresh_row();
+    let mut pilot = rejecting(Generation::ZERO, fingerprint(77));
+    let mut commands = pilot.start();
+    commands.extend(pilot.hear(Event::Shelf(None)));
+    commands.extend(pilot.hear(Event::Loaded(pilot.done(&row))));
+    assert!(!commands.iter().any(|command| matches!(command, Command::Mark(_))), "{commands:?}");
+    assert!(!pilot.flight.knowledge().is_rejected(row.generation));
 }
 
 #[test]

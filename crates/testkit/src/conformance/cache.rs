@@ -31,6 +31,7 @@ pub const CASES: &[Case<CacheSubject>] = cases! { CacheSubject =>
         keeps_a_verdict_that_has_no_end,
         marks_and_absolves_the_current_token,
         ignores_a_mark_on_an_older_token,
+        keeps_no_mark_of_an_unknown_account,
         forgets_the_token_of_a_deleted_account,
         forgets_the_token_that_a_login_replaced,
         keeps_the_token_of_the_login_itself,
@@ -191,6 +192,12 @@ async fn ignores_a_mark_on_an_older_token(subject: CacheSubject) {
     subject.reject(&a, 6).await;
     subject.publish(&a, &publication(7)).await;
     assert_ne!(subject.shelf(&a).await.rejected, Some(Generation::new(7)));
+}
+
+async fn keeps_no_mark_of_an_unknown_account(subject: CacheSubject) {
+    let a = account("a");
+    subject.reject(&a, 5).await;
+    assert_eq!(subject.shelf(&a).await, Shelf::default());
 }
 
 async fn forgets_the_token_of_a_deleted_account(subject: CacheSubject) {

@@ -156,7 +156,7 @@ impl Place {
 
     /// Whether the mark is new.
     fn reject(&mut self, generation: Generation) -> bool {
-        let new = self.known.is_none_or(|known| known <= generation) && self.rejected < Some(generation);
+        let new = self.known.is_some_and(|known| known <= generation) && self.rejected < Some(generation);
         if new {
             self.rejected = Some(generation);
         }
