@@ -26,6 +26,7 @@ impl Flight {
                 self.judge(cx, &RowView { asked, ..view }, answers)
             }
             (StoreReply::Done(view), then) => {
+                self.hiccups = 0;
                 self.phase = Phase::Answers { row: Box::new(RowView { asked, ..view }), then };
                 vec![Command::ReadAnswers]
             }

@@ -58,6 +58,8 @@ pub struct Flight {
     phase: Phase,
     /// Polls made while waiting.
     polls: u8,
+    /// Times in a row that the store could not be used: the step of that cooldown.
+    hiccups: u8,
     /// Looks at the row that came to nothing because it moved; bounded by [`MAX_LOOKS`].
     looks: u8,
     /// The verdict that everyone has been told of, as far as this flight knows.
@@ -140,6 +142,7 @@ impl Flight {
             door: Door::Outside,
             phase: Phase::Idle { over: false },
             polls: 0,
+            hiccups: 0,
             looks: 0,
             posted: None,
             delivered: false,

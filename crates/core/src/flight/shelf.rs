@@ -69,6 +69,7 @@ impl Flight {
 
     pub(super) fn on_look(&mut self, cx: &Context<'_>, reply: StoreReply) -> Vec<Command> {
         let StoreReply::Done(view) = reply else { return self.store_away(cx, &reply) };
+        self.hiccups = 0;
         let Some(row) = &view.row else {
             // A store that forgot the account gets it back from its answers; nobody needs a lease to ask for them.
             self.phase = Phase::Answers { row: Box::new(view), then: Then::Judge };
@@ -151,8 +152,8 @@ impl Flight {
             StoreReply::UnreadableFormat => Delay::NewerFormat,
             _ => Delay::StoreDown,
         };
-        let at = cx.now + super::claiming::cooldown(self.polls, cx.jitter);
-        self.polls = (self.polls + 1).min(super::waiting::MAX_STEPS);
+        let at = cx.now + super::claiming::cooldown(self.hiccups, cx.jitter);
+        self.hiccups = (self.hiccups + 1).min(super::waiting::MAX_STEPS);
         self.wait_or_leave(cx, at, why)
     }
 }

@@ -258,3 +258,37 @@ fn an_attempt_in_flight_is_published_as_a_not_before_and_the_door_is_left() {
     assert_eq!(delay(&commands), (moment_at(secs(60)), Delay::InFlight));
     assert_eq!(held(&row).access, fingerprint(1));
 }
+
+#[test]
+fn a_hiccup_of_the_store_after_long_waiting_costs_a_second_and_the_next_ones_more() {
+    let mut row = overdue_row();
+    open(&mut row, 50, secs(0));
+    let mut pilot = Pilot::patient(Need::Valid, secs(300));
+    let poll = |pilot: &mut Pilot, commands: &[Command]| {
+        let until = slept(commands);
+        pilot.pass(until.since(pilot.now()));
+        pilot.hear(Event::Woken);
+        pilot.hear(Event::Shelf(Some(ShelfView { known: Some(G), ..ShelfView::default() })));
+        pilot.hear(Event::Lease(LeaseView::Away));
+    };
+    let mut commands = pilot.judge(&row, NO_ANSWERS);
+    for _ in 0..20 {
+        poll(&mut pilot, &commands);
+        commands = pilot.look(&row, NO_ANSWERS);
+    }
+    let hiccups = |pilot: &mut Pilot, mut commands: Vec<Command>| {
+        let mut waits = Vec::new();
+        for _ in 0..3 {
+            poll(pilot, &commands);
+            commands = pilot.hear(Event::Loaded(StoreReply::NotApplied));
+            waits.push(slept(&commands).since(pilot.now()));
+        }
+        assert_eq!(waits, [secs(1), millis(1500), secs(3)]);
+        commands
+    };
+    let commands = hiccups(&mut pilot, commands);
+    // A load that succeeds ends the series.
+    poll(&mut pilot, &commands);
+    let commands = pilot.look(&row, NO_ANSWERS);
+    hiccups(&mut pilot, commands);
+}
