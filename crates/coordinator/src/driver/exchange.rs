@@ -106,8 +106,10 @@ impl Exchange {
             bare_401: self.provider.takes_bare_401(),
         };
         let sealed = vault.seal_credential(&self.account, self.claim, &credential);
-        let token = vault
-            .token_of(&self.account, &credential, stamp)
+        let token = answer
+            .access_token
+            .as_ref()
+            .and_then(|_| vault.token_of(&self.account, &credential, stamp))
             .map(|data| self.instance.hold(&self.provider, data, sent_at, lifetime));
         (facts, OwnPair { sealed, token })
     }

@@ -119,6 +119,8 @@ pub(crate) enum Script {
     NotSent,
     /// The token is rotated and the answer lost.
     LoseAnswer,
+    /// The token is rotated, and the answer lacks the new access token.
+    WithoutAccessToken,
     /// An answer without processing the token.
     Answer(u16, &'static str),
     /// "Not before": 429 with a Retry-After of this many seconds.
@@ -172,7 +174,7 @@ impl Strict {
             }
             Some(Script::Answer(status, body)) => return reply(status, body.to_owned()),
             Some(Script::Later(secs)) => return later(secs),
-            Some(Script::LoseAnswer) | None => {}
+            Some(Script::LoseAnswer | Script::WithoutAccessToken) | None => {}
         }
         if state.live.get(id).is_none_or(|live| live != refresh) {
             state.doubles += 1;
@@ -180,6 +182,9 @@ impl Strict {
             return reply(400, r#"{"error":"invalid_grant"}"#.to_owned());
         }
         let (access, refresh) = state.mint(id);
+        if matches!(script, Some(Script::WithoutAccessToken)) {
+            return reply(200, format!(r#"{{"refresh_token":"{refresh}"}}"#));
+        }
         if script.is_some() {
             return Wire::Lost { why: "connection reset".into() };
         }

@@ -324,3 +324,15 @@ async fn a_client_that_is_not_accepted_stops_all_accounts_of_this_process_until_
         assert!(sick.token(account).await.is_ok(), "and the breaker opens by itself");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_without_an_access_token_is_followed_by_another_refresh() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.provider.script([Script::WithoutAccessToken]);
+    let replica = world.replica().await;
+    let token = replica.token(&account).await.unwrap();
+    assert_eq!((token.expose_secret(), token.is_stale()), ("access-a-3", false));
+    assert_eq!((world.provider.presentations(), world.provider.doubles()), (2, 0));
+}

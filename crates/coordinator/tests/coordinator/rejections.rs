@@ -207,3 +207,14 @@ async fn a_report_about_an_account_that_nobody_knows_leaves_the_shelf_alone() {
     assert!(matches!(error, TokenError::UnknownAccount), "{error:?}");
     assert_eq!(world.cache.faults().calls("reject"), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_rejected_token_does_not_come_back_with_an_answer_that_has_no_access_token() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let replica = world.replica().await;
+    let rejection = refused(&replica.token(&account).await.unwrap());
+    world.provider.script([Script::WithoutAccessToken]);
+    let token = replica.token_after_rejection(&account, rejection).await.unwrap();
+    assert_eq!(token.expose_secret(), "access-a-3");
+}

@@ -6,8 +6,8 @@ use super::{
     Command, Context, Delivery, Flight, Phase, RowView, StoreReply, settling::After, waiting::backoff,
 };
 use crate::{
-    Cause, Claim, Delay, Evidence, Generation, Moment, Need, NewFacts, Open, Outcome, Row, Ruling, StoreTime,
-    Verdict,
+    Cause, Claim, Delay, Evidence, Fingerprint, Generation, Moment, Need, NewFacts, Open, Outcome, Row,
+    Ruling, StoreTime, Verdict,
 };
 
 /// A claim on its way.
@@ -20,6 +20,7 @@ pub(super) struct Claiming {
     by: Option<Moment>,
     strikes: u8,
     evidence: Option<Evidence>,
+    held: Option<Fingerprint>,
     store_now: StoreTime,
     tries: u8,
 }
@@ -30,6 +31,8 @@ pub(super) struct Own {
     pub(super) open: Open,
     /// The generation it was made from.
     pub(super) from: Generation,
+    /// That generation's access token.
+    pub(super) held: Option<Fingerprint>,
     /// When its span ends on the own, pessimistic clock.
     pub(super) deadline: Moment,
     /// A claim executed later than this is refused by the store.
@@ -79,6 +82,7 @@ impl Flight {
             by,
             strikes: row.current_verdict().map_or(0, |verdict| verdict.strikes),
             evidence: row.evidence,
+            held: row.facts.map(|facts| facts.access),
             store_now: view.now,
             tries: 0,
         };
@@ -232,6 +236,7 @@ impl Claiming {
         Own {
             open,
             from: self.claim.from,
+            held: self.held,
             deadline: self.sent_at + self.claim.span,
             not_after: self.claim.not_after,
             confirmed: true,

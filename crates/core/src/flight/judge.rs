@@ -136,8 +136,8 @@ impl Flight {
         row: &Row,
         facts: &Facts,
     ) -> Option<Vec<Command>> {
-        if let Some(at) = self.resource_at_fault(cx, row, facts) {
-            return Some(at);
+        if let Some(commands) = self.resource_at_fault(cx, view, row, facts) {
+            return Some(commands);
         }
         if let Some(commands) = self.forbidden(cx, view, row) {
             return Some(commands);
@@ -171,10 +171,18 @@ impl Flight {
         Some(self.wait_or_leave(cx, until, why))
     }
 
-    /// The successor of a rejected token was rejected too: it goes on being served to everybody else.
-    fn resource_at_fault(&mut self, cx: &Context<'_>, row: &Row, facts: &Facts) -> Option<Vec<Command>> {
+    /// The successor of a rejected token was rejected too: it goes on being served to everybody else. One that has ended
+    /// already is no successor.
+    fn resource_at_fault(
+        &mut self,
+        cx: &Context<'_>,
+        view: &RowView,
+        row: &Row,
+        facts: &Facts,
+    ) -> Option<Vec<Command>> {
         let (rejected, access) = self.need.rejection()?;
-        let about_this = rejected >= row.generation || access == facts.access;
+        let valid = !Remaining::of(facts, view.now).valid.is_zero();
+        let about_this = valid && (rejected >= row.generation || access == facts.access);
         let until = self.knowledge.resource_at_fault(row.generation, cx.now).filter(|_| about_this)?;
         self.knowledge.absolve(row.generation);
         let mut commands = vec![Command::Unmark(row.generation)];
@@ -199,17 +207,17 @@ impl Flight {
     ) -> Option<Vec<Command>> {
         let rotated = row.made_from > Generation::ZERO;
         let settled_at = facts.made_at + SETTLED_FOR;
+        let valid = !Remaining::of(facts, view.now).valid.is_zero();
         let exempt = match self.need {
             Need::Now { seen } => seen.is_some(),
-            Need::NotThis { .. } => true,
+            Need::NotThis { .. } => valid,
             Need::Valid | Need::RefreshedAhead | Need::Resolved | Need::AtLeast(_) => {
-                self.knowledge.is_rejected(row.generation)
+                valid && self.knowledge.is_rejected(row.generation)
             }
         };
         if !rotated || exempt || view.now >= settled_at {
             return None;
         }
-        let valid = !Remaining::of(facts, view.now).valid.is_zero();
         if valid && !matches!(self.need, Need::RefreshedAhead | Need::Resolved) {
             return Some(self.adopt(row));
         }

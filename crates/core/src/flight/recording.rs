@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     Command, Context, Flight, Notice, Phase, Source, StoreReply, Then, claiming::Own, waiting::backoff,
 };
-use crate::{AnswerNote, Commit, Content, NewFacts};
+use crate::{AnswerNote, Commit, Content, Need, NewFacts};
 
 /// A success on its way into row and answers.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -95,15 +95,18 @@ impl Flight {
             self.knowledge.saw(own.open.attempt);
             self.knowledge.local = None;
             self.knowledge.lose_sight();
-            commands.push(Command::Publish(Notice::Token(Source::Own)));
+            if recording.has_token() {
+                commands.push(Command::Publish(Notice::Token(Source::Own)));
+            }
         }
-        if recording.may_be_served(cx) {
+        if recording.may_be_served(cx) && recording.answers(self.need) {
             commands.extend(self.deliver(own.delivery()));
         }
         match (recording.answer, recording.commit) {
             (Leg::Done | Leg::Failed, Leg::Done) => {
                 self.end_vigil();
-                commands.extend(self.end());
+                let done = if self.delivered { self.end() } else { self.load(cx, Then::Judge) };
+                commands.extend(done);
                 return commands;
             }
             // History is never published. Its own writing has to be over before a tombstone's look erases it.
@@ -140,6 +143,18 @@ impl Recording {
     /// Whether a copy of the pair is acknowledged somewhere.
     fn is_safe(&self) -> bool {
         self.answer == Leg::Done && self.commit == Leg::Failed || self.commit == Leg::Done
+    }
+
+    /// Without an access token in the answer the row keeps the old one, ended.
+    fn has_token(&self) -> bool {
+        let old = Some(self.facts.access) == self.own.held;
+        !(old && self.facts.expires_in.is_some_and(|left| left.is_zero()))
+    }
+
+    /// A success is handed to whoever waits for it, whatever its expiry; but a rejected string never to its reporter.
+    fn answers(&self, need: Need) -> bool {
+        let reported = need.rejection().map(|(_, access)| access);
+        self.has_token() && reported != Some(self.facts.access)
     }
 
     /// With both places unreachable the token is served from this process' memory, except where using it would

@@ -60,6 +60,7 @@ impl Flight {
         let own = Own {
             open,
             from: row.generation,
+            held: row.facts.map(|facts| facts.access),
             deadline: cx.now,
             not_after: open.until,
             confirmed: true,

@@ -348,3 +348,68 @@ fn a_settling_is_repeated_until_it_is_acknowledged() {
     assert!(!presents(&commands));
     assert!(pilot.flight.is_over());
 }
+
+/// A flight whose provider sent a new refresh token and no access token, once that is written down.
+fn without_access_token(mut pilot: Pilot, row: &mut Row) -> (Pilot, Vec<Command>) {
+    let nothing = NewFacts { refresh: facts(2, None).refresh, ..facts(1, Some(secs(0))) };
+    let commands = pilot.hear_outcome(Outcome::Success(nothing));
+    let [Command::WriteAnswer(_), Command::CommitOwn(commit)] = commands[..] else { panic!("{commands:?}") };
+    row.commit(&commit, pilot.store_now()).unwrap();
+    assert_eq!(pilot.hear(Event::AnswerWritten(true)), []);
+    let commands = pilot.hear(Event::Committed(pilot.done(row)));
+    (pilot, commands)
+}
+
+#[test]
+fn an_answer_without_an_access_token_is_written_down_and_hands_out_no_old_one() {
+    let (pilot, mut row) = flown();
+    let (mut pilot, commands) = without_access_token(pilot, &mut row);
+    assert_eq!(commands, [Command::Load]);
+    let commands = pilot.look(&row, NO_ANSWERS);
+    assert_eq!(delay(&commands), (moment_at(secs(5)), Delay::JustRefreshed));
+
+    let mut next = pilot.again(solekey_core::Need::Valid);
+    next.pass(secs(5));
+    assert_eq!(Some(claimed(&next.judge(&row, NO_ANSWERS)).presents), facts(2, None).refresh);
+}
+
+#[test]
+fn a_reporter_is_not_given_its_own_token_back_with_a_new_generation() {
+    let fresh = || crate::fixture::row_with(facts(1, Some(secs(7200))), secs(60));
+    let report = |row: &mut Row| {
+        let access = crate::fixture::held(row).access;
+        let mut pilot = Pilot::new(solekey_core::Need::NotThis { generation: row.generation, access });
+        pilot.exchange(row);
+        pilot
+    };
+    // No access token came back: the next exchange brings one, after a pause.
+    let mut row = fresh();
+    let pilot = report(&mut row);
+    let (mut pilot, commands) = without_access_token(pilot, &mut row);
+    assert_eq!(commands, [Command::Load]);
+    assert_eq!(delay(&pilot.look(&row, NO_ANSWERS)).1, Delay::JustRefreshed);
+
+    // The same string came back, valid: it speaks about the resource.
+    let mut row = fresh();
+    let mut pilot = report(&mut row);
+    let same = NewFacts { refresh: facts(2, None).refresh, ..facts(1, Some(secs(3600))) };
+    let commands = pilot.hear_outcome(Outcome::Success(same));
+    let [_, Command::CommitOwn(commit)] = commands[..] else { panic!("{commands:?}") };
+    row.commit(&commit, pilot.store_now()).unwrap();
+    pilot.hear(Event::AnswerWritten(true));
+    assert_eq!(pilot.hear(Event::Committed(pilot.done(&row))), [PUBLISH_OWN, Command::Load]);
+    let commands = pilot.look(&row, NO_ANSWERS);
+    let told = |command: &Command| matches!(command, Command::Deliver(Delivery::RejectedAgain { .. }));
+    assert!(commands.iter().any(told), "{commands:?}");
+}
+
+#[test]
+fn a_new_token_that_has_ended_already_is_handed_to_whoever_waited_for_it() {
+    let (mut pilot, mut row) = flown();
+    let commands = pilot.hear_outcome(Outcome::Success(facts(2, Some(secs(0)))));
+    let [Command::WriteAnswer(note), Command::CommitOwn(commit)] = commands[..] else {
+        panic!("{commands:?}")
+    };
+    row.commit(&commit, pilot.store_now()).unwrap();
+    assert!(pilot.hear(Event::Committed(pilot.done(&row))).contains(&own(note)));
+}
