@@ -119,6 +119,10 @@ impl Flight {
     ) -> Vec<Command> {
         match reply {
             StoreReply::Done(view) => self.claimed(cx, &claiming, &view),
+            // An earlier copy of the claim may still be on its way, and would find its place once the row is at rest.
+            StoreReply::Moved(_) if claiming.tries > 0 => {
+                self.settle(cx, claiming.unconfirmed(), None, After::LookAgain)
+            }
             StoreReply::Moved(_) => self.look_again(cx),
             StoreReply::Late if claiming.tries == 0 => self.look_again(cx),
             StoreReply::NotApplied if claiming.tries == 0 => self.store_away(cx, &StoreReply::NotApplied),

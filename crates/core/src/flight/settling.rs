@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Command, Context, Delivery, Flight, Notice, Phase, StoreReply, claiming::Own, waiting::backoff};
+use super::{
+    Command, Context, Delivery, Flight, Notice, Phase, RowView, StoreReply, claiming::Own, waiting::backoff,
+};
 use crate::{Cause, Delay, Generation, Moment, NewVerdict, Revocation, Row, Ruling, Settle, Verdict};
 
 /// A settling on its way: repeated by its id until it is acknowledged, so that no attempt is left open that was
@@ -82,8 +84,8 @@ impl Flight {
         match reply {
             StoreReply::Done(_) => self.settled(cx, &settling),
             // The attempt is not open. If its claim was never confirmed, the claim itself may still be on its way
-            // until the store refuses it as late.
-            StoreReply::Moved(view) if settling.own.confirmed || view.now > settling.own.not_after => {
+            // until the store refuses it, as late or because the generation it names is gone.
+            StoreReply::Moved(view) if settling.own.confirmed || settling.own.cannot_be_made(&view) => {
                 self.moved_on(cx, &settling)
             }
             _ => self.not_settled(cx, settling),
@@ -99,8 +101,11 @@ impl Flight {
         }
         let until = cx.now + backoff(settling.tries, SETTLE_RETRY, SETTLE_RETRY_CAP, cx.jitter);
         settling.tries = (settling.tries + 1).min(super::waiting::MAX_STEPS);
+        // What ends the account's present attempt may end this, too.
+        let or_news = !settling.own.confirmed;
+        commands.extend(or_news.then_some(Command::Register));
         self.phase = Phase::Settling(Box::new(settling));
-        commands.push(Command::Sleep { until, or_news: false });
+        commands.push(Command::Sleep { until, or_news });
         commands
     }
 
@@ -165,6 +170,14 @@ impl Flight {
         }
         self.knowledge.absolve(own.from);
         vec![Command::Unmark(own.from)]
+    }
+}
+
+impl Own {
+    /// Whether the store refuses the claim from now on.
+    fn cannot_be_made(&self, view: &RowView) -> bool {
+        let moved = view.row.as_ref().is_none_or(|row| row.generation != self.from);
+        moved || view.now > self.not_after
     }
 }
 

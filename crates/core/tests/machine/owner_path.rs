@@ -313,3 +313,42 @@ fn a_claim_that_certainly_was_not_made_is_given_up_at_once() {
     assert_eq!(delay(&pilot.hear(Event::Claimed(StoreReply::NotApplied))).1, Delay::StoreDown);
     assert!(pilot.flight.is_over());
 }
+
+#[test]
+fn a16_a_claim_of_unknown_outcome_is_settled_before_anybody_elses_attempt_is_waited_for() {
+    let mut row = overdue_row();
+    let mut pilot = Pilot::patient(Need::Valid, secs(8));
+    let claim = claimed(&pilot.judge(&row, NO_ANSWERS));
+    // The first copy hangs in some proxy; the second one meets another owner's attempt.
+    let until = slept(&pilot.hear(Event::Claimed(StoreReply::Unknown)));
+    pilot.pass(until.since(pilot.now()));
+    assert_eq!(pilot.hear(Event::Woken), [Command::Claim(claim)]);
+    let at_rest = row.clone();
+    open(&mut row, 60, secs(0));
+    let moved = |pilot: &Pilot, row: &Row| StoreReply::Moved(pilot.view(row));
+    let settle = settled(&pilot.hear(Event::Claimed(moved(&pilot, &row))));
+    assert_eq!(settle.id, claim.id);
+
+    // While the other attempt is open, or settled, the first copy can still open one.
+    for row in [&row, &at_rest] {
+        let commands = pilot.hear(Event::Settled(moved(&pilot, row)));
+        assert!(commands.contains(&Command::Register), "{commands:?}");
+        let until = slept(&commands);
+        pilot.pass(until.since(pilot.now()));
+        assert_eq!(settled(&pilot.hear(Event::Woken)).id, claim.id);
+    }
+    let mut ghost = at_rest.clone();
+    ghost.claim(&claim, pilot.store_now()).unwrap();
+    ghost.settle(&settle, pilot.store_now()).unwrap();
+    assert_eq!(pilot.clone().hear(Event::Settled(pilot.done(&ghost))), [Command::Load]);
+
+    // Once it is committed, the copy can do nothing any more.
+    let note = AnswerNote {
+        attempt: row.open.unwrap().attempt,
+        ..rotation(&row, 60, facts(2, Some(secs(3600))), pilot.store_now())
+    };
+    row.commit(&crate::fixture::commit(note), pilot.store_now()).unwrap();
+    assert_eq!(pilot.hear(Event::Settled(moved(&pilot, &row))), [Command::Load]);
+    let delivery = Delivery::Token { generation: note.attempt, source: Source::Row };
+    assert!(pilot.look(&row, NO_ANSWERS).contains(&Command::Deliver(delivery)));
+}
