@@ -6,8 +6,8 @@ use super::{
     Command, Context, Delivery, Flight, Phase, RowView, StoreReply, settling::After, waiting::backoff,
 };
 use crate::{
-    Cause, Claim, Delay, Evidence, Fingerprint, Generation, Moment, Need, NewFacts, Open, Outcome, Row,
-    Ruling, StoreTime, Verdict,
+    Cause, Claim, Delay, Evidence, Fingerprint, Generation, Moment, NewFacts, Open, Outcome, Row, Ruling,
+    StoreTime, Verdict,
 };
 
 /// A claim on its way.
@@ -73,7 +73,7 @@ impl Flight {
             fence: self.fence().max(Some(crate::Fence::new(self.knowledge.known.get() + 1))),
             span: cx.policy.span(),
             not_after: view.now + cx.now.since(view.asked) + cx.room_for_claim(),
-            cause: self.cause(row.generation),
+            cause: self.cause(row),
             presents,
         };
         let claiming = Claiming {
@@ -101,13 +101,13 @@ impl Flight {
         vec![Command::Claim(claim)]
     }
 
-    fn cause(&self, generation: Generation) -> Cause {
-        match self.need {
-            Need::Now { .. } => Cause::Operator,
-            Need::NotThis { .. } => Cause::Rejected,
-            Need::Valid | Need::RefreshedAhead | Need::Resolved | Need::AtLeast(_) => {
-                if self.knowledge.is_rejected(generation) { Cause::Rejected } else { Cause::Due }
-            }
+    fn cause(&self, row: &Row) -> Cause {
+        if self.is_operator() {
+            Cause::Operator
+        } else if self.is_refused(row) {
+            Cause::Rejected
+        } else {
+            Cause::Due
         }
     }
 

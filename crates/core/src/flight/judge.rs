@@ -180,14 +180,26 @@ impl Flight {
         row: &Row,
         facts: &Facts,
     ) -> Option<Vec<Command>> {
-        let (rejected, access) = self.need.rejection()?;
         let valid = !Remaining::of(facts, view.now).valid.is_zero();
-        let about_this = valid && (rejected >= row.generation || access == facts.access);
+        let about_this = valid && self.is_reported(row);
         let until = self.knowledge.resource_at_fault(row.generation, cx.now).filter(|_| about_this)?;
         self.knowledge.absolve(row.generation);
         let mut commands = vec![Command::Unmark(row.generation)];
         commands.extend(self.deliver_and_end(Delivery::RejectedAgain { at: until }));
         Some(commands)
+    }
+
+    /// Whether the report this flight began with is about the row's token. One about an older token is not.
+    fn is_reported(&self, row: &Row) -> bool {
+        let access = row.facts.map(|facts| facts.access);
+        self.need
+            .rejection()
+            .is_some_and(|(rejected, reported)| rejected >= row.generation || access == Some(reported))
+    }
+
+    /// Whether a resource refused the row's token.
+    pub(super) fn is_refused(&self, row: &Row) -> bool {
+        self.is_reported(row) || self.knowledge.is_rejected(row.generation)
     }
 
     /// A mark on the successor of a rejected token is about the resource: it holds nobody else up.
@@ -210,10 +222,7 @@ impl Flight {
         let valid = !Remaining::of(facts, view.now).valid.is_zero();
         let exempt = match self.need {
             Need::Now { seen } => seen.is_some(),
-            Need::NotThis { .. } => valid,
-            Need::Valid | Need::RefreshedAhead | Need::Resolved | Need::AtLeast(_) => {
-                valid && self.knowledge.is_rejected(row.generation)
-            }
+            _ => valid && self.is_refused(row),
         };
         if !rotated || exempt || view.now >= settled_at {
             return None;
@@ -227,8 +236,7 @@ impl Flight {
     /// The access token serves until it ends; then there is one clear state.
     fn without_refresh_token(&mut self, view: &RowView, row: &Row, facts: &Facts) -> Vec<Command> {
         let valid = Remaining::of(facts, view.now).valid;
-        let rejected = self.knowledge.is_rejected(row.generation) || self.need.rejection().is_some();
-        if valid.is_zero() || rejected || self.is_operator() {
+        if valid.is_zero() || self.is_refused(row) || self.is_operator() {
             return self.deliver_and_end(Delivery::LogIn {
                 generation: row.generation,
                 why: Revocation::NoRefreshToken,

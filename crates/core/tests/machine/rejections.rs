@@ -52,6 +52,15 @@ fn interval_of(pilot: &mut Pilot, row: &mut Row) -> Duration {
 }
 
 impl Pilot {
+    /// As `judge`, through a shelf that is away, without the marks.
+    fn judge_marking(&mut self, row: &Row) -> Vec<Command> {
+        self.start();
+        self.hear(Event::Shelf(None));
+        self.hear(Event::Loaded(self.done(row)));
+        self.hear(Event::Lease(solekey_core::flight::LeaseView::Away));
+        self.look(row, NO_ANSWERS)
+    }
+
     fn judge_past_mark(&mut self, row: &mut Row) {
         let claim = claimed(&self.judge(row, NO_ANSWERS));
         assert_eq!(claim.cause, Cause::Rejected);
@@ -132,6 +141,29 @@ fn a_report_of_a_string_that_nobody_has_marks_nothing() {
     commands.extend(pilot.hear(Event::Loaded(pilot.done(&row))));
     assert!(!commands.iter().any(|command| matches!(command, Command::Mark(_))), "{commands:?}");
     assert!(!pilot.flight.knowledge().is_rejected(row.generation));
+}
+
+#[test]
+fn a_report_about_an_older_token_is_no_evidence_against_one_that_is_due_anyway() {
+    // Its token is inside the skew.
+    let mut row = row_with(facts(1, Some(secs(7200))), secs(7190));
+    let older = Generation::new(row.generation.get() - 1);
+    for (generation, access, cause) in [
+        (older, fingerprint(9), Cause::Due),
+        (older, fingerprint(1), Cause::Rejected),
+        (row.generation, fingerprint(9), Cause::Rejected),
+    ] {
+        let commands = rejecting(generation, access).judge_marking(&row);
+        assert_eq!(claimed(&commands).cause, cause);
+    }
+    let mut marked = Knowledge::default();
+    marked.reject(row.generation);
+    let need = Need::NotThis { generation: older, access: fingerprint(9) };
+    let mut pilot = Pilot::with(policy(Replay::STRICT_FAMILY), need, marked, Duration::ZERO);
+    assert_eq!(claimed(&pilot.judge_marking(&row)).cause, Cause::Rejected);
+
+    let (_, commit) = rejecting(older, fingerprint(9)).record(&mut row);
+    assert_eq!(commit.evidence, None);
 }
 
 #[test]
