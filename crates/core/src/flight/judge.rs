@@ -154,18 +154,24 @@ impl Flight {
         None
     }
 
-    /// A verdict, everybody's or this process' own; a person may try all the same.
+    /// A verdict, everybody's or this process' own; a person may try all the same, unless the request of another
+    /// attempt may still be under way.
     fn forbidden(&mut self, cx: &Context<'_>, view: &RowView, row: &Row) -> Option<Vec<Command>> {
-        if self.is_operator() {
-            return None;
-        }
+        let person = self.is_operator();
         if let Some(verdict) = row.current_verdict() {
             let verdict = verdict.map(|at| view.moment_of(at));
             match verdict.ruling {
-                Ruling::LogIn { why } => return Some(self.log_in(cx, row.generation, why, verdict)),
-                Ruling::NotBefore { at, .. } if at > cx.now => return Some(self.leave_with(cx, verdict)),
-                Ruling::NotBefore { .. } => {}
+                Ruling::LogIn { why } if !person => {
+                    return Some(self.log_in(cx, row.generation, why, verdict));
+                }
+                Ruling::NotBefore { at, why } if at > cx.now && (why == Delay::InFlight || !person) => {
+                    return Some(self.leave_with(cx, verdict));
+                }
+                Ruling::LogIn { .. } | Ruling::NotBefore { .. } => {}
             }
+        }
+        if person {
+            return None;
         }
         let (until, why) = self.knowledge.hold(row.generation, cx.now)?;
         Some(self.wait_or_leave(cx, until, why))

@@ -352,3 +352,29 @@ fn a16_a_claim_of_unknown_outcome_is_settled_before_anybody_elses_attempt_is_wai
     let delivery = Delivery::Token { generation: note.attempt, source: Source::Row };
     assert!(pilot.look(&row, NO_ANSWERS).contains(&Command::Deliver(delivery)));
 }
+
+#[test]
+fn a_person_passes_a_cooldown_but_not_a_request_that_may_still_be_under_way() {
+    let limited = ruled(overdue_row(), Ruling::NotBefore { at: secs(60), why: Delay::RateLimited });
+    claimed(&Pilot::new(Need::Now { seen: Some(limited.generation) }).judge(&limited, NO_ANSWERS));
+
+    // The first attempt's answer was committed over a second attempt.
+    let mut row = overdue_row();
+    open(&mut row, 50, secs(0));
+    let note = AnswerNote {
+        attempt: row.open.unwrap().attempt,
+        ..rotation(&row, 50, facts(2, Some(secs(3600))), store_at(secs(0)))
+    };
+    open(&mut row, 51, secs(60));
+    row.commit(&crate::fixture::commit(note), store_at(secs(61))).unwrap();
+    for (clock, held_up) in [(secs(100), true), (secs(120), false)] {
+        let mut pilot = Pilot::new(Need::Now { seen: Some(row.generation) });
+        pilot.clock = clock;
+        let commands = pilot.judge(&row, NO_ANSWERS);
+        if held_up {
+            assert_eq!(delay(&commands), (moment_at(secs(120)), Delay::InFlight));
+        } else {
+            claimed(&commands);
+        }
+    }
+}
