@@ -142,11 +142,16 @@ impl World {
                 continue;
             }
             let mut kept = worker.knowledge.clone();
-            let Knowledge { known, rejected, watch, local, provider, evidence } = &mut kept;
+            let Knowledge { known, rejected, unshared, rotated, watch, local, provider, evidence, attended } =
+                &mut kept;
             if *known <= generation {
                 *known = Generation::ZERO;
             }
             rejected.take_if(|rejected| *rejected < generation);
+            unshared.take_if(|unshared| *unshared < generation);
+            rotated.take_if(|(rotated, _)| *rotated < generation);
+            // Flights begin at any moment here, planned or not.
+            *attended = None;
             // A watch interrupted for longer than its gap starts anew.
             watch.take_if(|watch| {
                 now.since(watch.last) > secs(1) || open.map(Subject::Attempt) != Some(watch.subject)
