@@ -6,7 +6,7 @@ use solekey::{Solekey, TokenError};
 use solekey_core::{Account, Policy, PolicySettings, Replay, ports::Clock as _};
 use solekey_testkit::memory::TestClock;
 
-use crate::fixture::{Script, World};
+use crate::fixture::{HOUR, Script, World};
 
 const BAD_GATEWAY: Script = Script::Answer(502, "<html>bad gateway</html>");
 const REPLAYS: [Replay; 2] = [Replay::STRICT, Replay::STRICT_FAMILY];
@@ -142,4 +142,23 @@ async fn replicas_that_watch_the_same_doubt_present_once() {
         assert_eq!(token, "access-a-2");
     }
     assert_eq!((world.provider.presentations(), world.provider.doubles()), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_is_risked_once_its_token_has_ended_although_nobody_asks_any_more() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let Timed { replica, .. } = timed(&world, Replay::STRICT_FAMILY).await;
+    replica.token(&account).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3600 - 500)).await;
+    world.provider.script([BAD_GATEWAY]);
+    replica.token(&account).await.unwrap();
+    // Up to the token's end and one skew.
+    tokio::time::sleep(Duration::from_secs(555)).await;
+    assert_eq!(world.provider.presentations(), 1);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(world.provider.presentations(), 2);
+    let loads = world.store.faults().calls("load");
+    assert!(loads < 60, "most of the time is slept through: {loads}");
+    assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
 }
