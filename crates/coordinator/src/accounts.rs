@@ -91,6 +91,10 @@ impl Solekey {
         &self,
         change: impl Future<Output = Result<T, AccountError>> + Send + 'static,
     ) -> Result<T, AccountError> {
+        #[cfg(solekey_mutant = "change_cancelled_with_its_caller")]
+        if true {
+            return change.await;
+        }
         let place = Arc::clone(&self.instance.changing).acquire_owned().await;
         let change = self.instance.tracker.spawn(async move {
             let _place = place;
