@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use solekey_core::{Account, AccountKey, Delay, Need, flight::Flight};
+use solekey_core::{Account, AccountKey, Delay, Generation, Need, flight::Flight};
 use tokio::sync::watch;
 
 use crate::{driver::Driver, instance::Instance, provider::Provider, told::Told};
@@ -110,10 +110,19 @@ impl Instance {
             let key = account.key();
             let memory = instance.memories.of(key);
             let mut knowledge = memory.lock().knowledge.clone();
+            knowledge.known = knowledge.known.max(instance.newest_known(key, need));
             knowledge.provider = instance.breakers.hold(&provider, instance.now());
             let flight = Flight::new(need, knowledge, key.spread(), instance.now(), patience);
             Driver::new(instance, account, provider, memory, flight, tell).fly().await;
         })
+    }
+}
+
+impl Instance {
+    /// What is served here, or was reported, has existed: a store that does not know it went back.
+    fn newest_known(&self, key: AccountKey, need: Need) -> Generation {
+        let served = self.entries().get(key).map_or(Generation::ZERO, |entry| entry.generation);
+        need.rejection().map_or(served, |(reported, _)| reported.max(served))
     }
 }
 

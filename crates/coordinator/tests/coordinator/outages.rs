@@ -336,3 +336,24 @@ async fn an_answer_without_an_access_token_is_followed_by_another_refresh() {
     assert_eq!((token.expose_secret(), token.is_stale()), ("access-a-3", false));
     assert_eq!((world.provider.presentations(), world.provider.doubles()), (2, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_went_back_behind_a_token_that_is_served_is_not_believed() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let (warm, other) = (world.replica().await, world.replica().await);
+    warm.token(&account).await.unwrap();
+    let snapshot = world.store.snapshot();
+    other.refresh(&account, None).await.unwrap();
+    // The newer token comes by the news, not by a flight.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    warm.token(&account).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let newer = warm.token(&account).await.unwrap();
+    assert_eq!(newer.expose_secret(), "access-a-2");
+    world.store.restore(&snapshot);
+    world.answers.wipe();
+    world.cache.wipe();
+    warm.refresh(&account, Some(newer.generation())).await.unwrap_err();
+    assert_eq!(world.provider.presentations(), 1, "the row's token is spent");
+}
