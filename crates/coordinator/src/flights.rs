@@ -9,7 +9,12 @@ use std::{
 use solekey_core::{Account, AccountKey, Delay, Generation, Need, flight::Flight};
 use tokio::sync::watch;
 
-use crate::{driver::Driver, instance::Instance, provider::Provider, told::Told};
+use crate::{
+    driver::Driver,
+    instance::Instance,
+    provider::Provider,
+    told::{Progress, Told},
+};
 
 /// The flights under way; each leaves the table when its task ends.
 #[derive(Debug, Default)]
@@ -21,7 +26,7 @@ pub(crate) struct Boarding {
     need: Need,
     patience: Duration,
     /// Closed once the flight is over.
-    told: watch::Receiver<Option<Told>>,
+    told: watch::Receiver<Progress>,
     #[cfg(solekey_mutant = "flight_cancelled_with_first_caller")]
     leash: Option<Arc<Leash>>,
 }
@@ -81,7 +86,7 @@ impl Instance {
         if flights.len() >= MAX_FLIGHTS {
             return None;
         }
-        let (tell, told) = watch::channel(None);
+        let (tell, told) = watch::channel(Progress::Looking);
         let boarding = Boarding::new(need, patience, told);
         flights.insert(key, boarding.clone());
         drop(flights);
@@ -95,7 +100,7 @@ impl Instance {
         provider: Arc<Provider>,
         need: Need,
         patience: Duration,
-        tell: watch::Sender<Option<Told>>,
+        tell: watch::Sender<Progress>,
     ) -> tokio::task::JoinHandle<()> {
         let instance = Arc::clone(self);
         let landing = Landing { instance: Arc::clone(self), key: account.key() };
@@ -104,7 +109,7 @@ impl Instance {
             let _landing = landing;
             let tell = tell;
             if let Err(told) = instance.be_a_member().await {
-                tell.send_replace(Some(told));
+                tell.send_replace(Progress::Told(told));
                 return;
             }
             let key = account.key();
@@ -129,11 +134,11 @@ impl Instance {
 impl Boarding {
     /// Whether the flight had told its callers something when this one came: what was true then need not be now.
     pub(crate) fn has_delivered(&self) -> bool {
-        self.told.borrow().is_some()
+        matches!(*self.told.borrow(), Progress::Told(_))
     }
 
     #[cfg(not(solekey_mutant = "flight_cancelled_with_first_caller"))]
-    fn new(need: Need, patience: Duration, told: watch::Receiver<Option<Told>>) -> Self {
+    fn new(need: Need, patience: Duration, told: watch::Receiver<Progress>) -> Self {
         Self { need, patience, told }
     }
 
@@ -144,7 +149,7 @@ impl Boarding {
     }
 
     #[cfg(solekey_mutant = "flight_cancelled_with_first_caller")]
-    fn new(need: Need, patience: Duration, told: watch::Receiver<Option<Told>>) -> Self {
+    fn new(need: Need, patience: Duration, told: watch::Receiver<Progress>) -> Self {
         Self { need, patience, told, leash: None }
     }
 
@@ -158,10 +163,18 @@ impl Boarding {
     /// # Cancel safety
     /// Dropping the future changes nothing but this caller's waiting.
     pub(crate) async fn delivery(&mut self) -> Told {
-        match self.told.wait_for(Option::is_some).await {
-            Ok(told) => told.clone().unwrap_or(Told::Lost),
-            Err(_) => Told::Lost,
+        match self.told.wait_for(|progress| matches!(progress, Progress::Told(_))).await.as_deref() {
+            Ok(Progress::Told(told)) => told.clone(),
+            _ => Told::Lost,
         }
+    }
+
+    /// The end of the flight's looks, at the latest its delivery.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub(crate) async fn looked(mut self) {
+        let _ = self.told.wait_for(|progress| !matches!(progress, Progress::Looking)).await;
     }
 
     /// The end of the flight: whoever boards then starts another one.

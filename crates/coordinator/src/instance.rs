@@ -8,9 +8,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use solekey_cache::{Asked, ProcessCache, Times, WaitMap};
+use solekey_cache::{Absence, Asked, ProcessCache, Times, WaitMap};
 use solekey_core::{
-    Account, AccountKey, Generation, Moment, Remaining, StoreTime,
+    Account, AccountKey, Generation, Moment, Need, Remaining, StoreTime,
     ports::{Answers, Cache, Clock, Lease, Publication, Record, Shelved, Store},
 };
 use tokio::sync::Semaphore;
@@ -25,13 +25,14 @@ use crate::{
     driver::{Held, StockedRow},
     enrol::Membership,
     fingerprints::Fingerprints,
-    flights::Flights,
+    flights::{Boarding, Flights},
     memory::Memories,
     observer::{Event, Observer},
     provider::Provider,
     roster::Roster,
     seal::SealKeys,
     token::TokenData,
+    told::Told,
     unpublished::Unpublished,
     vault::{Stamp, Vault},
     vigils::Vigils,
@@ -187,6 +188,25 @@ impl Instance {
         }
     }
 
+    /// Keeps what a flight learnt, so that for a moment nobody starts another one that would only learn it again. A delay
+    /// met by a flight that no caller started need not be one for callers.
+    pub(crate) fn remember(&self, account: &Account, need: Need, told: &Told) {
+        let (key, now) = (account.key(), self.now());
+        match told {
+            Told::Unknown => self.entries.fill_absence(key, Absence::Unknown, now),
+            Told::LogIn { generation, why } => {
+                let absence = Absence::LogIn { generation: *generation, why: *why };
+                self.entries.fill_absence(key, absence, now);
+                self.condemn(key, *generation);
+                self.observe(&Event::LoginNeeded { account, generation: *generation });
+            }
+            Told::RetryAt { at, why } if !why.may_end_early() && !need.is_behind() => {
+                self.memories.put_off(key, *at, *why, now);
+            }
+            _ => {}
+        }
+    }
+
     /// A token whose lifetime counts from `since`.
     pub(crate) fn hold(
         &self,
@@ -278,6 +298,15 @@ impl Instance {
         }
     }
 
+    /// The end of a caller's wait until `until`. What its flight looks at by itself is no waiting, and short.
+    pub(crate) async fn out_of_patience(&self, flight: Boarding, until: Moment, began: Moment) {
+        self.sleep_until(until).await;
+        tokio::select! {
+            () = flight.looked() => {}
+            () = self.sleep_until(began + LOOKS) => {}
+        }
+    }
+
     pub(crate) fn start_draining(&self) {
         self.draining.cancel();
     }
@@ -306,5 +335,7 @@ fn times(provider: &Provider, data: &TokenData, since: Moment, remaining: Remain
 const MAX_MEMORIES: usize = 100_000;
 /// More waiters than a process has sockets; beyond it they poll.
 const MAX_WAITERS: usize = 100_000;
+/// How long a flight's first looks may take, whatever its caller's patience: a look into the shelf ends within half of it.
+const LOOKS: Duration = Duration::from_secs(1);
 /// Suspend stops the runtime's timers, not the clock.
 const MAX_SLEEP: Duration = Duration::from_secs(30);

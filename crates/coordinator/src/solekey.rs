@@ -53,7 +53,8 @@ impl Solekey {
         self.obtain(account, provider, Need::Valid, provider.policy().max_wait()).await
     }
 
-    /// As [`token`](Self::token), waiting at most `wait`; where the provider's `max_wait` is less, that long.
+    /// As [`token`](Self::token), waiting at most `wait`; where the provider's `max_wait` is less, that long. What Redis
+    /// and the store know is looked up with a `wait` of zero, too, for a second at most.
     ///
     /// # Errors
     /// As [`token`](Self::token).
@@ -174,7 +175,9 @@ impl Solekey {
     fn refresh_behind(&self, account: &Account, provider: &Arc<Provider>, now: Moment) {
         let instance = &self.instance;
         let key = account.key();
-        if instance.draining().is_cancelled() || instance.standing_delay(key, now).is_some() {
+        let told_otherwise =
+            instance.standing_delay(key, now).is_some() || instance.entries().absence(key, now).is_some();
+        if instance.draining().is_cancelled() || told_otherwise {
             return;
         }
         let pause = Duration::from_millis(1000 + fastrand::u64(0..250));
@@ -203,6 +206,7 @@ impl Solekey {
             return told;
         }
         let _waiting = Counted::new(instance);
+        let began = instance.now();
         for _ in 0..MAX_FLIGHTS_PER_CALL {
             let patience = until.since(instance.now());
             let Some(mut boarding) = instance.board(account, provider, need, patience) else {
@@ -210,20 +214,19 @@ impl Solekey {
                 return Told::RetryAt { at: instance.now() + span, why };
             };
             let late = boarding.has_delivered();
+            let out_of_patience = instance.out_of_patience(boarding.clone(), until, began);
             let told = tokio::select! {
                 biased;
                 told = boarding.delivery() => told,
-                () = instance.sleep_until(until) => {
-                    return Told::RetryAt { at: instance.now() + RETRY_SOON, why: Delay::InFlight };
-                }
+                () = out_of_patience => break,
             };
-            self.remember(account, &told);
             let current = !late || self.still_holds(account, &told);
             if current && (boarding.serves(need, patience) || is_final(need, &told)) {
                 return told;
             }
             // The flight was somebody else's, or is only busy writing down what has ended since: the next one is ours.
             tokio::select! {
+                biased;
                 () = boarding.landing() => {}
                 () = instance.sleep_until(until) => break,
             }
@@ -257,24 +260,6 @@ impl Solekey {
         let (at, why) = instance.standing_delay(account.key(), now)?;
         let pointless = at > until && !why.may_end_early() && need == Need::Valid;
         pointless.then_some(Told::RetryAt { at, why })
-    }
-
-    fn remember(&self, account: &Account, told: &Told) {
-        let instance = &self.instance;
-        let key = account.key();
-        match told {
-            Told::Unknown => instance.entries().fill_absence(key, Absence::Unknown, instance.now()),
-            Told::LogIn { generation, why } => {
-                let absence = Absence::LogIn { generation: *generation, why: *why };
-                instance.entries().fill_absence(key, absence, instance.now());
-                instance.condemn(key, *generation);
-                instance.observe(&Event::LoginNeeded { account, generation: *generation });
-            }
-            Told::RetryAt { at, why } if !why.may_end_early() => {
-                instance.memories.put_off(key, *at, *why, instance.now());
-            }
-            _ => {}
-        }
     }
 
     /// Turns what a flight told into what this caller gets.

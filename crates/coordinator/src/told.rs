@@ -6,6 +6,28 @@ use solekey_core::{Delay, Generation, Moment, Revocation};
 
 use crate::token::TokenData;
 
+/// How far a flight has come, for those who wait for it.
+#[derive(Clone, Debug)]
+pub(crate) enum Progress {
+    /// It looks at shelf and row, which is waiting for nobody.
+    Looking,
+    /// It presents, or waits for others.
+    AtWork,
+    /// It has delivered.
+    Told(Told),
+}
+
+impl Progress {
+    /// Says whether anything changed.
+    pub(crate) fn go_to_work(&mut self) -> bool {
+        let looked = matches!(self, Self::Looking);
+        if looked {
+            *self = Self::AtWork;
+        }
+        looked
+    }
+}
+
 /// A flight's delivery, with the token where there is one.
 #[derive(Clone, Debug)]
 pub(crate) enum Told {

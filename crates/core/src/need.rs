@@ -71,6 +71,11 @@ impl Need {
         }
     }
 
+    /// Whether nobody waits for it: what holds it up may be no reason to keep a caller waiting.
+    pub fn is_behind(self) -> bool {
+        matches!(self, Self::RefreshedAhead | Self::Resolved)
+    }
+
     /// The rejection this need carries.
     pub fn rejection(self) -> Option<(Generation, Fingerprint)> {
         match self {

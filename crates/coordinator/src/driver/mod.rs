@@ -15,7 +15,7 @@ use solekey_core::{
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::{instance::Instance, memory::Memory, provider::Provider, told::Told};
+use crate::{instance::Instance, memory::Memory, provider::Provider, told::Progress};
 pub(crate) use stock::{Held, StockedRow};
 use stock::{Keep, Stock};
 
@@ -30,7 +30,7 @@ pub(crate) struct Driver {
     lease: ClaimId,
     stock: Stock,
     waiting: Option<Waiting>,
-    told: watch::Sender<Option<Told>>,
+    told: watch::Sender<Progress>,
 }
 
 type Work = BoxFuture<'static, Done>;
@@ -54,7 +54,7 @@ impl Driver {
         provider: Arc<Provider>,
         memory: Arc<Memory>,
         flight: Flight,
-        told: watch::Sender<Option<Told>>,
+        told: watch::Sender<Progress>,
     ) -> Self {
         let lease = ClaimId::new(Uuid::new_v4());
         Self {

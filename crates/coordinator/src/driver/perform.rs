@@ -16,11 +16,18 @@ use super::{
     Done, Driver, Work,
     stock::{Held, Keep},
 };
-use crate::{instance::Instance, observer, told::Told};
+use crate::{
+    instance::Instance,
+    observer,
+    told::{Progress, Told},
+};
 
 impl Driver {
     /// Starts a command; one that has a result returns the work that brings it.
     pub(super) async fn perform(&mut self, command: Command) -> Option<Work> {
+        if matches!(command, Command::Claim(_) | Command::Sleep { .. }) {
+            self.told.send_if_modified(Progress::go_to_work);
+        }
         match command {
             Command::Register => self.waiting = Some(self.instance.waits().register(self.account.key())),
             Command::LeaveDoor => self.leave_door().await,
@@ -278,7 +285,9 @@ impl Driver {
             Delivery::RetryAt { at, why } => Told::RetryAt { at, why },
             Delivery::RejectedAgain { at } => Told::RejectedAgain { at },
         };
-        self.told.send_replace(Some(told));
+        // Whoever asked may have stopped waiting: what was learnt must not go with the last caller.
+        self.instance.remember(&self.account, self.flight.need(), &told);
+        self.told.send_replace(Progress::Told(told));
     }
 
     /// A token the machine counts on is not in stock: the credential does not open, or holds no access token yet.

@@ -2,9 +2,9 @@
 
 use std::{future::Future as _, pin::pin, task::Context, time::Duration};
 
-use futures_util::{future::join_all, task::noop_waker};
+use futures_util::{FutureExt as _, future::join_all, task::noop_waker};
 use solekey::TokenError;
-use solekey_core::Delay;
+use solekey_core::{Delay, Policy, PolicySettings, Replay};
 
 use crate::fixture::{HOUR, Script, World, account};
 
@@ -178,4 +178,77 @@ async fn a_waiter_on_another_replica_hears_of_the_token_without_polling_for_it()
     let waited = loser.token(&account).await.unwrap();
     assert_eq!(waited.expose_secret(), owned.await.unwrap().unwrap().expose_secret());
     assert_eq!(world.provider.presentations(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_does_not_wait_is_told_what_a_look_finds() {
+    let world = World::new();
+    let dead = world.log_in("dead", Duration::from_secs(1)).await;
+    let gone = world.log_in("gone", Duration::from_secs(1)).await;
+    let held = world.log_in("held", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let other = world.replica().await;
+    world.provider.script([Script::Answer(400, r#"{"error":"invalid_grant"}"#), Script::Later(60)]);
+    other.token(&dead).await.unwrap_err();
+    other.token(&held).await.unwrap_err();
+    other.delete(&gone).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+
+    let hasty = world.replica_with(hasty()).await;
+    for (account, shown) in
+        [(&gone, "unknown"), (&dead, "log in"), (&held, "held up"), (&account("never"), "unknown")]
+    {
+        for _ in 0..3 {
+            let error = hasty.token(account).await.unwrap_err();
+            let said = match error {
+                TokenError::UnknownAccount => "unknown",
+                TokenError::LogIn { .. } => "log in",
+                TokenError::RetryAt { why: Delay::RateLimited, .. } => "held up",
+                _ => panic!("{account:?}: {error:?}"),
+            };
+            assert_eq!(said, shown, "{account:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_does_not_wait_waits_for_no_exchange_and_no_other_owner() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (owner, other) = (world.replica_with(hasty()).await, world.replica_with(hasty()).await);
+    for replica in [&owner, &other] {
+        let began = tokio::time::Instant::now();
+        let error = replica.token(&account).await.unwrap_err();
+        assert!(matches!(error, TokenError::RetryAt { why: Delay::InFlight, .. }), "{error:?}");
+        assert!(began.elapsed() < Duration::from_millis(5), "{:?}", began.elapsed());
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for replica in [&owner, &other] {
+        assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    }
+    assert_eq!(world.provider.presentations(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_flight_learnt_is_remembered_although_its_caller_has_gone() {
+    let world = World::new();
+    let replica = world.replica().await;
+    assert!(replica.token(&account("nobody")).now_or_never().is_none(), "the look takes a moment");
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let error = replica.token(&account("nobody")).await.unwrap_err();
+    assert!(matches!(error, TokenError::UnknownAccount), "{error:?}");
+    assert_eq!(world.store.faults().calls("load"), 1);
+}
+
+/// As the fixture's policy, for callers that do not wait.
+fn hasty() -> Policy {
+    let settings = PolicySettings {
+        replay: Replay::STRICT_FAMILY,
+        exchange_timeout: Duration::from_secs(1),
+        quarantine: Some(Duration::from_secs(3)),
+        max_wait: Duration::ZERO,
+        ..PolicySettings::default()
+    };
+    settings.build().unwrap()
 }

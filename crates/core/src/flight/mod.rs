@@ -230,6 +230,11 @@ impl Flight {
         }
     }
 
+    /// What it was started for.
+    pub fn need(&self) -> Need {
+        self.need
+    }
+
     /// Whether nothing is left to do.
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Idle { over: true })
