@@ -1,7 +1,8 @@
 -- Puts a publication on the shelf.
 -- KEYS[1] the account's `last`
 -- ARGV    1 generation, 2 gone (0 or 1), 3 the token's generation or '', 4 payload, 5 valid us, 6 good us,
---         7 ruling or '', 8 why, 9 us until it ends, 10 strikes, 11 ttl ms, 12 replaces (0 or 1)
+--         7 ruling or '', 8 why, 9 us until it ends, 10 strikes, 11 ttl ms, 12 replaces (0 or 1),
+--         13 us since 1970 from which the spans count or ''
 -- Returns {1, now us, fields and values as they are now}, or {0} when something newer is there.
 -- Generations are compared as decimal texts, because Lua's numbers skip integers beyond 2^53. Times stay below that.
 local function newer(a, b)
@@ -12,6 +13,8 @@ local function text(number) return string.format('%.0f', number) end
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+-- A publication that comes late makes nothing last longer.
+local from = math.min(now, tonumber(ARGV[13]) or now)
 local generation, gone, token_by = ARGV[1], ARGV[2], ARGV[3]
 local there = redis.call('HMGET', KEYS[1], 'generation', 'stamp', 'rejected', 'token_by')
 
@@ -26,7 +29,7 @@ redis.call('HSET', KEYS[1],
 local dropped = gone == '1' or ARGV[12] == '1' and there[4] and newer(generation, there[4])
 if token_by ~= '' then
   redis.call('HSET', KEYS[1], 'token_by', token_by, 'token', ARGV[4],
-    'valid_end', text(now + tonumber(ARGV[5])), 'good_end', text(now + tonumber(ARGV[6])))
+    'valid_end', text(from + tonumber(ARGV[5])), 'good_end', text(from + tonumber(ARGV[6])))
   if there[3] and newer(token_by, there[3]) then redis.call('HDEL', KEYS[1], 'rejected') end
 elseif dropped then
   redis.call('HDEL', KEYS[1], 'token_by', 'token', 'valid_end', 'good_end')
@@ -35,7 +38,7 @@ end
 
 if ARGV[7] ~= '' then
   redis.call('HSET', KEYS[1], 'ruling', ARGV[7], 'why', ARGV[8],
-    'until', text(now + tonumber(ARGV[9])), 'strikes', ARGV[10])
+    'until', text(from + tonumber(ARGV[9])), 'strikes', ARGV[10])
 else
   redis.call('HDEL', KEYS[1], 'ruling', 'why', 'until', 'strikes')
 end

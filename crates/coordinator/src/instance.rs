@@ -11,7 +11,7 @@ use std::{
 use solekey_cache::{Absence, Asked, ProcessCache, Times, WaitMap};
 use solekey_core::{
     Account, AccountKey, Generation, Moment, Need, Remaining, StoreTime,
-    ports::{Answers, Cache, Clock, Lease, Publication, Record, Shelved, Store},
+    ports::{Answers, Cache, Clock, Lease, Record, Shelved, Store},
 };
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -21,7 +21,7 @@ use crate::{
     accounts::MAX_CHANGES,
     backends::Closer,
     breakers::Breakers,
-    changes::{Announcer, Change},
+    changes::Announcer,
     driver::{Held, StockedRow},
     enrol::Membership,
     fingerprints::Fingerprints,
@@ -268,22 +268,6 @@ impl Instance {
         let remaining = Remaining { valid: shelved.valid, nominal: shelved.good + windows.skew };
         let times = times(provider, &data, asked.at(), remaining);
         Some(Held { data: Arc::new(data), times, asked })
-    }
-
-    pub(crate) async fn publish(&self, account: &Account, publication: Publication) {
-        let Some(cache) = self.cache() else {
-            // Nobody else hears it, and no news come back.
-            return self
-                .changes
-                .announce(Change::Account { key: account.key(), generation: publication.generation });
-        };
-        match cache.publish(account, &publication).await {
-            Ok(_) => self.unpublished.done(account, publication.generation),
-            Err(error) => {
-                tracing::debug!(account = %account.key(), error = &error as &dyn std::error::Error, "not published");
-                self.unpublished.remember(account, &publication);
-            }
-        }
     }
 
     /// Sleeps until then by the process' clock, which may be ahead of the runtime's: never longer than a breath at a

@@ -56,6 +56,7 @@
 //! does next; [`core`] holds the protocol. Features: `redis` and `providers` (on), `sqlite` (off).
 
 mod accounts;
+mod announcement;
 mod answer_files;
 mod backends;
 mod breakers;

@@ -4,10 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use solekey_core::{
     Account, Moment,
-    ports::{Heard, Listen, Publication, Shelved},
+    ports::{Heard, Listen},
 };
 
-use crate::{changes::Change, driver::Held, instance::Instance, unpublished::Owed};
+use crate::{
+    announcement::Announcement, changes::Change, driver::Held, instance::Instance, unpublished::Owed,
+};
 
 impl Instance {
     /// Listens until the instance stops.
@@ -45,26 +47,25 @@ impl Instance {
     /// The shelf is back: it may still show what it had before.
     async fn publish_again(&self) {
         for (account, owed) in self.unpublished.take() {
-            if let Some(publication) = self.current(&account, owed) {
-                self.publish(&account, publication).await;
+            if let Some(announcement) = self.current(&account, owed) {
+                self.publish(&account, announcement).await;
             }
         }
     }
 
     /// What is owed, with the token that is served now where that is not older.
-    fn current(&self, account: &Account, owed: Owed) -> Option<Publication> {
+    fn current(&self, account: &Account, owed: Owed) -> Option<Announcement> {
         let Owed { generation, gone, replaces } = owed;
-        let bare = Publication { generation, token: None, verdict: None, gone, replaces };
-        let Some(token) = self.served(account).filter(|token| token.generation >= generation) else {
+        let bare = Announcement { generation, token: None, verdict: None, gone, replaces };
+        let Some(held) = self.served(account).filter(|held| held.data.generation >= generation) else {
             return (gone || replaces).then_some(bare);
         };
-        let replaces = replaces || gone;
-        let generation = token.generation;
-        Some(Publication { generation, token: Some(token), verdict: None, gone: false, replaces })
+        let (generation, replaces) = (held.data.generation, replaces || gone);
+        Some(Announcement { generation, token: Some(held), verdict: None, gone: false, replaces })
     }
 
-    /// The token that this process serves, as it looks on the shelf.
-    fn served(&self, account: &Account) -> Option<Shelved> {
+    /// The token that this process serves.
+    fn served(&self, account: &Account) -> Option<Held> {
         let entry = self.entries().get(account.key())?;
         let now = self.now();
         let times = solekey_cache::Times {
@@ -73,7 +74,7 @@ impl Instance {
             valid_until: entry.valid_until,
         };
         let held = Held { data: Arc::clone(&entry.value), times, asked: self.entries().asking(now) };
-        self.shelve(&held, now)
+        held.is_valid(now).then_some(held)
     }
 
     /// Looks at the wall clock and at what could not be published, once a second, until the instance stops.

@@ -10,6 +10,7 @@ use solekey_core::{
 
 use crate::{
     builder::Builder,
+    driver::Held,
     error::TokenError,
     flights::CROWDED,
     instance::Instance,
@@ -220,7 +221,7 @@ impl Solekey {
                 told = boarding.delivery() => told,
                 () = out_of_patience => break,
             };
-            let current = !late || self.still_holds(account, &told);
+            let current = self.is_alive(&told) && (!late || self.still_holds(account, &told));
             if current && (boarding.serves(need, patience) || is_final(need, &told)) {
                 return told;
             }
@@ -234,9 +235,14 @@ impl Solekey {
         Told::RetryAt { at: instance.now() + RETRY_SOON, why: Delay::InFlight }
     }
 
+    /// Whether a token has not ended on the way here: the process may have been stopped.
+    fn is_alive(&self, told: &Told) -> bool {
+        !matches!(told, Told::Token(held) if !held.is_valid(self.instance.now()))
+    }
+
     /// Whether a token delivered a while ago may still be served.
     fn still_holds(&self, account: &Account, told: &Told) -> bool {
-        let Told::Token(data) = told else { return true };
+        let Told::Token(Held { data, .. }) = told else { return true };
         let entry = self.instance.entries().get(account.key());
         let served = entry.filter(|entry| entry.generation == data.generation);
         served.is_some_and(|entry| entry.is_valid(self.instance.now()) && !entry.is_rejected())
@@ -271,7 +277,7 @@ impl Solekey {
         told: Told,
     ) -> Result<AccessToken, TokenError> {
         let error = match told {
-            Told::Token(data) => {
+            Told::Token(Held { data, .. }) => {
                 let stale = self.is_overdue(account, data.generation);
                 return Ok(AccessToken::new(data, stale));
             }
@@ -351,7 +357,7 @@ impl std::fmt::Debug for Solekey {
 /// Whether this answers a caller whose flight it was not.
 fn is_final(need: Need, told: &Told) -> bool {
     match told {
-        Told::Token(data) => match need {
+        Told::Token(Held { data, .. }) => match need {
             Need::NotThis { generation, access } => data.generation > generation && data.access != access,
             Need::AtLeast(least) => data.generation >= least,
             // What was seen is not known: only a flight that was told to refresh knows whether it has.

@@ -1,10 +1,8 @@
 //! What a flight tells those who wait for it.
 
-use std::sync::Arc;
-
 use solekey_core::{Delay, Generation, Moment, Revocation};
 
-use crate::token::TokenData;
+use crate::driver::Held;
 
 /// How far a flight has come, for those who wait for it.
 #[derive(Clone, Debug)]
@@ -31,7 +29,7 @@ impl Progress {
 /// A flight's delivery, with the token where there is one.
 #[derive(Clone, Debug)]
 pub(crate) enum Told {
-    Token(Arc<TokenData>),
+    Token(Held),
     Unknown,
     LogIn {
         generation: Generation,

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use solekey_core::{Account, Generation, ports::Publication};
+use solekey_core::{Account, Generation};
 
 /// Accounts of which something could not be published.
 #[derive(Debug, Default)]
@@ -20,8 +20,7 @@ pub(crate) struct Owed {
 }
 
 impl Unpublished {
-    pub(crate) fn remember(&self, account: &Account, publication: &Publication) {
-        let owed = Owed::of(publication);
+    pub(crate) fn remember(&self, account: &Account, owed: Owed) {
         let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let full = accounts.len() >= MAX_UNPUBLISHED;
         match accounts.entry(account.clone()) {
@@ -50,11 +49,6 @@ impl Unpublished {
 }
 
 impl Owed {
-    fn of(publication: &Publication) -> Self {
-        let Publication { generation, gone, replaces, .. } = *publication;
-        Self { generation, gone, replaces }
-    }
-
     /// The newer one, and that older tokens have to go if either says so.
     fn and(self, other: Self) -> Self {
         let newer = if other.generation >= self.generation { other } else { self };
@@ -72,9 +66,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn publication(generation: u64) -> Publication {
-        let generation = Generation::new(generation);
-        Publication { generation, token: None, verdict: None, gone: false, replaces: false }
+    fn owed(generation: u64) -> Owed {
+        Owed { generation: Generation::new(generation), gone: false, replaces: false }
     }
 
     fn account(id: usize) -> Account {
@@ -84,22 +77,22 @@ mod tests {
     #[test]
     fn the_newest_is_owed_and_that_older_tokens_go() {
         let unpublished = Unpublished::default();
-        let gone = Publication { gone: true, ..publication(5) };
-        for said in [publication(6), gone, publication(4)] {
-            unpublished.remember(&account(1), &said);
+        let gone = Owed { gone: true, ..owed(5) };
+        for said in [owed(6), gone, owed(4)] {
+            unpublished.remember(&account(1), said);
         }
-        let owed = Owed { generation: Generation::new(6), gone: false, replaces: true };
-        assert_eq!(unpublished.take(), [(account(1), owed)]);
+        let both = Owed { replaces: true, ..owed(6) };
+        assert_eq!(unpublished.take(), [(account(1), both)]);
         assert_eq!(unpublished.take(), []);
     }
 
     #[test]
     fn an_older_success_pays_nothing() {
         let unpublished = Unpublished::default();
-        unpublished.remember(&account(1), &publication(5));
+        unpublished.remember(&account(1), owed(5));
         unpublished.done(&account(1), Generation::new(4));
         assert_eq!(unpublished.take().len(), 1);
-        unpublished.remember(&account(1), &publication(5));
+        unpublished.remember(&account(1), owed(5));
         unpublished.done(&account(1), Generation::new(5));
         assert_eq!(unpublished.take(), []);
     }
@@ -108,11 +101,11 @@ mod tests {
     fn debts_are_bounded() {
         let unpublished = Unpublished::default();
         for id in 0..=MAX_UNPUBLISHED {
-            unpublished.remember(&account(id), &publication(5));
+            unpublished.remember(&account(id), owed(5));
         }
-        unpublished.remember(&account(0), &publication(6));
-        let owed = unpublished.take();
-        assert_eq!(owed.len(), MAX_UNPUBLISHED);
-        assert!(owed.iter().any(|(_, owed)| owed.generation == Generation::new(6)));
+        unpublished.remember(&account(0), owed(6));
+        let all = unpublished.take();
+        assert_eq!(all.len(), MAX_UNPUBLISHED);
+        assert!(all.iter().any(|(_, owed)| owed.generation == Generation::new(6)));
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use solekey_core::{
-    Account, Generation, InputError,
+    Account, Generation, InputError, StoreTime,
     ports::{Cache, Listen, Publication, Shelf, Trouble},
 };
 use solekey_redis_link::{FromRedisValue, LinkError, Pipeline, RedisLink, Script, Value, cmd};
@@ -70,7 +70,7 @@ impl RedisCache {
         account: &Account,
         publication: &Publication,
     ) -> Result<Option<Last>, LinkError> {
-        let Publication { generation, token, verdict, gone, replaces } = publication;
+        let Publication { generation, token, verdict, gone, replaces, as_of } = publication;
         let verdict = verdict.as_ref().filter(|verdict| verdict.generation == *generation);
         let mut call = self
             .link
@@ -94,7 +94,12 @@ impl RedisCache {
             None => call.arg("").arg("").arg(0).arg(0),
         };
         let valid = token.as_ref().map_or(Duration::ZERO, |token| token.valid.min(LONGEST));
-        let reply: Vec<Value> = call.arg(ttl_ms(valid)).arg(u8::from(*replaces)).run().await?;
+        call = call.arg(ttl_ms(valid)).arg(u8::from(*replaces));
+        call = match as_of {
+            Some(then) => call.arg(then.as_micros()),
+            None => call.arg(""),
+        };
+        let reply: Vec<Value> = call.run().await?;
         match <[Value; 3]>::try_from(reply) {
             Ok([_, now, fields]) => Ok(Some(Last::new(decode(now)?, decode(fields)?))),
             Err(_) => Ok(None),
@@ -139,6 +144,11 @@ impl Cache for RedisCache {
             return Ok(shelf);
         }
         self.read_last(account).await.map_err(Trouble::not_applied)
+    }
+
+    async fn time(&self) -> Result<StoreTime, Trouble> {
+        let [time] = self.ask(Pipeline::new().cmd(cmd("TIME"))).await.map_err(Trouble::not_applied)?;
+        Ok(StoreTime::from_micros(instant(time).map_err(Trouble::not_applied)?))
     }
 
     async fn publish(&self, account: &Account, publication: &Publication) -> Result<bool, Trouble> {

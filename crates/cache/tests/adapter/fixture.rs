@@ -82,6 +82,7 @@ pub(crate) fn fresh(number: u64) -> Publication {
         verdict: None,
         gone: false,
         replaces: false,
+        as_of: None,
     }
 }
 

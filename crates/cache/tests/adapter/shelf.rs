@@ -129,6 +129,7 @@ async fn the_same_generation_may_change_its_verdict_and_keeps_its_token() {
         verdict: Some(log_in(7)),
         gone: false,
         replaces: false,
+        as_of: None,
     };
     assert!(fixture.cache.publish(&fixture.account, &judged).await.unwrap());
     let shelf = fixture.cache.read(&fixture.account).await.unwrap();
@@ -179,8 +180,7 @@ async fn garbage_under_the_fast_key_costs_a_round_trip_only() {
 async fn a_delete_leaves_its_generation_and_no_token() {
     let fixture = Fixture::new().await;
     fixture.cache.publish(&fixture.account, &fresh(7)).await.unwrap();
-    let gone =
-        Publication { generation: generation(8), token: None, verdict: None, gone: true, replaces: false };
+    let gone = Publication { token: None, gone: true, ..fresh(8) };
     assert!(fixture.cache.publish(&fixture.account, &gone).await.unwrap());
     let shelf = fixture.cache.read(&fixture.account).await.unwrap();
     assert_eq!(shelf, Shelf { known: Some(generation(8)), gone: true, ..Shelf::default() });

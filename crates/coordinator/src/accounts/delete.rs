@@ -1,13 +1,10 @@
 //! A delete under way.
 
-use solekey_core::{
-    Account, Answer, AnswerNote, ClaimId, Content, Generation, Row, Sealed,
-    ports::{Loaded, Publication},
-};
+use solekey_core::{Account, Answer, AnswerNote, ClaimId, Content, Generation, Row, Sealed, ports::Loaded};
 use uuid::Uuid;
 
 use super::retried;
-use crate::{error::AccountError, solekey::Solekey};
+use crate::{announcement::Announcement, error::AccountError, solekey::Solekey};
 
 /// An account on its way out.
 pub(super) struct Deleting {
@@ -49,8 +46,7 @@ impl Deleting {
         if let Err(error) = instance.answers().erase(account, generation).await {
             tracing::debug!(account = %account.key(), error = &error as &dyn std::error::Error, "answers not erased yet");
         }
-        let gone = Publication { generation, token: None, verdict: None, gone: true, replaces: false };
-        instance.publish(account, gone).await;
+        instance.publish(account, Announcement::gone(generation)).await;
         instance.waits().wake(account.key(), generation);
     }
 }

@@ -6,12 +6,12 @@ use solekey_cache::Asked;
 use solekey_core::{
     Account, Answer, AnswerNote, ClaimId, Content, Credential, ExposeSecret as _, Generation, Import,
     Login as Wish, LoginEffect, NewFacts, Secret, StoreTime, next_look,
-    ports::{LoggedIn, Publication, Record, StoreError},
+    ports::{LoggedIn, Record, StoreError},
 };
 use uuid::Uuid;
 
 use super::{Login, retried};
-use crate::{error::AccountError, provider::Provider, solekey::Solekey};
+use crate::{announcement::Announcement, error::AccountError, provider::Provider, solekey::Solekey};
 
 /// A credential on its way in.
 pub(super) struct LoggingIn {
@@ -74,7 +74,8 @@ impl LoggingIn {
         if let Some(note) = login_note(&record, now) {
             solekey.witness(account, Answer { note, payload: record.payload.clone() }).await;
         }
-        let verdict = record.row.current_verdict().map(|verdict| verdict.map(|at| at.since(now)));
+        let verdict =
+            record.row.current_verdict().map(|verdict| verdict.map(|at| asked.at() + at.since(now)));
         let stocked = instance.stock_row(account, &self.provider, record, now, asked);
         let held = stocked.token.as_ref();
         instance.memories.release(account.key());
@@ -83,8 +84,8 @@ impl LoggingIn {
         if let Some(held) = held.filter(|_| effect == LoginEffect::New) {
             instance.fill(account.key(), held, None);
         }
-        let token = held.and_then(|held| instance.shelve(held, instance.now()));
-        instance.publish(account, Publication { generation, token, verdict, gone: false, replaces }).await;
+        let token = held.cloned();
+        instance.publish(account, Announcement { generation, token, verdict, gone: false, replaces }).await;
         instance.waits().wake(account.key(), generation);
     }
 }

@@ -3,12 +3,12 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use solekey_core::{
-    Account, Answer, ClaimId, Found, Moment,
+    Account, Answer, ClaimId, Found, Generation, Moment, Verdict,
     flight::{
         AnswersView, Command, Delivery, Event, LeaseView, Notice, RowView, ShelfView, Source, StoreReply,
         TokenView,
     },
-    ports::{LeaseReply, Loaded, Publication, Shelf, Shelved, StoreError},
+    ports::{LeaseReply, Loaded, Shelf, StoreError},
 };
 use uuid::Uuid;
 
@@ -17,6 +17,7 @@ use super::{
     stock::{Held, Keep},
 };
 use crate::{
+    announcement::Announcement,
     instance::Instance,
     observer,
     told::{Progress, Told},
@@ -213,7 +214,7 @@ impl Driver {
     }
 
     /// Whether the shelf has taken the mark.
-    async fn mark(&self, generation: solekey_core::Generation) -> bool {
+    async fn mark(&self, generation: Generation) -> bool {
         self.instance.entries().reject(self.account.key(), generation, self.instance.now());
         let Some(cache) = self.instance.cache() else { return false };
         let marked = cache.reject(&self.account, generation).await;
@@ -223,7 +224,7 @@ impl Driver {
         marked.is_ok()
     }
 
-    async fn unmark(&self, generation: solekey_core::Generation) {
+    async fn unmark(&self, generation: Generation) {
         self.instance.entries().absolve(self.account.key(), generation);
         if let Some(cache) = self.instance.cache()
             && let Err(error) = cache.absolve(&self.account, generation).await
@@ -232,43 +233,42 @@ impl Driver {
         }
     }
 
-    async fn erase_answers(&self, before: solekey_core::Generation) {
+    async fn erase_answers(&self, before: Generation) {
         if let Err(error) = self.instance.answers().erase(&self.account, before).await {
             tracing::debug!(account = %self.account.key(), error = &error as &dyn std::error::Error, "answers not erased");
         }
     }
 
     async fn publish(&self, notice: Notice) {
-        let now = self.instance.now();
-        let publication = match notice {
+        let announcement = match notice {
             Notice::Token(source) => {
                 let Some(held) = self.stock.token(source) else { return };
                 self.serve(Some(held));
-                Publication {
-                    generation: held.data.generation,
-                    token: self.instance.shelve(held, now),
-                    verdict: None,
-                    gone: false,
-                    replaces: self.stock.is_login(held.data.generation),
-                }
+                let generation = held.data.generation;
+                self.announcement(generation, Some(held), None)
             }
             Notice::Verdict(verdict) => {
+                let generation = verdict.generation;
                 let row = self.stock.token(Source::Row);
-                let current = row.filter(|held| held.data.generation == verdict.generation);
-                Publication {
-                    generation: verdict.generation,
-                    token: current.and_then(|held| self.instance.shelve(held, now)),
-                    verdict: Some(verdict.map(|at| at.since(now))),
-                    gone: false,
-                    replaces: self.stock.is_login(verdict.generation),
-                }
+                let current = row.filter(|held| held.data.generation == generation);
+                self.announcement(generation, current, Some(verdict))
             }
             Notice::Gone(generation) => {
                 self.instance.entries().remove_older(self.account.key(), generation);
-                Publication { generation, token: None, verdict: None, gone: true, replaces: false }
+                Announcement::gone(generation)
             }
         };
-        self.instance.publish(&self.account, publication).await;
+        self.instance.publish(&self.account, announcement).await;
+    }
+
+    fn announcement(
+        &self,
+        generation: Generation,
+        token: Option<&Held>,
+        verdict: Option<Verdict<Moment>>,
+    ) -> Announcement {
+        let replaces = self.stock.is_login(generation);
+        Announcement { generation, token: token.cloned(), verdict, gone: false, replaces }
     }
 
     fn deliver(&self, delivery: Delivery) {
@@ -276,7 +276,7 @@ impl Driver {
             Delivery::Token { source, .. } => match self.stock.token(source) {
                 Some(held) => {
                     self.serve(Some(held));
-                    Told::Token(Arc::clone(&held.data))
+                    Told::Token(held.clone())
                 }
                 None => self.without_token(),
             },
@@ -321,6 +321,9 @@ fn shelf_done(
     asked: solekey_cache::Asked,
 ) -> Done {
     let Shelf { known, token, verdict, rejected, gone } = shelf;
+    // What was left when it was read: the process may have been stopped since.
+    let passed = instance.now().since(asked.at());
+    let verdict = verdict.map(|verdict| verdict.map(|left| left.saturating_sub(passed)));
     let shelved = token.and_then(|shelved| {
         let held = instance.take_from_shelf(account, provider, &shelved, asked)?;
         Some((shelved, held))
@@ -328,8 +331,8 @@ fn shelf_done(
     let view = shelved.as_ref().map(|(shelved, held)| TokenView {
         generation: shelved.generation,
         access: held.data.access,
-        valid: shelved.valid,
-        good: shelved.good,
+        valid: shelved.valid.saturating_sub(passed),
+        good: shelved.good.saturating_sub(passed),
         lifetime: held.data.lifetime,
     });
     let held = shelved.map(|(_, held)| held).filter(|held| rejected < Some(held.data.generation));
@@ -363,15 +366,6 @@ fn reply(
             tracing::debug!(account = %account.key(), error = &error as &dyn std::error::Error, "store in doubt");
             (StoreReply::Unknown, None)
         }
-    }
-}
-
-impl Instance {
-    /// What a token looks like on the shelf; `None` once it has expired.
-    pub(crate) fn shelve(&self, held: &Held, now: Moment) -> Option<Shelved> {
-        let (valid, good) = held.left(now);
-        let payload = self.vault().seal_token(&held.data);
-        (!valid.is_zero()).then_some(Shelved { generation: held.data.generation, payload, valid, good })
     }
 }
 

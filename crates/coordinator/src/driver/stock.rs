@@ -18,7 +18,7 @@ pub(super) struct Stock {
 }
 
 /// A token, and how long it is good for on this process' clock.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) data: Arc<TokenData>,
     pub(crate) times: Times,
@@ -90,7 +90,7 @@ impl Driver {
     pub(super) fn serve(&self, token: Option<&Held>) {
         let Some(held) = token else { return };
         let now = self.instance.now();
-        if held.times.valid_until <= now {
+        if !held.is_valid(now) {
             return;
         }
         let rejected = self.flight.knowledge().is_rejected(held.data.generation);
@@ -101,6 +101,11 @@ impl Driver {
 impl Held {
     pub(crate) fn entry(&self) -> Entry<Arc<TokenData>> {
         Entry::new(self.data.generation, Arc::clone(&self.data), self.times, self.asked)
+    }
+
+    /// Whether it is before its true expiry.
+    pub(crate) fn is_valid(&self, now: Moment) -> bool {
+        now < self.times.valid_until
     }
 
     /// What is left of it, as the shelf counts.

@@ -7,6 +7,7 @@ mod callers;
 mod doubts;
 mod dropped;
 mod fixture;
+mod late;
 mod outages;
 mod rejections;
 mod secrets;

@@ -5,13 +5,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::Trouble;
-use crate::{Account, AccountKey, Generation, Sealed, Verdict};
+use crate::{Account, AccountKey, Generation, Sealed, StoreTime, Verdict};
 
 /// Tokens and verdicts that replicas share. Entries carry the generation and never go back.
 #[async_trait]
 pub trait Cache: Send + Sync + 'static {
     /// What is on the shelf. One round trip on a hit.
     async fn read(&self, account: &Account) -> Result<Shelf, Trouble>;
+
+    /// The time, by the clock that counts what is on the shelf: what [`Publication::as_of`] is made of.
+    async fn time(&self) -> Result<StoreTime, Trouble>;
 
     /// Puts something on the shelf and tells everyone, unless something newer is there. Returns whether it was put.
     async fn publish(&self, account: &Account, publication: &Publication) -> Result<bool, Trouble>;
@@ -70,6 +73,9 @@ pub struct Publication {
     /// A login made this generation: a token of an earlier one, which would else stay beside it while it is valid, is
     /// the replaced credential's and leaves the shelf.
     pub replaces: bool,
+    /// The shelf's time from which the spans count, as far as the caller can tell: a publication that is carried out
+    /// late does not make anything last longer. `None`, or later than the shelf's clock: from when it is carried out.
+    pub as_of: Option<StoreTime>,
 }
 
 /// A subscription to the news.

@@ -24,6 +24,8 @@ pub const CASES: &[Case<CacheSubject>] = cases! { CacheSubject =>
         takes_the_same_generation_again,
         counts_down,
         lets_a_token_go_at_its_true_end,
+        lets_nothing_last_longer_for_coming_late,
+        takes_no_time_that_is_yet_to_come,
         shows_a_token_that_is_not_good_enough_any_more,
         keeps_the_token_beside_a_later_verdict,
         voids_a_verdict_with_a_newer_generation,
@@ -118,6 +120,37 @@ async fn lets_a_token_go_at_its_true_end(subject: CacheSubject) {
     let shelf = until("the token to end", over).await;
     assert_eq!(shelf.known, Some(Generation::new(5)), "the generation outlives its token");
     assert!(!subject.publish(&a, &publication(4)).await);
+}
+
+async fn lets_nothing_last_longer_for_coming_late(subject: CacheSubject) {
+    let a = account("a");
+    let now = subject.port.time().await.expect("tells the time");
+    let late =
+        Publication { as_of: Some(now - LONG / 4), verdict: Some(not_before(5, LONG)), ..publication(5) };
+    assert!(subject.publish(&a, &late).await);
+    let shelf = subject.shelf(&a).await;
+    let (shown, Some(Ruling::NotBefore { at, .. })) =
+        (shelf.token.expect("valid still"), shelf.verdict.map(|verdict| verdict.ruling))
+    else {
+        panic!("a verdict");
+    };
+    let left = LONG * 3 / 4;
+    assert!(shown.valid <= left && shown.valid > LONG / 2 && at <= left && at > LONG / 2);
+    assert!(shown.good <= LONG / 4);
+
+    let too_late = Publication { as_of: Some(now - LONG), ..publication(6) };
+    assert!(subject.publish(&a, &too_late).await);
+    let shelf = subject.shelf(&a).await;
+    assert_eq!((shelf.known, shelf.token), (Some(Generation::new(6)), None));
+}
+
+async fn takes_no_time_that_is_yet_to_come(subject: CacheSubject) {
+    let a = account("a");
+    let now = subject.port.time().await.expect("tells the time");
+    let early = Publication { as_of: Some(now + LONG), ..publication(5) };
+    assert!(subject.publish(&a, &early).await);
+    let shown = subject.shelf(&a).await.token.expect("a token");
+    assert!(shown.valid <= LONG && shown.good <= LONG / 2, "{shown:?}");
 }
 
 async fn shows_a_token_that_is_not_good_enough_any_more(subject: CacheSubject) {
@@ -337,6 +370,7 @@ fn publication(generation: u64) -> Publication {
         verdict: None,
         gone: false,
         replaces: false,
+        as_of: None,
     }
 }
 

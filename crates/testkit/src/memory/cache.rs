@@ -102,6 +102,10 @@ impl Cache for MemoryCache {
         self.faults.meet("read", || self.with(account, |place, now| place.shelf(now))).await
     }
 
+    async fn time(&self) -> Result<StoreTime, Trouble> {
+        self.faults.meet("time", || self.clock.now()).await
+    }
+
     async fn publish(&self, account: &Account, publication: &Publication) -> Result<bool, Trouble> {
         self.faults.meet("publish", || self.put(account, publication)).await
     }
@@ -123,7 +127,8 @@ impl Cache for MemoryCache {
 
 impl Place {
     fn put(&mut self, publication: &Publication, now: StoreTime) -> bool {
-        let Publication { generation, token, verdict, gone, replaces } = publication;
+        let Publication { generation, token, verdict, gone, replaces, as_of } = publication;
+        let now = as_of.map_or(now, |then| then.min(now));
         if self.known.is_some_and(|known| known > *generation) {
             return false;
         }

@@ -1,0 +1,113 @@
+//! What is carried out late, and what is read late, makes no token live longer.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use solekey_core::{
+    Account, Generation, StoreTime,
+    ports::{Cache, Listen, Publication, Shelf, Trouble},
+};
+use solekey_testkit::memory::MemoryCache;
+
+use crate::fixture::{World, policy};
+
+/// A shelf at the end of a bad line.
+struct Slow {
+    shelf: Arc<MemoryCache>,
+    /// Publications are kept back, and the caller gives up on them.
+    keeps_back: AtomicBool,
+    kept: Mutex<Vec<(Account, Publication)>>,
+    /// How long the next read takes on its way back.
+    stop: Mutex<Duration>,
+}
+
+impl Slow {
+    fn new(world: &World) -> Arc<Self> {
+        let shelf = Arc::clone(&world.cache);
+        let (keeps_back, kept, stop) = (AtomicBool::default(), Mutex::default(), Mutex::default());
+        Arc::new(Self { shelf, keeps_back, kept, stop })
+    }
+
+    /// What was kept back arrives.
+    async fn let_go(&self) -> usize {
+        let kept = std::mem::take(&mut *self.kept.lock().unwrap());
+        for (account, publication) in &kept {
+            self.shelf.publish(account, publication).await.unwrap();
+        }
+        kept.len()
+    }
+}
+
+#[async_trait]
+impl Cache for Slow {
+    async fn read(&self, account: &Account) -> Result<Shelf, Trouble> {
+        let shelf = self.shelf.read(account).await;
+        let stop = std::mem::take(&mut *self.stop.lock().unwrap());
+        tokio::time::sleep(stop).await;
+        shelf
+    }
+
+    async fn time(&self) -> Result<StoreTime, Trouble> {
+        self.shelf.time().await
+    }
+
+    async fn publish(&self, account: &Account, publication: &Publication) -> Result<bool, Trouble> {
+        if self.keeps_back.load(Relaxed) {
+            self.kept.lock().unwrap().push((account.clone(), publication.clone()));
+            return Err(Trouble::unknown("no answer in time"));
+        }
+        self.shelf.publish(account, publication).await
+    }
+
+    async fn reject(&self, account: &Account, generation: Generation) -> Result<(), Trouble> {
+        self.shelf.reject(account, generation).await
+    }
+
+    async fn absolve(&self, account: &Account, generation: Generation) -> Result<(), Trouble> {
+        self.shelf.absolve(account, generation).await
+    }
+
+    async fn listen(&self) -> Box<dyn Listen> {
+        self.shelf.listen().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publication_that_is_carried_out_late_makes_no_token_live_longer() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let line = Slow::new(&world);
+    line.keeps_back.store(true, Relaxed);
+    let replica =
+        world.embedded(policy()).cache(line.clone()).lease(world.lease.clone()).build().await.unwrap();
+    assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    replica.shutdown(Duration::from_secs(1)).await;
+
+    tokio::time::sleep(Duration::from_secs(1800)).await;
+    assert!(line.let_go().await > 0);
+    let shown = world.cache.read(&account).await.unwrap().token.expect("half of its life is left");
+    assert!(shown.valid <= Duration::from_secs(1800), "{:?}", shown.valid);
+    let other = world.replica().await;
+    assert_eq!(other.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    tokio::time::sleep(Duration::from_secs(1800)).await;
+    assert_eq!(other.token(&account).await.unwrap().expose_secret(), "access-a-3");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_whose_end_came_while_the_process_was_stopped_is_not_handed_out() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    let line = Slow::new(&world);
+    let replica =
+        world.embedded(policy()).cache(line.clone()).lease(world.lease.clone()).build().await.unwrap();
+    *line.stop.lock().unwrap() = Duration::from_secs(12);
+    assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+}
