@@ -200,12 +200,23 @@ impl Flight {
 
     /// Only this process is concerned: the attempt is settled, the door left so that others can try.
     fn cool_down_alone(&mut self, cx: &Context<'_>, own: Own, why: Delay) -> Vec<Command> {
-        let before = self.knowledge.local.filter(|hold| hold.generation == own.from);
+        let until = self.cool_down(cx, own.from, why);
+        self.settle(cx, own, None, After::RetryAt { at: until, why })
+    }
+
+    /// The next step of this process' own ladder; returns its end.
+    pub(super) fn cool_down(
+        &mut self,
+        cx: &Context<'_>,
+        generation: crate::Generation,
+        why: Delay,
+    ) -> Moment {
+        let before = self.knowledge.local.filter(|hold| hold.generation == generation);
         let strikes = before.map_or(0, |hold| hold.strikes);
         let until = cx.now + cooldown(strikes, cx.jitter);
         let strikes = strikes.saturating_add(1);
-        self.knowledge.local = Some(super::LocalHold { generation: own.from, until, why, strikes });
-        self.settle(cx, own, None, After::RetryAt { at: until, why })
+        self.knowledge.local = Some(super::LocalHold { generation, until, why, strikes });
+        until
     }
 
     fn refused(
@@ -228,7 +239,12 @@ impl Flight {
 
     /// The attempt stays open: whoever comes after its `until` resolves it.
     pub(super) fn leave_in_doubt(&mut self, cx: &Context<'_>, own: &Own) -> Vec<Command> {
-        let at = own.deadline.max(cx.now);
+        self.leave_in_doubt_until(cx, own, cx.now)
+    }
+
+    /// As [`leave_in_doubt`](Self::leave_in_doubt), at least until `hold`.
+    pub(super) fn leave_in_doubt_until(&mut self, cx: &Context<'_>, own: &Own, hold: Moment) -> Vec<Command> {
+        let at = own.deadline.max(hold);
         let commands = self.leave_with(cx, super::judge::not_before(own.from, at, Delay::InDoubt));
         self.begin_vigil(cx.now + cx.pace());
         commands

@@ -7,8 +7,8 @@ use super::{
     knowledge::Subject, resolve::Resolution,
 };
 use crate::{
-    AnswerNote, Commit, Delay, Facts, Generation, Moment, Need, Remaining, Revocation, Row, Ruling,
-    SETTLED_FOR, StoreTime, Verdict,
+    AnswerNote, Commit, Delay, Facts, Generation, KEEP_ANSWERS, Moment, Need, Remaining, Revocation, Row,
+    Ruling, SETTLED_FOR, StoreTime, Verdict, Window,
 };
 
 impl Flight {
@@ -290,17 +290,29 @@ impl Flight {
         why: Revocation,
     ) -> Vec<Command> {
         let generation = view.row.as_ref().map(|row| row.generation);
-        let AnswersView::Read { newest, kept_since } = answers else {
-            return self.leave_in_doubt(cx, &own);
+        let first = own.open.first.at;
+        // By then nobody keeps an answer any more: there is nothing left to wait for.
+        let over = view.now >= first + KEEP_ANSWERS;
+        let (newest, vouched) = match answers {
+            AnswersView::Unreadable if !over => return self.refused_in_doubt(cx, &own),
+            AnswersView::Unreadable => (None, true),
+            AnswersView::Read { newest, kept_since } => (newest, over || kept_since <= first),
         };
         let answered = newest.is_some_and(|note| Some(note.attempt) > generation);
         if generation != Some(own.from) || answered {
             return self.judge(cx, view, answers);
         }
-        if kept_since > own.open.first.at {
-            return self.leave_in_doubt(cx, &own);
+        // Where tokens are never spent no pair was lost with an answer: the refusal means what it says.
+        if !vouched && cx.policy.replay().window() != Window::Always {
+            return self.refused_in_doubt(cx, &own);
         }
         self.settle_log_in(cx, own, why)
+    }
+
+    /// The provider has answered and will not say anything else for a while: this process asks more and more rarely.
+    fn refused_in_doubt(&mut self, cx: &Context<'_>, own: &super::Own) -> Vec<Command> {
+        let until = self.cool_down(cx, own.from, Delay::InDoubt);
+        self.leave_in_doubt_until(cx, own, until)
     }
 
     fn commit_found(

@@ -1,13 +1,16 @@
 //! What an exchange came to, and how it is written down.
 
+use std::time::Duration;
+
 use solekey_core::{
-    AnswerNote, Delay, MAX_RETRY_AFTER, NewFacts, Outcome, Replay, Revocation, Row, Ruling, Verdict,
-    flight::{AnswersView, Command, Delivery, Event, Notice, Source, StoreReply},
+    AnswerNote, Delay, KEEP_ANSWERS, MAX_RETRY_AFTER, Need, NewFacts, Outcome, Replay, Revocation, Row,
+    Ruling, StoreTime, Verdict,
+    flight::{AnswersView, Command, Delivery, Event, Knowledge, Notice, Source, StoreReply, Subject, Watch},
 };
 
 use crate::fixture::{
     NO_ANSWERS, PUBLISH_OWN, Pilot, answered, claimed, delay, facts, id, moment_at, open, overdue_row,
-    presents, rotation, secs, settled, slept, store_at,
+    policy, presents, rotation, secs, settled, slept, store_at,
 };
 
 const DOWN: StoreReply = StoreReply::NotApplied;
@@ -306,6 +309,65 @@ fn a05_an_invalid_grant_with_unreadable_answers_is_doubt() {
     }
     let (mut pilot, _, _) = outcome(Outcome::Permanent(Revocation::Refused));
     assert_eq!(delay(&pilot.hear(Event::Loaded(DOWN))).1, Delay::InDoubt);
+}
+
+/// A row whose first attempt was claimed at the start and lost, presented once more at `at`, and refused.
+fn refused_again(replay: Replay, at: Duration) -> (Pilot, Row) {
+    let mut row = overdue_row();
+    open(&mut row, 50, secs(0));
+    let since = moment_at(at.saturating_sub(secs(60)));
+    let subject = Subject::Attempt(id(50));
+    let watch = Some(Watch { subject, since, last: moment_at(at), widest: Duration::ZERO });
+    let knowledge = Knowledge { watch, ..Knowledge::default() };
+    let mut pilot = Pilot::with(policy(replay), Need::Valid, knowledge, Duration::ZERO);
+    pilot.clock = at;
+    pilot.exchange(&mut row);
+    assert_eq!(pilot.hear_outcome(Outcome::Permanent(Revocation::Refused)), [Command::Load]);
+    (pilot, row)
+}
+
+/// The place of answers began anew a minute after the start.
+const EMPTIED: AnswersView =
+    AnswersView::Read { newest: None, kept_since: StoreTime::from_micros(1_000_000_060_000_000) };
+
+#[test]
+fn where_tokens_are_never_spent_a_refusal_is_believed_although_answers_were_lost() {
+    for replay in [Replay::NON_ROTATING, Replay::OLD_STAYS_VALID, Replay::TIMER] {
+        let (mut pilot, mut row) = refused_again(replay, secs(120));
+        row.settle(&settled(&pilot.look(&row, EMPTIED)), pilot.store_now()).unwrap();
+        assert_eq!(row.current_verdict().unwrap().ruling, Ruling::LogIn { why: Revocation::Refused });
+    }
+}
+
+#[test]
+fn a_refusal_is_believed_once_no_answer_could_be_kept_any_more() {
+    for answers in [EMPTIED, AnswersView::Unreadable] {
+        let (mut pilot, row) = refused_again(Replay::STRICT, KEEP_ANSWERS.saturating_sub(secs(1)));
+        assert_eq!(delay(&pilot.look(&row, answers)).1, Delay::InDoubt);
+        let (mut pilot, row) = refused_again(Replay::STRICT, KEEP_ANSWERS);
+        settled(&pilot.look(&row, answers));
+    }
+}
+
+#[test]
+fn a_refusal_that_leaves_doubt_is_asked_for_again_more_and_more_rarely() {
+    let mut row = overdue_row();
+    let mut pilot = Pilot::of(Replay::NON_ROTATING);
+    let mut tried = Vec::new();
+    while pilot.clock < secs(2000) {
+        pilot = pilot.again(Need::Valid);
+        let commands = pilot.judge(&row, AnswersView::Unreadable);
+        if presents(&commands) {
+            tried.push(pilot.clock);
+            row.claim(&claimed(&commands), pilot.store_now()).unwrap();
+            pilot.hear(Event::Claimed(pilot.done(&row)));
+            pilot.hear_outcome(Outcome::Permanent(Revocation::Refused));
+            assert_eq!(delay(&pilot.look(&row, AnswersView::Unreadable)).1, Delay::InDoubt);
+        }
+        pilot.pass(secs(1));
+    }
+    let last = tried.windows(2).last().map(|pair| pair[1].saturating_sub(pair[0]));
+    assert!(tried.len() > 3 && last >= Some(secs(225)), "{tried:?}");
 }
 
 #[test]
