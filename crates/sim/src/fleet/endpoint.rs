@@ -1,0 +1,334 @@
+//! The token endpoint as one process sees it.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header::RETRY_AFTER};
+use solekey_core::{
+    Account, Dialect, ExposeSecret as _, Generation,
+    ports::{Answers as _, ExchangeRequest, TokenEndpoint, Wire},
+};
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout_at},
+};
+
+use super::{
+    history::{Fault, Request, What, Who},
+    network::at_once,
+    process::Process,
+    provider::Pair,
+    world::{World, lock, refresh_token},
+};
+
+/// The way to the provider.
+pub(crate) struct SimEndpoint {
+    process: Arc<Process>,
+    dialect: Dialect,
+}
+
+/// What becomes of an exchange.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fate {
+    Fine,
+    NotSent,
+    LostBefore,
+    LostAfter,
+    /// Processed after the caller's timeout.
+    Late,
+    Slow,
+    RateLimited,
+    Unavailable,
+    ErrorBefore,
+    ErrorAfter,
+    Page,
+    Redirect,
+    Truncated,
+    Stranger,
+}
+
+const TROUBLES: [(Fate, &str); 12] = [
+    (Fate::NotSent, "not sent"),
+    (Fate::LostBefore, "lost before processing"),
+    (Fate::LostAfter, "answer lost"),
+    (Fate::LostAfter, "answer lost"),
+    (Fate::Late, "processed after the timeout"),
+    (Fate::Slow, "slow"),
+    (Fate::RateLimited, "429"),
+    (Fate::ErrorBefore, "500 before processing"),
+    (Fate::ErrorAfter, "500 after processing"),
+    (Fate::Page, "403 page"),
+    (Fate::Redirect, "302"),
+    (Fate::Truncated, "truncated"),
+];
+
+impl SimEndpoint {
+    pub(crate) fn new(process: &Arc<Process>) -> Self {
+        let mut dialect = Dialect::rfc6749();
+        if process.world.setup.unavailable_is_unprocessed {
+            dialect = dialect
+                .not_processed([StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE]);
+        }
+        Self { process: Arc::clone(process), dialect }
+    }
+
+    fn draw(&self) -> Fate {
+        let Process { world, dice, .. } = &*self.process;
+        if world.is_healed() {
+            return Fate::Fine;
+        }
+        let provider = lock(&world.provider);
+        let now = world.now();
+        let (fate, kind) = if now < provider.stranger_until {
+            (Fate::Stranger, "invalid_client")
+        } else if now < provider.down_until {
+            if dice.chance(600) { (Fate::Unavailable, "503") } else { (Fate::LostBefore, "lost before processing") }
+        } else if dice.chance(world.setup.weathers.exchange) {
+            dice.pick(&TROUBLES)
+        } else {
+            return Fate::Fine;
+        };
+        drop(provider);
+        world.log(self.process.who(), What::Struck(Fault { line: "endpoint", operation: "exchange", kind }));
+        fate
+    }
+
+    /// When the provider gets to see the request: later than the caller's patience perhaps, but, as promise 1
+    /// assumes, while the attempt is in flight.
+    fn arrival(&self, fate: Fate, span: Duration, room: Duration) -> Duration {
+        let dice = &self.process.dice;
+        let ms = Duration::from_millis;
+        if self.process.world.is_healed() {
+            return dice.span(ms(5), ms(60).min(span / 4));
+        }
+        match fate {
+            Fate::Late if room > span + ms(2) => dice.span(span + ms(1), room - ms(1)),
+            Fate::Slow | Fate::Late => dice.span(span / 2, span - span / 10),
+            _ => dice.span(ms(1), ms(200).min(span / 3)),
+        }
+    }
+}
+
+#[async_trait]
+impl TokenEndpoint for SimEndpoint {
+    async fn exchange(&self, account: &Account, request: ExchangeRequest<'_>, span: Duration) -> Wire {
+        let process = &self.process;
+        let world = &process.world;
+        if process.is_dead() {
+            std::future::pending::<()>().await;
+        }
+        let token: Arc<str> = request.refresh_token.expose_secret().into();
+        let attempt = process.take_attempt(account);
+        let fate = self.draw();
+        if fate == Fate::NotSent {
+            sleep(Duration::from_millis(2)).await;
+            process.gate().await;
+            return Wire::NotSent { why: "the simulation did not connect".into() };
+        }
+        let deadline = tokio::time::Instant::now() + span;
+        let number = world.next_call();
+        let (_, row_token, _) = world.peek(account);
+        let sent = Request { number, account: account.clone(), attempt, token: Arc::clone(&token), row_token };
+        world.log(process.who(), What::Sent(sent));
+        let until = world.until(account, attempt);
+        world.take_in_hand(process.who(), account, until);
+        let room = until.saturating_sub(world.now());
+        let arrival = self.arrival(fate, span, room);
+        let (tell, told) = oneshot::channel();
+        let visit = Visit { process: Arc::clone(process), account: account.clone(), number, token, fate };
+        tokio::spawn(async move {
+            sleep(arrival).await;
+            if let Some(wire) = visit.process() {
+                drop(tell.send(wire));
+            }
+        });
+        let wire = timeout_at(deadline, told).await.ok().and_then(Result::ok);
+        let wire = match wire {
+            Some(wire) => wire,
+            None => {
+                // A lost answer may show as a reset long before the timeout.
+                if fate != Fate::LostAfter || process.dice.chance(500) {
+                    tokio::time::sleep_until(deadline).await;
+                }
+                Wire::Lost { why: "the simulation lost it".into() }
+            }
+        };
+        process.gate().await;
+        self.heard(number, account, attempt, &wire);
+        wire
+    }
+
+    fn dialect(&self) -> &Dialect {
+        &self.dialect
+    }
+
+    fn client(&self) -> &'static str {
+        "https://acme.example/token gateway"
+    }
+}
+
+impl SimEndpoint {
+    fn heard(&self, request: usize, account: &Account, attempt: Option<Generation>, wire: &Wire) {
+        let world = &self.process.world;
+        let (said, pair) = match wire {
+            Wire::Reply { status, body, .. } => {
+                let pair = status.is_success() && serde_json::from_slice::<serde_json::Value>(body).is_ok();
+                (format!("{} {}", status.as_u16(), String::from_utf8_lossy(body)), pair)
+            }
+            _ => ("nothing".into(), false),
+        };
+        if !pair {
+            world.put_down(self.process.who(), account);
+        }
+        world.log(self.process.who(), What::Heard { request, account: account.clone(), attempt, said, pair });
+    }
+}
+
+/// One request at the provider.
+struct Visit {
+    process: Arc<Process>,
+    account: Account,
+    number: usize,
+    token: Arc<str>,
+    fate: Fate,
+}
+
+impl Visit {
+    /// What the provider answers; nothing where the answer is lost.
+    fn process(self) -> Option<Wire> {
+        let Process { world, dice, .. } = &*self.process;
+        // A process that dies takes some of its requests along.
+        let torn = self.process.is_dead() && dice.chance(300);
+        match self.fate {
+            _ if torn => self.dropped(),
+            Fate::LostBefore => self.dropped(),
+            Fate::RateLimited => {
+                self.dropped();
+                return Some(rate_limited(dice.below(5)));
+            }
+            Fate::Unavailable => {
+                self.dropped();
+                return Some(reply(503, "<html>down</html>"));
+            }
+            Fate::ErrorBefore => {
+                self.dropped();
+                return Some(reply(500, r#"{"error":"server_error"}"#));
+            }
+            Fate::Page => {
+                self.dropped();
+                return Some(reply(403, "<html><body>blocked</body></html>"));
+            }
+            Fate::Redirect => {
+                self.dropped();
+                return Some(reply(302, ""));
+            }
+            Fate::Stranger => {
+                self.dropped();
+                return Some(reply(401, r#"{"error":"invalid_client"}"#));
+            }
+            _ => {
+                let body = self.present(world);
+                return match (self.fate, body) {
+                    (Fate::LostAfter, _) => None,
+                    (Fate::ErrorAfter, _) => Some(reply(500, "oops")),
+                    (_, None) => Some(reply(400, r#"{"error":"invalid_grant"}"#)),
+                    (Fate::Truncated, Some(body)) => Some(reply(200, &body[..body.len() / 2])),
+                    (_, Some(body)) => Some(reply(200, &body)),
+                };
+            }
+        }
+        None
+    }
+
+    fn dropped(&self) {
+        self.process.world.log(Who::Provider, What::Dropped { request: self.number });
+    }
+
+    fn present(&self, world: &World) -> Option<String> {
+        let now = world.now();
+        let living = self.living(world);
+        let mut provider = lock(&world.provider);
+        let (seen, pair) = provider.present(&self.token, now);
+        let body = pair.map(|pair| {
+            let (body, told) = self.body(&pair, provider.lifetime());
+            provider.say(&pair.access, told, now);
+            body
+        });
+        drop(provider);
+        let (request, token) = (self.number, Arc::clone(&self.token));
+        world.log(Who::Provider, What::Processed { request, token, seen, living });
+        body
+    }
+
+    /// Where another pair of the same grant lies that works as long as this token does no harm.
+    fn living(&self, world: &World) -> Option<&'static str> {
+        let (now, (_, row, _)) = (world.now(), world.peek(&self.account));
+        let provider = lock(&world.provider);
+        let family = provider.family_of(&self.token);
+        let lives = |other: &str| {
+            *other != *self.token
+                && provider.family_of(other) == family
+                && provider.would(other, now).is_pair()
+        };
+        if row.as_deref().is_some_and(lives) {
+            return Some("row");
+        }
+        let newest = at_once(world.answers.newest(&self.account)).ok()?.newest?;
+        refresh_token(newest.payload.as_bytes()).as_deref().is_some_and(lives).then_some("answers")
+    }
+
+    /// The answer, and the life it told the access token to have.
+    fn body(&self, pair: &Pair, lifetime: Duration) -> (String, Option<Duration>) {
+        let Pair { access, refresh } = pair;
+        let secs = lifetime.as_secs();
+        let plain = format!(r#""refresh_token":"{refresh}","expires_in":{secs}"#);
+        let Process { world, dice, .. } = &*self.process;
+        if world.is_healed() || !dice.chance(world.setup.weathers.odd) {
+            return (format!(r#"{{"access_token":"{access}",{plain}}}"#), Some(lifetime));
+        }
+        let kinds = ["no access token", "0", "-5", "missing", "huge", "short", "text"];
+        let kind = dice.pick(&kinds);
+        world.log(
+            self.process.who(),
+            What::Struck(Fault { line: "endpoint", operation: "body", kind: odd(kind) }),
+        );
+        let with = |expires: &str| {
+            format!(r#"{{"access_token":"{access}","refresh_token":"{refresh}"{expires}}}"#)
+        };
+        match kind {
+            "no access token" => (format!("{{{plain}}}"), Some(Duration::ZERO)),
+            "0" => (with(r#","expires_in":0"#), None),
+            "-5" => (with(r#","expires_in":-5"#), None),
+            "huge" => {
+                let huge = 400_000_000;
+                (with(&format!(r#","expires_in":{huge}"#)), Some(Duration::from_secs(huge)))
+            }
+            "short" => (with(r#","expires_in":5"#), Some(Duration::from_secs(5))),
+            "text" => (with(&format!(r#","expires_in":"{secs}""#)), Some(lifetime)),
+            _ => (with(""), None),
+        }
+    }
+}
+
+fn odd(kind: &'static str) -> &'static str {
+    match kind {
+        "no access token" => "200 without access token",
+        "0" | "-5" | "missing" => "no usable expires_in",
+        _ => "odd expires_in",
+    }
+}
+
+fn rate_limited(kind: usize) -> Wire {
+    let mut headers = HeaderMap::new();
+    let value = ["", "1", "5", "20", "soon"][kind];
+    if !value.is_empty() {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static(value));
+    }
+    Wire::Reply { status: StatusCode::TOO_MANY_REQUESTS, headers, body: Bytes::new() }
+}
+
+fn reply(status: u16, body: &str) -> Wire {
+    let status = StatusCode::from_u16(status).expect("a status");
+    Wire::Reply { status, headers: HeaderMap::new(), body: Bytes::from(body.to_owned()) }
+}

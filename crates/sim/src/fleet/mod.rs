@@ -1,0 +1,79 @@
+//! One fleet, made from a seed: built, tormented, healed and looked at.
+
+mod callers;
+mod clocks;
+mod dice;
+mod endpoint;
+mod heal;
+mod history;
+mod nemesis;
+mod network;
+mod ports;
+mod process;
+mod provider;
+mod replica;
+mod setup;
+mod tally;
+mod world;
+
+use std::sync::Arc;
+
+pub use history::{
+    Ask, Changed, Delivered, Event, Fault, History, Request, Settled, Shown, TokenTruth, What, Who,
+};
+pub use provider::Seen;
+pub use setup::{Class, Setup, Weathers};
+pub use tally::Tally;
+
+use crate::invariants::{self, Violation};
+use replica::Fleet;
+use world::World;
+
+/// What a seed came to.
+#[derive(Debug)]
+pub struct Run {
+    /// What the seed drew.
+    pub setup: Setup,
+    /// What happened, in order.
+    pub history: History,
+    /// What happened, counted.
+    pub tally: Tally,
+    /// What must not have happened.
+    pub violations: Vec<Violation>,
+}
+
+/// Runs one seed, on this thread.
+///
+/// # Panics
+/// When the runtime cannot be built, or the product panics.
+pub fn run(seed: u64) -> Run {
+    // The coordinator draws its jitter from this thread's generator.
+    fastrand::seed(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime of one thread");
+    let setup = Setup::draw(seed);
+    let history = runtime.block_on(live(setup.clone()));
+    // Crashed processes wait at their gates for ever: they end with the runtime.
+    drop(runtime);
+    let tally = Tally::of(&history);
+    let violations = invariants::check(&setup, &history);
+    Run { setup, history, tally, violations }
+}
+
+async fn live(setup: Setup) -> History {
+    let world = World::new(setup);
+    let fleet = Fleet::start(&world).await;
+    callers::enrol_accounts(&fleet).await;
+    let nemesis = tokio::spawn(nemesis::torment(Arc::clone(&fleet)));
+    let crowd = tokio::spawn(callers::crowd(Arc::clone(&fleet)));
+    tokio::time::sleep(world.setup.chaos).await;
+    nemesis.abort();
+    crowd.abort();
+    heal::heal(&fleet).await;
+    heal::end(&fleet).await;
+    fleet.clear();
+    world.take_history()
+}

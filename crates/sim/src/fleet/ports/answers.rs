@@ -1,0 +1,58 @@
+//! The place of answers.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use solekey_core::{
+    Account, Answer, Found, Generation,
+    ports::{Answers, Enrolment, Trouble},
+};
+
+use crate::fleet::{
+    history::What,
+    network::{Line, Manners, at_once, carry},
+    process::Process,
+};
+
+/// The place of answers, as one process sees it.
+pub(crate) struct SimAnswers(pub(crate) Arc<Process>);
+
+#[async_trait]
+impl Answers for SimAnswers {
+    async fn write(&self, account: &Account, answer: &Answer) -> Result<(), Trouble> {
+        let (process, account, answer) = (Arc::clone(&self.0), account.clone(), answer.clone());
+        carry(&self.0, Line::Answers, "write", Manners::Any, move || {
+            let world = &process.world;
+            world.scan("answer", answer.payload.as_bytes());
+            let written = at_once(world.answers.write(&account, &answer));
+            world.put_down(process.who(), &account);
+            world.log(process.who(), What::Written { account: account.clone(), note: answer.note });
+            written
+        })
+        .await
+    }
+
+    async fn newest(&self, account: &Account) -> Result<Found, Trouble> {
+        let (process, account) = (Arc::clone(&self.0), account.clone());
+        carry(&self.0, Line::Answers, "newest", Manners::Prompt, move || {
+            at_once(process.world.answers.newest(&account))
+        })
+        .await
+    }
+
+    async fn erase(&self, account: &Account, before: Generation) -> Result<(), Trouble> {
+        let (process, account) = (Arc::clone(&self.0), account.clone());
+        carry(&self.0, Line::Answers, "erase", Manners::Any, move || {
+            at_once(process.world.answers.erase(&account, before))
+        })
+        .await
+    }
+
+    async fn enrol(&self, enrolment: &Enrolment) -> Result<Enrolment, Trouble> {
+        let (process, enrolment) = (Arc::clone(&self.0), enrolment.clone());
+        carry(&self.0, Line::Answers, "enrol", Manners::Any, move || {
+            at_once(process.world.answers.enrol(&enrolment))
+        })
+        .await
+    }
+}

@@ -1,0 +1,152 @@
+//! The store.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use solekey_core::{
+    Account, Claim, ClaimId, Commit, Login, Sealed, Settle,
+    ports::{Loaded, LoggedIn, Page, Store, StoreError, StoreIdentity},
+};
+
+use crate::fleet::{
+    history::{Changed, Shown, What},
+    network::{Line, Manners, at_once, carry},
+    process::Process,
+};
+
+/// The store, as one process sees it.
+pub(crate) struct SimStore(pub(crate) Arc<Process>);
+
+impl SimStore {
+    async fn change<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        manners: Manners,
+        account: &Account,
+        shown: Shown,
+        apply: impl Fn(&Process, &Account) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (process, account) = (Arc::clone(&self.0), account.clone());
+        carry(&self.0, Line::Store, operation, manners, move || {
+            let world = &process.world;
+            let (before, had, now) = world.peek(&account);
+            let done = apply(&process, &account);
+            let (after, has, _) = world.peek(&account);
+            let [before, after] = [before, after].map(|record| record.map(|record| record.row));
+            if let (Shown::Claim(claim), Some(open)) = (shown, after.as_ref().and_then(|row| row.open))
+                && open.id == claim.id
+            {
+                world.claimed(&account, open.attempt);
+            }
+            if let (Shown::Commit(_), Ok(_)) = (shown, &done) {
+                world.put_down(process.who(), &account);
+            }
+            let refused = done.as_ref().err().map(refusal);
+            let account = account.clone();
+            let changed = Changed { account, shown, before, after, had, has, refused, now };
+            world.log(process.who(), What::Changed(Box::new(changed)));
+            done
+        })
+        .await
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        ask: impl Fn(&Process) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let process = Arc::clone(&self.0);
+        carry(&self.0, Line::Store, operation, Manners::Prompt, move || ask(&process)).await
+    }
+}
+
+#[async_trait]
+impl Store for SimStore {
+    async fn identity(&self) -> Result<StoreIdentity, StoreError> {
+        self.ask("identity", |process| at_once(process.world.store.identity())).await
+    }
+
+    async fn pin(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        self.ask("pin", move |process| at_once(process.world.store.pin(&name, &value))).await
+    }
+
+    async fn load(&self, account: &Account) -> Result<Loaded, StoreError> {
+        let account = account.clone();
+        self.ask("load", move |process| at_once(process.world.store.load(&account))).await
+    }
+
+    async fn claim(&self, account: &Account, claim: &Claim) -> Result<Loaded, StoreError> {
+        let claim = *claim;
+        let apply =
+            move |process: &Process, account: &Account| at_once(process.world.store.claim(account, &claim));
+        self.change("claim", Manners::Any, account, Shown::Claim(claim), apply).await
+    }
+
+    async fn commit(
+        &self,
+        account: &Account,
+        commit: &Commit,
+        payload: &Sealed,
+    ) -> Result<Loaded, StoreError> {
+        let (commit, payload) = (*commit, payload.clone());
+        let apply = move |process: &Process, account: &Account| {
+            process.world.scan("row", payload.as_bytes());
+            at_once(process.world.store.commit(account, &commit, &payload))
+        };
+        self.change("commit", Manners::Any, account, Shown::Commit(commit), apply).await
+    }
+
+    async fn settle(&self, account: &Account, settle: &Settle) -> Result<Loaded, StoreError> {
+        let settle = *settle;
+        let apply =
+            move |process: &Process, account: &Account| at_once(process.world.store.settle(account, &settle));
+        self.change("settle", Manners::Any, account, Shown::Settle(settle), apply).await
+    }
+
+    async fn login(
+        &self,
+        account: &Account,
+        login: &Login,
+        payload: &Sealed,
+    ) -> Result<LoggedIn, StoreError> {
+        let (login, payload) = (*login, payload.clone());
+        let apply = move |process: &Process, account: &Account| {
+            process.world.scan("row", payload.as_bytes());
+            at_once(process.world.store.login(account, &login, &payload))
+        };
+        self.change("login", Manners::Prompt, account, Shown::Login(login), apply).await
+    }
+
+    async fn delete(&self, account: &Account, id: ClaimId) -> Result<Loaded, StoreError> {
+        let apply =
+            move |process: &Process, account: &Account| at_once(process.world.store.delete(account, id));
+        self.change("delete", Manners::Prompt, account, Shown::Delete(id), apply).await
+    }
+
+    async fn list(
+        &self,
+        provider: Option<&str>,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        let (provider, cursor) = (provider.map(str::to_owned), cursor.map(str::to_owned));
+        self.ask("list", move |process| {
+            at_once(process.world.store.list(provider.as_deref(), cursor.as_deref(), limit))
+        })
+        .await
+    }
+
+    async fn due(&self, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
+        self.ask("due", move |process| at_once(process.world.store.due(hold, limit))).await
+    }
+}
+
+fn refusal(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Moved(_) => "moved",
+        StoreError::Late => "late",
+        StoreError::AlreadyPresented => "already presented",
+        _ => "unavailable",
+    }
+}

@@ -1,0 +1,115 @@
+//! One life of a replica: it runs, is stopped, or is dead.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use solekey::{Event, Observer};
+use solekey_core::{Account, Generation};
+use solekey_testkit::memory::TestClock;
+use tokio::sync::watch;
+
+use super::{clocks, dice::Dice, history::Who, world::{World, lock}};
+
+/// One life of a replica.
+pub(crate) struct Process {
+    pub(crate) replica: usize,
+    pub(crate) life: u32,
+    pub(crate) world: Arc<World>,
+    pub(crate) clock: TestClock,
+    pub(crate) dice: Dice,
+    mode: watch::Sender<Mode>,
+    /// What it said it was about to present, until it did.
+    presenting: Mutex<BTreeMap<Account, Generation>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Mode {
+    Running,
+    Stopped,
+    Dead,
+}
+
+impl Process {
+    pub(crate) fn new(world: &Arc<World>, replica: usize, life: u32) -> Arc<Self> {
+        let dice = Dice::new(world.setup.seed, 1000 + (replica as u64) * 100 + u64::from(life));
+        Arc::new(Self {
+            replica,
+            life,
+            world: Arc::clone(world),
+            clock: clocks::of_process(&dice),
+            dice,
+            mode: watch::Sender::new(Mode::Running),
+            presenting: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn who(&self) -> Who {
+        Who::Process(self.replica, self.life)
+    }
+
+    /// Every call of this process comes by here before it starts and before its reply is seen: nothing takes effect
+    /// while it is stopped, and nothing ever again once it is dead.
+    pub(crate) async fn gate(&self) {
+        let mode = *self.mode.borrow();
+        if mode == Mode::Running {
+            return;
+        }
+        let mut mode = self.mode.subscribe();
+        if mode.wait_for(|mode| *mode == Mode::Running).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Returns when the process dies.
+    pub(crate) async fn death(&self) {
+        let mut mode = self.mode.subscribe();
+        if mode.wait_for(|mode| *mode == Mode::Dead).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        *self.mode.borrow() == Mode::Dead
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        *self.mode.borrow() == Mode::Running
+    }
+
+    pub(crate) fn stop(&self) {
+        self.turn(Mode::Running, Mode::Stopped);
+    }
+
+    pub(crate) fn resume(&self) {
+        self.turn(Mode::Stopped, Mode::Running);
+    }
+
+    pub(crate) fn die(&self) {
+        self.mode.send_replace(Mode::Dead);
+    }
+
+    /// The attempt whose request is leaving.
+    pub(crate) fn take_attempt(&self, account: &Account) -> Option<Generation> {
+        lock(&self.presenting).remove(account)
+    }
+
+    fn turn(&self, from: Mode, to: Mode) {
+        self.mode.send_if_modified(|mode| {
+            let turns = *mode == from;
+            if turns {
+                *mode = to;
+            }
+            turns
+        });
+    }
+}
+
+impl Observer for Process {
+    fn on(&self, event: &Event<'_>) {
+        if let Event::Presenting { account, attempt } = event {
+            lock(&self.presenting).insert((*account).clone(), *attempt);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! 10. Once the faults are over every account comes to rest within its bound: a token that works and no attempt open,
+//!     or a reason that the provider agrees with; nothing is left running or held, and shutdowns end in time.
+
+use std::time::Duration;
+
+use crate::{
+    fleet::{Event, History, Settled, Setup, What},
+    invariants::{Finder, Violation, excuses::Excuses},
+};
+
+pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
+    let mut finder = Finder::new(10);
+    let mut excuses = Excuses::default();
+    let mut healed = false;
+    for event in &history.events {
+        excuses.see(event);
+        let Event { at, what, .. } = event;
+        match what {
+            What::Healed => healed = true,
+            What::AtRest { account, settled, after, .. } => {
+                let excused = excuses.went_back || excuses.accepted_spent(account);
+                if let Some(what) = unrest(setup, settled, excused) {
+                    finder.found(*at, format!("{} after {after:?}: {what}", account.id()));
+                }
+            }
+            What::ShutDown { bound, took, in_doubt } => {
+                if *took > *bound + BREATH {
+                    finder.found(*at, format!("a shutdown took {took:?} of {bound:?}"));
+                }
+                if healed && *in_doubt > 0 {
+                    finder.found(*at, format!("{in_doubt} refreshes were under way in a world at rest"));
+                }
+            }
+            What::LeftOver(what) => finder.found(*at, what.clone()),
+            _ => {}
+        }
+    }
+    finder.all()
+}
+
+fn unrest(setup: &Setup, settled: &Settled, excused: bool) -> Option<String> {
+    match settled {
+        Settled::Fresh | Settled::LogIn(_) | Settled::LogInExcused(_) | Settled::Gone => None,
+        Settled::LogInUnfounded(why) => {
+            (!excused).then(|| format!("asks for a login although its refresh token works ({why})"))
+        }
+        Settled::Stuck(why) => Some(format!("does not come to rest: {why}")),
+        Settled::ByOperator(settled) => {
+            // A watch needs somebody who looks for a whole span: said in docs/protocol.md.
+            let policy = setup.policy();
+            let documented = policy.max_wait() < policy.span() * 2;
+            let late = (!documented).then(|| "came to rest only when a person asked for a refresh".to_owned());
+            late.or_else(|| unrest(setup, settled, excused))
+        }
+    }
+}
+
+/// The grain of timers.
+const BREATH: Duration = Duration::from_millis(50);

@@ -1,0 +1,33 @@
+//! 11. Nobody receives a token past its end, of another account, or the very token it reported.
+
+use crate::{
+    fleet::{Delivered, History, Setup, TokenTruth, What},
+    invariants::{Finder, Violation, excuses::Excuses},
+};
+
+pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
+    let mut finder = Finder::new(11);
+    let mut excuses = Excuses::default();
+    for event in &history.events {
+        excuses.see(event);
+        let What::Answered { call, account, told } = &event.what else { continue };
+        let mut found = |what: String| finder.found(event.at, format!("{}, call {call}: {what}", account.id()));
+        match told {
+            Delivered::Failed(why) => found(format!("failed: {why}")),
+            Delivered::Token(TokenTruth { token, own, overdue, reported, .. }) => {
+                if !own {
+                    found(format!("got {token}, which is not its own"));
+                }
+                if *reported {
+                    found(format!("got {token} back, which it had reported"));
+                }
+                // Ends are kept in the store's time.
+                if let Some(by) = overdue.filter(|_| !excuses.store_clock_back) {
+                    found(format!("got {token}, which ended {by:?} ago"));
+                }
+            }
+            _ => {}
+        }
+    }
+    finder.all()
+}

@@ -1,0 +1,105 @@
+//! 6. No pair is lost in silence: what a living process has read is written down or committed, unless the account has
+//!    moved on; and no spent token is presented whose successor a place had when the attempt was claimed.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use solekey_core::{Account, Content, Generation};
+
+use crate::{
+    fleet::{Event, History, Request, Seen, Setup, Shown, What, Who},
+    invariants::{Finder, Violation, excuses::Excuses},
+};
+
+pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
+    let mut finder = Finder::new(6);
+    silent(history, &mut finder);
+    burnt(setup, history, &mut finder);
+    finder.all()
+}
+
+/// A pair in the hands of a process.
+type Held = BTreeMap<(Who, Account), (Duration, Generation)>;
+
+fn silent(history: &History, finder: &mut Finder) {
+    let mut held = Held::new();
+    for Event { at, who, what } in &history.events {
+        match what {
+            What::Heard { account, attempt: Some(attempt), pair: true, .. } => {
+                held.insert((*who, account.clone()), (*at, *attempt));
+            }
+            What::Written { account, note } => {
+                held.retain(|(_, whose), (_, attempt)| whose != account || *attempt != note.attempt);
+            }
+            What::Changed(changed) => {
+                let generation = changed.after.as_ref().map_or(Generation::ZERO, |row| row.generation);
+                held.retain(|(_, whose), (_, attempt)| *whose != changed.account || *attempt > generation);
+            }
+            What::Crashed | What::ShutDown { .. } => held.retain(|(whose, _), _| whose != who),
+            _ => {}
+        }
+    }
+    for ((_, account), (at, attempt)) in held {
+        finder.found(at, format!("{}: the pair of attempt {attempt} is nowhere", account.id()));
+    }
+}
+
+/// Where and when a pair came to lie.
+#[derive(Default)]
+struct Copies {
+    row: Option<Duration>,
+    answers: Option<Duration>,
+}
+
+fn burnt(setup: &Setup, history: &History, finder: &mut Finder) {
+    let mut excuses = Excuses::default();
+    let mut copies: BTreeMap<Account, Copies> = BTreeMap::new();
+    let mut claims = BTreeMap::new();
+    let mut sent: BTreeMap<usize, &Request> = BTreeMap::new();
+    for event in &history.events {
+        excuses.see(event);
+        let Event { at, what, .. } = event;
+        match what {
+            What::Changed(changed) => {
+                let account = &changed.account;
+                let open = changed.after.as_ref().and_then(|row| row.open);
+                if let (Shown::Claim(_), Some(open)) = (changed.shown, open) {
+                    claims.entry((account.clone(), open.attempt)).or_insert(*at);
+                }
+                let moved = changed.before.as_ref().map(|row| row.generation)
+                    != changed.after.as_ref().map(|row| row.generation);
+                if moved {
+                    copies.entry(account.clone()).or_default().row = Some(*at);
+                }
+            }
+            What::Written { account, note } if matches!(note.content, Content::Rotated(_)) => {
+                copies.entry(account.clone()).or_default().answers = Some(*at);
+            }
+            What::AnswersLost => copies.values_mut().for_each(|copies| copies.answers = None),
+            What::Sent(request) => drop(sent.insert(request.number, request)),
+            What::Processed { request, seen: Seen::Burned | Seen::Spent, living: Some(place), .. } => {
+                let Some(request) = sent.get(request) else { continue };
+                let Request { account, attempt, number, .. } = request;
+                if excuses.went_back || excuses.accepted_spent(account) {
+                    continue;
+                }
+                if excuses.store_clock && setup.trusts_store_clock() {
+                    continue;
+                }
+                let claimed = attempt.and_then(|attempt| claims.get(&(account.clone(), attempt)));
+                let lay = copies.get(account).and_then(|copies| match *place {
+                    "row" => copies.row,
+                    _ => copies.answers,
+                });
+                if let (Some(claimed), Some(lay)) = (claimed, lay)
+                    && lay <= *claimed
+                {
+                    finder.found(
+                        *at,
+                        format!("{}: request {number} spent a token while a pair lay in the {place}", account.id()),
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! 1. An attempt is presented at most once, no two requests with one refresh token are under way at a time, and a
+//!    further attempt is opened only after the `until` of the earlier one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    fleet::{Changed, Event, History, Request, Setup, Shown, What},
+    invariants::{Finder, Violation, excuses::Excuses},
+};
+
+pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
+    let mut finder = Finder::new(1);
+    let mut excuses = Excuses::default();
+    let mut presented = BTreeSet::new();
+    let mut under_way: BTreeMap<usize, &Request> = BTreeMap::new();
+    for event in &history.events {
+        excuses.see(event);
+        let Event { at, what, .. } = event;
+        match what {
+            What::Sent(request) => {
+                let Request { number, account, attempt, token, .. } = request;
+                match attempt {
+                    None => finder.found(*at, format!("request {number} belongs to no attempt")),
+                    Some(attempt) if !presented.insert((account.clone(), *attempt)) => {
+                        finder.found(*at, format!("request {number}: its attempt was presented before"));
+                    }
+                    Some(_) => {}
+                }
+                let excused = excuses.went_back
+                    || excuses.accepted_spent(account)
+                    || (excuses.store_clock && setup.trusts_store_clock());
+                let other = under_way.values().find(|other| other.token == *token);
+                if let Some(other) = other.filter(|_| !excused) {
+                    finder.found(*at, format!("requests {} and {number} present one token", other.number));
+                }
+                under_way.insert(*number, request);
+            }
+            What::Processed { request, .. } | What::Dropped { request } => {
+                under_way.remove(request);
+            }
+            What::Changed(changed) => reopened(*at, changed, &mut finder),
+            _ => {}
+        }
+    }
+    finder.all()
+}
+
+fn reopened(at: std::time::Duration, changed: &Changed, finder: &mut Finder) {
+    let Changed { account, shown: Shown::Claim(claim), before, after, now, .. } = changed else { return };
+    let open = |row: &Option<solekey_core::Row>| row.as_ref().and_then(|row| row.open);
+    let (Some(was), Some(is)) = (open(before), open(after)) else { return };
+    if was.id != is.id && is.id == claim.id && *now < was.until {
+        finder.found(at, format!("{}: an attempt was opened while another was in flight", account.id()));
+    }
+}

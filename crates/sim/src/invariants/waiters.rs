@@ -1,0 +1,62 @@
+//! 9. Every caller is answered within its bound, whatever is away, lost or slow; only its own process' being stopped
+//!    or dead delays it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{
+    fleet::{Ask, Event, History, Setup, What, Who},
+    invariants::{Finder, Violation},
+};
+
+struct Waiting {
+    who: Who,
+    since: Duration,
+    bound: Duration,
+    ask: Ask,
+}
+
+pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
+    let mut finder = Finder::new(9);
+    let mut waiting: BTreeMap<usize, Waiting> = BTreeMap::new();
+    for Event { at, who, what } in &history.events {
+        match what {
+            What::Asked { call, ask, bound, .. } => {
+                waiting.insert(*call, Waiting { who: *who, since: *at, bound: *bound, ask: *ask });
+            }
+            What::Answered { call, .. } => {
+                if let Some(Waiting { since, bound, ask, .. }) = waiting.remove(call)
+                    && *at > since + bound + BREATH
+                {
+                    finder.found(*at, format!("call {call} ({ask:?}) took {:?} of {bound:?}", *at - since));
+                }
+            }
+            // Its bound begins anew when the process goes on.
+            What::Paused(span) => {
+                for one in waiting.values_mut().filter(|one| one.who == *who) {
+                    one.bound += *span;
+                }
+            }
+            What::Crashed | What::ShutDown { .. } => waiting.retain(|_, one| one.who != *who),
+            What::Left { .. } => {}
+            _ => {}
+        }
+    }
+    let end = history.events.last().map_or(Duration::ZERO, |event| event.at);
+    let left: Vec<_> = history.events.iter().filter_map(left).collect();
+    for (call, Waiting { since, bound, ask, .. }) in waiting {
+        if end > since + bound + BREATH && !left.iter().any(|(_, at)| *at >= since) {
+            finder.found(since, format!("call {call} ({ask:?}) was never answered"));
+        }
+    }
+    finder.all()
+}
+
+fn left(event: &Event) -> Option<(usize, Duration)> {
+    match event.what {
+        What::Left { call } => Some((call, event.at)),
+        _ => None,
+    }
+}
+
+/// The grain of timers.
+const BREATH: Duration = Duration::from_millis(50);
