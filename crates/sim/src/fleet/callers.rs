@@ -212,6 +212,8 @@ impl Caller {
             lock(&world.spent).entry(self.account.clone()).or_insert_with(|| pair.clone());
         }
         let Pair { access, refresh } = &pair;
+        // A document says how long, and it is read when the login is made.
+        lock(&world.provider).say(access, Some(lifetime + CHANGE), world.now());
         let document = format!(
             r#"{{"access_token":"{access}","refresh_token":"{refresh}","expires_in":{}}}"#,
             lifetime.as_secs()

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use solekey::TokenError;
 use solekey_core::{
-    Account, ClaimId, InDoubt, Revocation,
-    ports::{Lease as _, LeaseReply},
+    Account, ClaimId, InDoubt, Open, Revocation,
+    ports::{Answers as _, Lease as _, LeaseReply},
 };
 use tokio::time::sleep;
 
@@ -125,8 +125,18 @@ async fn look(
             _ => Ok(Settled::Gone),
         },
         Err(TokenError::LogIn { why }) => Ok(founded(world, why, token.as_deref())),
-        Err(error) => Err(format!("{error:?}")),
+        Err(error) => match row.and_then(|row| row.open).filter(|open| unvouched(world, account, open)) {
+            Some(_) => Ok(Settled::AnswersUnvouched),
+            None => Err(format!("{error:?}")),
+        },
     }
+}
+
+/// Whether the place of answers lost what it had since the attempt: where presenting could do harm, the doubt lasts
+/// for as long as an answer could have been kept, which is a week.
+fn unvouched(world: &World, account: &Account, open: &Open) -> bool {
+    let since = at_once(world.answers.newest(account)).map(|found| found.kept_since);
+    !world.setup.class.is_harmless() && since.is_ok_and(|since| since > open.first.at)
 }
 
 /// Whether the provider agrees that a login is needed.

@@ -318,6 +318,8 @@ pub enum Settled {
     LogInUnfounded(Revocation),
     /// It is deleted, or never was.
     Gone,
+    /// It is in doubt, and the place of answers has lost what could tell: it waits for as long as answers are kept.
+    AnswersUnvouched,
     /// As before, and only a person who asked for a refresh got it there.
     ByOperator(Box<Settled>),
     /// It did not come to rest.

@@ -126,6 +126,7 @@ impl Tally {
             Settled::LogInExcused(_) => "log in, excused",
             Settled::LogInUnfounded(_) => "log in, unfounded",
             Settled::Gone => "gone",
+            Settled::AnswersUnvouched => "waits out the answers",
             Settled::Stuck(_) => "stuck",
             Settled::ByOperator(settled) => {
                 self.note("at rest: only by an operator");

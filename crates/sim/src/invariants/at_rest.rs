@@ -40,7 +40,11 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
 
 fn unrest(setup: &Setup, settled: &Settled, excused: bool) -> Option<String> {
     match settled {
-        Settled::Fresh | Settled::LogIn(_) | Settled::LogInExcused(_) | Settled::Gone => None,
+        Settled::Fresh
+        | Settled::LogIn(_)
+        | Settled::LogInExcused(_)
+        | Settled::Gone
+        | Settled::AnswersUnvouched => None,
         Settled::LogInUnfounded(why) => {
             (!excused).then(|| format!("asks for a login although its refresh token works ({why})"))
         }

@@ -12,6 +12,7 @@ use crate::fleet::{
     history::{Fault, What},
     network::{Line, Manners, at_once, carry},
     process::Process,
+    setup::LATE_PUBLICATIONS,
 };
 
 /// The shelf, as one process sees it.
@@ -29,7 +30,8 @@ impl Cache for SimCache {
 
     async fn publish(&self, account: &Account, publication: &Publication) -> Result<bool, Trouble> {
         let (process, account, publication) = (Arc::clone(&self.0), account.clone(), publication.clone());
-        carry(&self.0, Line::Cache, "publish", Manners::Any, move || publish(&process, &account, &publication))
+        let manners = if LATE_PUBLICATIONS { Manners::Any } else { Manners::Prompt };
+        carry(&self.0, Line::Cache, "publish", manners, move || publish(&process, &account, &publication))
             .await
     }
 
