@@ -213,7 +213,7 @@ impl Caller {
         }
         let Pair { access, refresh } = &pair;
         // A document says how long, and it is read when the login is made.
-        lock(&world.provider).say(access, Some(lifetime + CHANGE), world.now());
+        lock(&world.provider).say_at_least(access, lifetime + CHANGE, world.now());
         let document = format!(
             r#"{{"access_token":"{access}","refresh_token":"{refresh}","expires_in":{}}}"#,
             lifetime.as_secs()

@@ -132,11 +132,11 @@ async fn look(
     }
 }
 
-/// Whether the place of answers lost what it had since the attempt: where presenting could do harm, the doubt lasts
-/// for as long as an answer could have been kept, which is a week.
+/// Whether the place of answers lost what it had since the attempt: the doubt then lasts for as long as an answer could
+/// have been kept, which is a week. That should be so only where presenting could do harm, and is so for all.
 fn unvouched(world: &World, account: &Account, open: &Open) -> bool {
     let since = at_once(world.answers.newest(account)).map(|found| found.kept_since);
-    !world.setup.class.is_harmless() && since.is_ok_and(|since| since > open.first.at)
+    since.is_ok_and(|since| since > open.first.at)
 }
 
 /// Whether the provider agrees that a login is needed.

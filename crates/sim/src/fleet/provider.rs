@@ -251,6 +251,13 @@ impl Provider {
         }
     }
 
+    /// A document with this token was logged in: its word counts anew.
+    pub(crate) fn say_at_least(&mut self, access: &str, lifetime: Duration, now: Duration) {
+        if let Some(token) = self.access.get_mut(access) {
+            token.told = token.told.max(Some(now + lifetime));
+        }
+    }
+
     /// A caller brings the token to the resource.
     pub(crate) fn use_access(&mut self, access: &str, now: Duration) -> bool {
         let Some(token) = self.access.get(access) else { return false };
