@@ -1,6 +1,12 @@
 //! Callers: they ask, leave, report, log in and delete, at random.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use http::{HeaderMap, HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
 use solekey::{AccessToken, AccountError, Login, TokenError};
@@ -8,6 +14,7 @@ use solekey_core::{Account, Secret};
 use tokio::time::sleep;
 
 use super::{
+    dice::Dice,
     history::{Ask, Delivered, TokenTruth, What},
     provider::{AccessTruth, Pair},
     replica::{Fleet, Replica},
@@ -87,15 +94,21 @@ pub(crate) struct Caller {
     replica: Replica,
     account: Account,
     call: usize,
+    /// Its own: callers who are answered at one instant go on in any order.
+    dice: Dice,
+    asked: AtomicUsize,
 }
 
 impl Caller {
     pub(crate) fn new(fleet: &Arc<Fleet>, replica: &Replica, account: &Account) -> Self {
+        let call = fleet.world.next_call() * 10;
         Self {
             fleet: Arc::clone(fleet),
             replica: replica.clone(),
             account: account.clone(),
-            call: fleet.world.next_call(),
+            call,
+            dice: Dice::new(fleet.world.setup.seed, 1_000_000 + call as u64),
+            asked: AtomicUsize::new(0),
         }
     }
 
@@ -118,7 +131,7 @@ impl Caller {
         let told = self.asked(Ask::Token, self.fleet.world.policy.max_wait(), None).await;
         if let Ok(token) = &told
             && !self.bring(token)
-            && self.fleet.world.dice.chance(700)
+            && self.dice.chance(700)
         {
             self.replace(token, Ask::Rejected).await;
         }
@@ -148,7 +161,7 @@ impl Caller {
         let solekey = &replica.solekey;
         let told = match (ask, rejected) {
             (Ask::Refresh, _) => {
-                let seen = self.fleet.world.dice.chance(500).then(|| self.fleet.world.peek(account).0);
+                let seen = self.dice.chance(500).then(|| self.fleet.world.peek(account).0);
                 let seen = seen.flatten().map(|record| record.row.generation);
                 solekey.refresh(account, seen).await
             }
@@ -174,11 +187,11 @@ impl Caller {
     async fn report_string(&self) {
         let Ok(token) = self.token().await else { return };
         let world = &self.fleet.world;
-        sleep(world.dice.skewed(world.setup.lifetime)).await;
+        sleep(self.dice.skewed(world.setup.lifetime)).await;
         self.replica.process.gate().await;
         let max_wait = world.policy.max_wait();
         let (solekey, account) = (&self.replica.solekey, &self.account);
-        if world.dice.chance(300) {
+        if self.dice.chance(300) {
             let call = self.ask(Ask::StaleString, max_wait * 2 + STORE);
             let told = solekey.token_after_rejected_generation(account, token.generation()).await;
             return self.answered(call, self.told(&told, None));
@@ -195,7 +208,7 @@ impl Caller {
         let lifetime = if world.setup.calm {
             world.setup.lifetime
         } else {
-            world.dice.span(Duration::from_secs(3), world.setup.lifetime)
+            self.dice.span(Duration::from_secs(3), world.setup.lifetime)
         };
         let pair = match ask {
             Ask::Login => lock(&world.provider).grant(&self.account, world.now(), lifetime),
@@ -245,9 +258,8 @@ impl Caller {
         };
         self.answered(call, told);
         // A deleted account comes back now and then.
-        let world = &self.fleet.world;
-        sleep(world.dice.skewed(Duration::from_secs(20))).await;
-        if world.dice.chance(800) {
+        sleep(self.dice.skewed(Duration::from_secs(20))).await;
+        if self.dice.chance(800) {
             let again = Self::new(&self.fleet, &self.replica, &self.account);
             Box::pin(again.login(Ask::Login, false)).await;
         }
@@ -265,7 +277,7 @@ impl Caller {
 
     fn ask(&self, ask: Ask, bound: Duration) -> usize {
         let world = &self.fleet.world;
-        let call = world.next_call();
+        let call = self.call + self.asked.fetch_add(1, Relaxed);
         world.log(
             self.replica.process.who(),
             What::Asked { call, account: self.account.clone(), ask, bound },

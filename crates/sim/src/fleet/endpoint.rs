@@ -128,7 +128,7 @@ impl TokenEndpoint for SimEndpoint {
             return Wire::NotSent { why: "the simulation did not connect".into() };
         }
         let deadline = tokio::time::Instant::now() + span;
-        let number = world.next_call();
+        let number = world.next_request();
         let (_, row_token, _) = world.peek(account);
         let sent = Request { number, account: account.clone(), attempt, token: Arc::clone(&token), row_token };
         world.log(process.who(), What::Sent(sent));

@@ -229,6 +229,9 @@ const NO_WAIT: bool = false;
 pub(crate) const WITHOUT_ACCESS_TOKEN: bool = false;
 /// A publication executed late makes a token live longer on the shelf: left out until that is mended.
 pub(crate) const LATE_PUBLICATIONS: bool = false;
+/// A process that was stopped while it read serves what has ended meanwhile: left out until that is mended. Its adapter
+/// then finds that its patience is over, which is as likely.
+pub(crate) const LATE_REPLIES: bool = false;
 
 /// Long enough for tokens to end and for doubts to be resolved, short enough for thousands of seeds.
 fn chaos(policy: &Policy, lifetime: Duration, dice: &Dice) -> Duration {

@@ -40,6 +40,7 @@ pub(crate) struct World {
     weather: Mutex<Weather>,
     healed: AtomicBool,
     calls: AtomicUsize,
+    requests: AtomicUsize,
     /// Until when each attempt's request may truly be under way.
     untils: Mutex<BTreeMap<(Account, Generation), Duration>>,
     /// Requests sent and answers read that no place has yet, with their `until`.
@@ -109,6 +110,7 @@ impl World {
             weather: Mutex::default(),
             healed: AtomicBool::new(setup.calm),
             calls: AtomicUsize::new(0),
+            requests: AtomicUsize::new(0),
             untils: Mutex::default(),
             in_hand: Mutex::default(),
             setup,
@@ -130,6 +132,10 @@ impl World {
 
     pub(crate) fn next_call(&self) -> usize {
         self.calls.fetch_add(1, Relaxed)
+    }
+
+    pub(crate) fn next_request(&self) -> usize {
+        self.requests.fetch_add(1, Relaxed)
     }
 
     pub(crate) fn heal(&self) {

@@ -11,12 +11,12 @@ use crate::{
 pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
     let mut finder = Finder::new(10);
     let mut excuses = Excuses::default();
-    let mut healed = false;
+    let mut healed = None;
     for event in &history.events {
         excuses.see(event);
         let Event { at, what, .. } = event;
         match what {
-            What::Healed => healed = true,
+            What::Healed => healed = Some(*at),
             What::AtRest { account, settled, after, .. } => {
                 let excused = excuses.went_back || excuses.accepted_spent(account);
                 if let Some(what) = unrest(setup, settled, excused) {
@@ -27,7 +27,7 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
                 if *took > *bound + BREATH {
                     finder.found(*at, format!("a shutdown took {took:?} of {bound:?}"));
                 }
-                if healed && *in_doubt > 0 {
+                if *in_doubt > 0 && healed.is_some_and(|healed| at.saturating_sub(*took) >= healed) {
                     finder.found(*at, format!("{in_doubt} refreshes were under way in a world at rest"));
                 }
             }
