@@ -101,7 +101,7 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) fn new(fleet: &Arc<Fleet>, replica: &Replica, account: &Account) -> Self {
-        let call = fleet.world.next_call() * 10;
+        let call = fleet.world.next_call() * CALLS;
         Self {
             fleet: Arc::clone(fleet),
             replica: replica.clone(),
@@ -118,8 +118,7 @@ impl Caller {
             Ask::Rejected | Ask::FalselyRejected => self.report(ask).await,
             Ask::StaleString => self.report_string().await,
             Ask::Refresh => drop(self.refresh().await),
-            Ask::Login => self.login(ask, false).await,
-            Ask::LoginSame | Ask::LoginSpent => self.login(ask, false).await,
+            Ask::Login | Ask::LoginSame | Ask::LoginSpent => self.login(ask, false).await,
             Ask::LoginAcceptSpent => self.login(ask, true).await,
             Ask::Delete => self.delete().await,
             Ask::State => self.state().await,
@@ -129,6 +128,7 @@ impl Caller {
     /// Asks for a token, brings it to the resource, and reports it if it is refused there.
     pub(crate) async fn token(&self) -> Result<AccessToken, TokenError> {
         let told = self.asked(Ask::Token, self.fleet.world.policy.max_wait(), None).await;
+        self.stroll().await;
         if let Ok(token) = &told
             && !self.bring(token)
             && self.dice.chance(700)
@@ -136,6 +136,13 @@ impl Caller {
             self.replace(token, Ask::Rejected).await;
         }
         told
+    }
+
+    /// On the way to the resource. Those who wait for one flight are woken in an order of tokio's own chance; what they
+    /// do next must not depend on it, so each takes its own time.
+    async fn stroll(&self) {
+        sleep(Duration::from_millis(1 + (self.call / CALLS) as u64 % 61)).await;
+        self.replica.process.gate().await;
     }
 
     /// As a person who asks for a refresh now.
@@ -278,10 +285,8 @@ impl Caller {
     fn ask(&self, ask: Ask, bound: Duration) -> usize {
         let world = &self.fleet.world;
         let call = self.call + self.asked.fetch_add(1, Relaxed);
-        world.log(
-            self.replica.process.who(),
-            What::Asked { call, account: self.account.clone(), ask, bound },
-        );
+        world
+            .log(self.replica.process.who(), What::Asked { call, account: self.account.clone(), ask, bound });
         call
     }
 
@@ -336,6 +341,8 @@ fn challenge() -> HeaderMap {
 }
 
 const FILE: &str = "SECRET-at-of-a-file";
+/// A caller's calls are numbered from its own number on; it makes fewer.
+pub const CALLS: usize = 10;
 /// One look at the store, behind an enrolment.
 const STORE: Duration = Duration::from_secs(8);
 /// A change, repeated three times, behind an enrolment and before answers and shelf are told.

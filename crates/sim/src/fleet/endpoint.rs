@@ -68,8 +68,7 @@ impl SimEndpoint {
     pub(crate) fn new(process: &Arc<Process>) -> Self {
         let mut dialect = Dialect::rfc6749();
         if process.world.setup.unavailable_is_unprocessed {
-            dialect = dialect
-                .not_processed([StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE]);
+            dialect = dialect.not_processed([StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE]);
         }
         Self { process: Arc::clone(process), dialect }
     }
@@ -84,7 +83,11 @@ impl SimEndpoint {
         let (fate, kind) = if now < provider.stranger_until {
             (Fate::Stranger, "invalid_client")
         } else if now < provider.down_until {
-            if dice.chance(600) { (Fate::Unavailable, "503") } else { (Fate::LostBefore, "lost before processing") }
+            if dice.chance(600) {
+                (Fate::Unavailable, "503")
+            } else {
+                (Fate::LostBefore, "lost before processing")
+            }
         } else if dice.chance(world.setup.weathers.exchange) {
             dice.pick(&TROUBLES)
         } else {
@@ -104,8 +107,8 @@ impl SimEndpoint {
             return dice.span(ms(5), ms(60).min(span / 4));
         }
         match fate {
-            Fate::Late if room > span + ms(2) => dice.span(span + ms(1), room - ms(1)),
-            Fate::Slow | Fate::Late => dice.span(span / 2, span - span / 10),
+            Fate::Late if room > span + ms(2) => dice.span(span + ms(1), room.saturating_sub(ms(1))),
+            Fate::Slow | Fate::Late => dice.span(span / 2, span * 9 / 10),
             _ => dice.span(ms(1), ms(200).min(span / 3)),
         }
     }
@@ -130,7 +133,8 @@ impl TokenEndpoint for SimEndpoint {
         let deadline = tokio::time::Instant::now() + span;
         let number = world.next_request();
         let (_, row_token, _) = world.peek(account);
-        let sent = Request { number, account: account.clone(), attempt, token: Arc::clone(&token), row_token };
+        let sent =
+            Request { number, account: account.clone(), attempt, token: Arc::clone(&token), row_token };
         world.log(process.who(), What::Sent(sent));
         let until = world.until(account, attempt);
         world.take_in_hand(process.who(), account, until);
@@ -145,16 +149,11 @@ impl TokenEndpoint for SimEndpoint {
             }
         });
         let wire = timeout_at(deadline, told).await.ok().and_then(Result::ok);
-        let wire = match wire {
-            Some(wire) => wire,
-            None => {
-                // A lost answer may show as a reset long before the timeout.
-                if fate != Fate::LostAfter || process.dice.chance(500) {
-                    tokio::time::sleep_until(deadline).await;
-                }
-                Wire::Lost { why: "the simulation lost it".into() }
-            }
-        };
+        // A lost answer may show as a reset long before the timeout.
+        if wire.is_none() && (fate != Fate::LostAfter || process.dice.chance(500)) {
+            tokio::time::sleep_until(deadline).await;
+        }
+        let wire = wire.unwrap_or_else(|| Wire::Lost { why: "the simulation lost it".into() });
         process.gate().await;
         self.heard(number, account, attempt, &wire);
         wire
@@ -294,9 +293,8 @@ impl Visit {
             self.process.who(),
             What::Struck(Fault { line: "endpoint", operation: "body", kind: odd(kind) }),
         );
-        let with = |expires: &str| {
-            format!(r#"{{"access_token":"{access}","refresh_token":"{refresh}"{expires}}}"#)
-        };
+        let with =
+            |expires: &str| format!(r#"{{"access_token":"{access}","refresh_token":"{refresh}"{expires}}}"#);
         match kind {
             "no access token" => (format!("{{{plain}}}"), Some(Duration::ZERO)),
             "0" => (with(r#","expires_in":0"#), None),

@@ -62,7 +62,7 @@ async fn come_to_rest(fleet: Arc<Fleet>, account: Account, index: usize) {
     let mut last = String::new();
     let mut by_operator = false;
     loop {
-        let after = world.now() - began;
+        let after = world.now().saturating_sub(began);
         let asks_operator = after > bound;
         if after > bound * 2 {
             return rest(world, account, Settled::Stuck(last), after, bound);

@@ -288,6 +288,7 @@ pub enum Delivered {
 
 /// What is true of a token that was handed out.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct TokenTruth {
     /// The token.
     pub token: Arc<str>,
@@ -446,7 +447,8 @@ impl Names {
                 self.generation(commit.note.made_from)
             ),
             Shown::Settle(settle) => {
-                let ruling = settle.verdict.map(|verdict| format!("{:?}", verdict.ruling)).unwrap_or_default();
+                let ruling =
+                    settle.verdict.map(|verdict| format!("{:?}", verdict.ruling)).unwrap_or_default();
                 format!("settle {} from {} {ruling}", self.id(settle.id), self.generation(settle.from))
             }
             Shown::Login(login) => format!("login {} accept_spent {}", self.id(login.id), login.accept_spent),
@@ -497,7 +499,11 @@ impl Names {
     }
 
     fn generation(&self, generation: Generation) -> String {
-        if generation == Generation::ZERO { "g0".into() } else { format!("g{}", self.number(generation.get())) }
+        if generation == Generation::ZERO {
+            "g0".into()
+        } else {
+            format!("g{}", self.number(generation.get()))
+        }
     }
 
     /// Numbers are microseconds of some clock: shown as seconds since the beginning.

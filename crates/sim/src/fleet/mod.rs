@@ -18,6 +18,7 @@ mod world;
 
 use std::sync::Arc;
 
+pub use callers::CALLS;
 pub use history::{
     Ask, Changed, Delivered, Event, Fault, History, Request, Settled, Shown, TokenTruth, What, Who,
 };
@@ -49,11 +50,7 @@ pub struct Run {
 pub fn run(seed: u64) -> Run {
     // The coordinator draws its jitter from this thread's generator.
     fastrand::seed(seed);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime of one thread");
+    let runtime = runtime(seed);
     let setup = Setup::draw(seed);
     let history = runtime.block_on(live(setup.clone()));
     // Crashed processes wait at their gates for ever: they end with the runtime.
@@ -61,6 +58,17 @@ pub fn run(seed: u64) -> Run {
     let tally = Tally::of(&history);
     let violations = invariants::check(&setup, &history);
     Run { setup, history, tally, violations }
+}
+
+fn runtime(seed: u64) -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_time().start_paused(true);
+    // In which order a `watch` wakes those who wait is tokio's own chance, which can be seeded only there.
+    #[cfg(tokio_unstable)]
+    builder.rng_seed(tokio::runtime::RngSeed::from_bytes(&seed.to_le_bytes()));
+    #[cfg(not(tokio_unstable))]
+    let _ = seed;
+    builder.build().expect("a runtime of one thread")
 }
 
 async fn live(setup: Setup) -> History {

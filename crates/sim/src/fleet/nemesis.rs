@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use solekey_core::{StoreTime, ports::{Clock as _, Lease as _, LeaseReply}};
+use solekey_core::{
+    StoreTime,
+    ports::{Clock as _, Lease as _, LeaseReply},
+};
 use tokio::time::sleep;
 
 use super::{

@@ -10,7 +10,12 @@ use solekey_core::{Account, Generation};
 use solekey_testkit::memory::TestClock;
 use tokio::sync::watch;
 
-use super::{clocks, dice::Dice, history::Who, world::{World, lock}};
+use super::{
+    clocks,
+    dice::Dice,
+    history::Who,
+    world::{World, lock},
+};
 
 /// One life of a replica.
 pub(crate) struct Process {

@@ -239,7 +239,8 @@ impl Provider {
         let id = self.families[family].account.id();
         let token: Arc<str> = format!("{SECRET}at-{id}-{family}-{}", self.minted).into();
         let refresh = Arc::clone(refresh);
-        let access = Access { family, refresh, ends: now + lifetime, told: None, issued: now, rejected: false };
+        let access =
+            Access { family, refresh, ends: now + lifetime, told: None, issued: now, rejected: false };
         self.access.insert(Arc::clone(&token), access);
         token
     }

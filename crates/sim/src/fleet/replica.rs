@@ -75,7 +75,8 @@ impl Fleet {
             let mut slots = lock(&self.slots);
             let late = slots[index].lives != life;
             if !late {
-                slots[index].replica = Some(Replica { process: Arc::clone(&process), solekey: solekey.clone() });
+                slots[index].replica =
+                    Some(Replica { process: Arc::clone(&process), solekey: solekey.clone() });
             }
             late
         };
@@ -86,7 +87,9 @@ impl Fleet {
 
     /// The replica dies without a word.
     pub(crate) fn kill(&self, index: usize) -> bool {
-        let Some(Replica { process, solekey }) = lock(&self.slots)[index].replica.take() else { return false };
+        let Some(Replica { process, solekey }) = lock(&self.slots)[index].replica.take() else {
+            return false;
+        };
         self.world.log(process.who(), What::Crashed);
         end_of_life(&process, solekey);
         true
@@ -94,7 +97,9 @@ impl Fleet {
 
     /// The replica is asked to end, and does.
     pub(crate) async fn shut_down(&self, index: usize, deadline: Duration) -> bool {
-        let Some(Replica { process, solekey }) = lock(&self.slots)[index].replica.take() else { return false };
+        let Some(Replica { process, solekey }) = lock(&self.slots)[index].replica.take() else {
+            return false;
+        };
         let began = Instant::now();
         let in_doubt = solekey.shutdown(deadline).await.in_doubt;
         let bound = deadline.min(self.world.policy.exchange_timeout() + Duration::from_secs(5));

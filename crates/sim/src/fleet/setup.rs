@@ -8,6 +8,7 @@ use super::dice::Dice;
 
 /// One world, as drawn.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each was drawn by itself")]
 pub struct Setup {
     /// The seed.
     pub seed: u64,
@@ -219,7 +220,11 @@ fn settings(class: Class, lifetime: Duration, dice: &Dice) -> PolicySettings {
         lease_ttl,
         skew,
         refresh_ahead,
-        max_wait: secs(dice.pick(if NO_WAIT { &[0, 0, 1, 3, 8, 8, 20, 60, 120, 300] } else { &[1, 3, 8, 8, 20, 30, 60, 120, 300] })),
+        max_wait: secs(dice.pick(if NO_WAIT {
+            &[0, 0, 1, 3, 8, 8, 20, 60, 120, 300]
+        } else {
+            &[1, 3, 8, 8, 20, 30, 60, 120, 300]
+        })),
     }
 }
 
@@ -266,8 +271,8 @@ impl Weathers {
             answers_lost: weight().min(1),
             gap: weight(),
             clock: weight(),
-            store_clock: if dice.chance(200) { 1 } else { 0 },
-            store_back: if dice.chance(80) { 1 } else { 0 },
+            store_clock: usize::from(dice.chance(200)),
+            store_back: usize::from(dice.chance(80)),
             provider: weight(),
             withdrawn: weight().min(1),
         }

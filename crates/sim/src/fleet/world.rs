@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use solekey_core::{Account, Generation, Policy, StoreTime, ports::{Record, Store as _}};
+use solekey_core::{
+    Account, Generation, Policy, StoreTime,
+    ports::{Record, Store as _},
+};
 use solekey_testkit::memory::{MemoryAnswers, MemoryCache, MemoryClock, MemoryLease, MemoryStore};
 use tokio::time::Instant;
 

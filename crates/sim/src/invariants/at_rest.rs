@@ -53,7 +53,8 @@ fn unrest(setup: &Setup, settled: &Settled, excused: bool) -> Option<String> {
             // A watch needs somebody who looks for a whole span: said in docs/protocol.md.
             let policy = setup.policy();
             let documented = policy.max_wait() < policy.span() * 2;
-            let late = (!documented).then(|| "came to rest only when a person asked for a refresh".to_owned());
+            let late =
+                (!documented).then(|| "came to rest only when a person asked for a refresh".to_owned());
             late.or_else(|| unrest(setup, settled, excused))
         }
     }

@@ -57,9 +57,8 @@ fn wrong(shown: &Shown, before: &Row, after: &Row) -> Option<&'static str> {
             let closed = after.open.is_none();
             (closed != first).then_some("a settle closed what may have been processed, or left what was not")
         }
-        Shown::Login(_) => {
-            (after.generation <= before.generation || after.open.is_some()).then_some("a login left an attempt")
-        }
+        Shown::Login(_) => (after.generation <= before.generation || after.open.is_some())
+            .then_some("a login left an attempt"),
         Shown::Delete(_) => {
             (!after.is_gone() || after.generation <= before.generation).then_some("a delete left something")
         }

@@ -11,14 +11,17 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
     for event in &history.events {
         excuses.see(event);
         let What::Answered { call, account, told } = &event.what else { continue };
-        let mut found = |what: String| finder.found(event.at, format!("{}, call {call}: {what}", account.id()));
+        let mut found =
+            |what: String| finder.found(event.at, format!("{}, call {call}: {what}", account.id()));
         match told {
             Delivered::Failed(why) => found(format!("failed: {why}")),
             Delivered::Token(TokenTruth { token, own, overdue, reported, .. }) => {
                 if !own {
                     found(format!("got {token}, which is not its own"));
                 }
-                if *reported {
+                // A process that has not heard of its store yet knows its strings under other fingerprints than later,
+                // and does not recognise one that a person brought back.
+                if *reported && !excuses.accepted_spent(account) {
                     found(format!("got {token} back, which it had reported"));
                 }
                 // Ends are kept in the store's time.

@@ -95,7 +95,10 @@ fn burnt(setup: &Setup, history: &History, finder: &mut Finder) {
                 {
                     finder.found(
                         *at,
-                        format!("{}: request {number} spent a token while a pair lay in the {place}", account.id()),
+                        format!(
+                            "{}: request {number} spent a token while a pair lay in the {place}",
+                            account.id()
+                        ),
                     );
                 }
             }

@@ -15,7 +15,11 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
     }
     let policy = setup.policy();
     // The name only decides the jitter, which makes the window smaller.
-    let ahead = setup.settings.refresh_ahead.min(setup.lifetime / 4).max(setup.settings.skew.min(setup.lifetime / 10));
+    let ahead = setup
+        .settings
+        .refresh_ahead
+        .min(setup.lifetime / 4)
+        .max(setup.settings.skew.min(setup.lifetime / 10));
     let rest = setup.lifetime.saturating_sub(ahead);
     debug_assert!(policy.exchange_timeout() > Duration::ZERO);
     let mut fresh_since = BTreeMap::new();

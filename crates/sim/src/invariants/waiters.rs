@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    fleet::{Ask, Event, History, Setup, What, Who},
+    fleet::{Ask, CALLS, Event, History, Setup, What, Who},
     invariants::{Finder, Violation},
 };
 
@@ -27,7 +27,10 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
                 if let Some(Waiting { since, bound, ask, .. }) = waiting.remove(call)
                     && *at > since + bound + BREATH
                 {
-                    finder.found(*at, format!("call {call} ({ask:?}) took {:?} of {bound:?}", *at - since));
+                    finder.found(
+                        *at,
+                        format!("call {call} ({ask:?}) took {:?} of {bound:?}", at.saturating_sub(since)),
+                    );
                 }
             }
             // Its bound begins anew when the process goes on.
@@ -37,25 +40,17 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
                 }
             }
             What::Crashed | What::ShutDown { .. } => waiting.retain(|_, one| one.who != *who),
-            What::Left { .. } => {}
+            What::Left { call } => waiting.retain(|other, _| other / CALLS != call / CALLS),
             _ => {}
         }
     }
     let end = history.events.last().map_or(Duration::ZERO, |event| event.at);
-    let left: Vec<_> = history.events.iter().filter_map(left).collect();
     for (call, Waiting { since, bound, ask, .. }) in waiting {
-        if end > since + bound + BREATH && !left.iter().any(|(_, at)| *at >= since) {
+        if end > since + bound + BREATH {
             finder.found(since, format!("call {call} ({ask:?}) was never answered"));
         }
     }
     finder.all()
-}
-
-fn left(event: &Event) -> Option<(usize, Duration)> {
-    match event.what {
-        What::Left { call } => Some((call, event.at)),
-        _ => None,
-    }
 }
 
 /// The grain of timers.
