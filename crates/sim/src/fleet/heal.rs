@@ -39,8 +39,9 @@ pub(crate) async fn heal(fleet: &Arc<Fleet>) {
 /// Every task, lease and attempt has to be gone soon after.
 pub(crate) async fn end(fleet: &Arc<Fleet>) {
     let world = &fleet.world;
-    // Background flights that were begun just now end by themselves.
-    sleep(world.policy.exchange_timeout() + secs(5)).await;
+    // Background flights that were begun just now end by themselves; who gave a claim up settles it until its time is
+    // over.
+    sleep(world.policy.span() + world.policy.exchange_timeout() + secs(20)).await;
     for index in 0..fleet.len() {
         fleet.shut_down(index, secs(24)).await;
     }
