@@ -1,15 +1,15 @@
 //! What this process still has to tell the others.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeMap, btree_map::Entry},
     sync::{Mutex, PoisonError},
 };
 
 use solekey_core::{Account, Generation};
 
-/// Accounts of which something could not be published.
+/// Accounts of which something could not be published. Ordered, so that a simulation can be repeated.
 #[derive(Debug, Default)]
-pub(crate) struct Unpublished(Mutex<HashMap<Account, Owed>>);
+pub(crate) struct Unpublished(Mutex<BTreeMap<Account, Owed>>);
 
 /// What the shelf has to hear of an account, besides the token that this process serves by then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,7 +44,7 @@ impl Unpublished {
     }
 
     pub(crate) fn take(&self) -> Vec<(Account, Owed)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).drain().collect()
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
     }
 }
 
