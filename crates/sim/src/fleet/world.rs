@@ -201,7 +201,7 @@ impl World {
 
     pub(crate) fn claimed(&self, account: &Account, attempt: Generation) {
         let until = self.now() + self.policy.span();
-        lock(&self.untils).entry((account.clone(), attempt)).or_insert(until);
+        lock(&self.untils).insert((account.clone(), attempt), until);
     }
 
     pub(crate) fn until(&self, account: &Account, attempt: Option<Generation>) -> Duration {

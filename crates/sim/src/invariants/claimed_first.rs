@@ -13,15 +13,14 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
     let mut claims = BTreeMap::new();
     for Event { at, who, what } in &history.events {
         match what {
-            // What was minted and forgotten may be minted again.
-            What::WentBack => claims.clear(),
             What::Changed(changed) => {
                 let open = changed.after.as_ref().and_then(|row| row.open);
                 if let (Shown::Claim(claim), None, Some(open)) = (changed.shown, changed.refused, open)
                     && open.id == claim.id
+                    && changed.before != changed.after
                 {
                     let token = changed.has.clone();
-                    claims.entry((changed.account.clone(), open.attempt)).or_insert((*who, token));
+                    claims.insert((changed.account.clone(), open.attempt), (*who, token));
                 }
             }
             What::Sent(Request { number, account, attempt: Some(attempt), token, .. }) => {

@@ -16,8 +16,10 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
         match what {
             What::Changed(changed) => {
                 let open = changed.after.as_ref().and_then(|row| row.open);
-                if let (Shown::Claim(_), Some(open)) = (changed.shown, open) {
-                    untils.entry((changed.account.clone(), open.attempt)).or_insert(*at + policy.span());
+                if let (Shown::Claim(_), Some(open)) = (changed.shown, open)
+                    && changed.before != changed.after
+                {
+                    untils.insert((changed.account.clone(), open.attempt), *at + policy.span());
                 }
             }
             What::Sent(Request { number, account, attempt: Some(attempt), .. }) => {

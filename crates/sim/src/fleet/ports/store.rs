@@ -35,6 +35,7 @@ impl SimStore {
             let [before, after] = [before, after].map(|record| record.map(|record| record.row));
             if let (Shown::Claim(claim), Some(open)) = (shown, after.as_ref().and_then(|row| row.open))
                 && open.id == claim.id
+                && before.as_ref().and_then(|row| row.open).is_none_or(|was| was.id != claim.id)
             {
                 world.claimed(&account, open.attempt);
             }
