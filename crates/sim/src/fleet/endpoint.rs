@@ -19,7 +19,6 @@ use super::{
     network::at_once,
     process::Process,
     provider::Pair,
-    setup::WITHOUT_ACCESS_TOKEN,
     world::{World, lock, refresh_token},
 };
 
@@ -288,7 +287,7 @@ impl Visit {
             return (format!(r#"{{"access_token":"{access}",{plain}}}"#), Some(lifetime));
         }
         let kinds = ["no access token", "0", "-5", "missing", "huge", "short", "text"];
-        let kind = dice.pick(&kinds[usize::from(!WITHOUT_ACCESS_TOKEN)..]);
+        let kind = dice.pick(&kinds);
         world.log(
             self.process.who(),
             What::Struck(Fault { line: "endpoint", operation: "body", kind: odd(kind) }),

@@ -17,7 +17,6 @@ use tokio::{
 use super::{
     history::{Fault, What},
     process::Process,
-    setup::{LATE_PUBLICATIONS, LATE_REPLIES},
 };
 
 /// A server.
@@ -99,14 +98,9 @@ where
     E: Broken,
     W: Fn() -> Result<T, E> + Send + 'static,
 {
-    let stopped = !process.is_running();
     process.gate().await;
     let world = &process.world;
     let deadline = world.deadline(line);
-    if stopped && operation == "publish" && !LATE_PUBLICATIONS {
-        return Err(E::not_applied());
-    }
-    let sent = Instant::now();
     if world.is_away(line, process.replica) {
         let refuses = process.dice.chance(600);
         sleep(if refuses { Duration::from_millis(1) } else { deadline }).await;
@@ -146,7 +140,6 @@ where
     // Who hears nothing waits for as long as its adapter has patience.
     sleep(if reply.is_some() { back } else { deadline }).await;
     process.gate().await;
-    let reply = reply.filter(|_| LATE_REPLIES || sent.elapsed() <= deadline);
     reply.unwrap_or_else(|| Err(E::unknown()))
 }
 

@@ -220,23 +220,9 @@ fn settings(class: Class, lifetime: Duration, dice: &Dice) -> PolicySettings {
         lease_ttl,
         skew,
         refresh_ahead,
-        max_wait: secs(dice.pick(if NO_WAIT {
-            &[0, 0, 1, 3, 8, 8, 20, 60, 120, 300]
-        } else {
-            &[1, 3, 8, 8, 20, 30, 60, 120, 300]
-        })),
+        max_wait: secs(dice.pick(&[0, 0, 1, 3, 8, 8, 20, 60, 120, 300])),
     }
 }
-
-/// Callers that wait not at all are never told "unknown" or "log in": left out until that is mended.
-const NO_WAIT: bool = false;
-/// An answer without access token gives the reporter back what it reported: left out until that is mended.
-pub(crate) const WITHOUT_ACCESS_TOKEN: bool = false;
-/// A publication executed late makes a token live longer on the shelf: left out until that is mended.
-pub(crate) const LATE_PUBLICATIONS: bool = false;
-/// A process that was stopped while it read serves what has ended meanwhile: left out until that is mended. Its adapter
-/// then finds that its patience is over, which is as likely.
-pub(crate) const LATE_REPLIES: bool = false;
 
 /// Long enough for tokens to end and for doubts to be resolved, short enough for thousands of seeds.
 fn chaos(policy: &Policy, lifetime: Duration, dice: &Dice) -> Duration {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use solekey_core::{
-    Account, Generation,
+    Account, Generation, StoreTime,
     ports::{Cache, Heard, Listen, Publication, Shelf, Trouble},
 };
 
@@ -12,7 +12,6 @@ use crate::fleet::{
     history::{Fault, What},
     network::{Line, Manners, at_once, carry},
     process::Process,
-    setup::LATE_PUBLICATIONS,
 };
 
 /// The shelf, as one process sees it.
@@ -28,11 +27,17 @@ impl Cache for SimCache {
         .await
     }
 
+    async fn time(&self) -> Result<StoreTime, Trouble> {
+        let process = Arc::clone(&self.0);
+        carry(&self.0, Line::Cache, "time", Manners::Prompt, move || at_once(process.world.cache.time())).await
+    }
+
     async fn publish(&self, account: &Account, publication: &Publication) -> Result<bool, Trouble> {
         let (process, account, publication) = (Arc::clone(&self.0), account.clone(), publication.clone());
-        let manners = if LATE_PUBLICATIONS { Manners::Any } else { Manners::Prompt };
-        carry(&self.0, Line::Cache, "publish", manners, move || publish(&process, &account, &publication))
-            .await
+        carry(&self.0, Line::Cache, "publish", Manners::Any, move || {
+            publish(&process, &account, &publication)
+        })
+        .await
     }
 
     async fn reject(&self, account: &Account, generation: Generation) -> Result<(), Trouble> {
