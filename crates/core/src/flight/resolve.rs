@@ -101,7 +101,7 @@ impl Flight {
         }
         if doubt.replay.spent() == Spent::RevokesFamily && !self.is_operator() {
             if cx.policy.in_doubt() == InDoubt::AskLogin {
-                return Resolution::AskLogin;
+                return self.before_asking(cx, doubt).map_or(Resolution::AskLogin, Resolution::Wait);
             }
             let nothing_left = doubt.nothing_left_to_lose(cx, self.spread);
             if let Some(at) = latest(nothing_left, self.watched(cx, doubt)) {
@@ -110,6 +110,13 @@ impl Flight {
             return PRESENT;
         }
         self.watched(cx, doubt).map_or(PRESENT, Resolution::Wait)
+    }
+
+    /// Until when nobody is asked to log in: the owner may still write its pair down, as it may before a presentation. A
+    /// store that went back has no attempt to end; what is told then is judged anew with every look.
+    fn before_asking(&self, cx: &Context<'_>, doubt: &Doubt<'_>) -> Option<Moment> {
+        let nothing_to_watch = doubt.first.is_none() && doubt.definitely_none;
+        self.watched(cx, doubt).filter(|_| !nothing_to_watch)
     }
 
     /// Inside a window of grace the retry must end inside it too; the watch is kept where it fits.

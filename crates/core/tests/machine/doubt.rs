@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use solekey_core::{
     AnswerNote, Cause, Delay, Generation, InDoubt, KEEP_ANSWERS, Need, PolicySettings, Replay, Revocation,
-    Row, Ruling,
+    Row, Ruling, Settle,
     flight::{AnswersView, Command, Delivery, Event, Knowledge, LeaseView, ShelfView, StoreReply, Vigil},
 };
 
@@ -287,22 +287,71 @@ fn a07_a_window_counts_from_the_first_attempt() {
     assert_eq!(presented_at(pilot, &row, 121, |_| NO_ANSWERS), Some(secs(561)));
 }
 
-#[test]
-fn policy_may_ask_for_a_login_instead_of_a_last_chance() {
+/// Would rather have a person log in than present a token that may be spent.
+fn asking() -> Pilot {
     let settings = PolicySettings {
         in_doubt: InDoubt::AskLogin,
         quarantine: Some(secs(60)),
         ..PolicySettings::default()
     };
+    Pilot::with(settings.build().unwrap(), Need::Valid, Knowledge::default(), Duration::ZERO)
+}
+
+/// Looks every ten seconds from `from` on: when a login is asked for, and by what.
+fn asked_at(row: &Row, from: u64, answers: AnswersView) -> Option<(Duration, Settle, Pilot)> {
+    let mut pilot = asking();
+    pilot.clock = secs(from);
+    for _ in 0..2000 {
+        pilot = pilot.again(Need::Valid);
+        if let [Command::Settle(settle)] = pilot.judge(row, answers)[..] {
+            return Some((pilot.clock, settle, pilot));
+        }
+        assert!(pilot.flight.is_over());
+        pilot.pass(secs(10));
+    }
+    None
+}
+
+#[test]
+fn policy_may_ask_for_a_login_instead_of_a_last_chance() {
     let mut row = doubtful(0);
-    let mut pilot = Pilot::with(settings.build().unwrap(), Need::Valid, Knowledge::default(), Duration::ZERO);
-    pilot.clock = secs(61);
-    let settle = settled(&pilot.judge(&row, NO_ANSWERS));
+    let (at, settle, mut pilot) = asked_at(&row, 0, NO_ANSWERS).unwrap();
+    assert_eq!(at, secs(WATCHED));
     row.settle(&settle, pilot.store_now()).unwrap();
     assert_eq!(row.current_verdict().unwrap().ruling, Ruling::LogIn { why: Revocation::InDoubt });
     let commands = pilot.hear(Event::Settled(pilot.done(&row)));
     let log_in = Delivery::LogIn { generation: row.generation, why: Revocation::InDoubt };
     assert!(commands.contains(&Command::Deliver(log_in)));
+}
+
+#[test]
+fn a_login_is_asked_for_only_once_the_attempt_was_watched() {
+    // The store's clock may have been stepped: `until` has passed there, not here.
+    let asked = asked_at(&doubtful(0), 100, NO_ANSWERS).unwrap().0;
+    assert_eq!(asked, secs(100 + WATCHED));
+}
+
+#[test]
+fn a_login_is_asked_for_only_when_the_answers_say_that_there_is_none() {
+    let since = AnswersView::Read { newest: None, kept_since: store_at(secs(1)) };
+    for answers in [UNREADABLE, since] {
+        assert!(asked_at(&doubtful(0), 60, answers).is_none());
+        let week = KEEP_ANSWERS.as_secs();
+        assert_eq!(asked_at(&doubtful(0), week, answers).unwrap().0, secs(week));
+    }
+}
+
+#[test]
+fn a_login_is_asked_for_of_a_store_that_went_back_once_the_answers_can_be_read() {
+    let row = row_with(facts(1, Some(secs(7200))), secs(7200));
+    let known = Generation::new(row.generation.get() + 1);
+    let told = |answers| {
+        let knowledge = Knowledge { known, ..Knowledge::default() };
+        let mut pilot = Pilot::with(asking().policy, Need::Valid, knowledge, Duration::ZERO);
+        let log_in = Delivery::LogIn { generation: row.generation, why: Revocation::InDoubt };
+        pilot.judge(&row, answers).contains(&Command::Deliver(log_in))
+    };
+    assert!(told(NO_ANSWERS) && !told(UNREADABLE));
 }
 
 #[test]
