@@ -11,7 +11,7 @@ use std::{
 use solekey_core::ports::{StoreError, Trouble};
 use tokio::{
     sync::oneshot,
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 
 use super::{
