@@ -95,7 +95,7 @@ async fn one_rotation(mode: Mode) {
     let mut reporters = JoinSet::new();
     for reporter in 0..CALLERS {
         let (replica, account) = (fleet.replicas[reporter % REPLICAS].clone(), account.clone());
-        let rejection = rejections[reporter % REPLICAS];
+        let rejection = rejections[reporter % REPLICAS].clone();
         reporters.spawn(async move { replica.token_after_rejection(&account, rejection).await });
     }
     within("the owner's request", fleet.provider.held(account.id())).await;

@@ -92,6 +92,16 @@ impl Instance {
         }
     }
 
+    /// Fingerprints are the store's: those made before it was heard of match nothing later. Whether it has been.
+    pub(crate) async fn know_the_store(&self) -> bool {
+        if !self.has_heard_of_the_store()
+            && let Ok(Ok(identity)) = tokio::time::timeout(INTRODUCTION, self.store().identity()).await
+        {
+            self.learn_store(identity.id);
+        }
+        self.has_heard_of_the_store()
+    }
+
     /// The place of answers may have lost its data: enrol anew before the next flight.
     pub(crate) fn enrolment_in_question(&self) {
         self.membership.settled.store(false, Relaxed);
@@ -135,6 +145,8 @@ impl Instance {
 
 const SEAL_CHECK: &str = "seal_check";
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
+/// Bounds the question who the store is: somebody waits for it.
+const INTRODUCTION: Duration = Duration::from_secs(1);
 /// Bounds the whole look.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Bounds the enrolling, and is how long a newly enrolled place is not yet believed.

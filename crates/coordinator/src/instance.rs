@@ -165,6 +165,10 @@ impl Instance {
         self.prints.get().unwrap_or(&self.provisional)
     }
 
+    pub(crate) fn has_heard_of_the_store(&self) -> bool {
+        self.prints.get().is_some()
+    }
+
     pub(crate) fn learn_store(&self, id: Uuid) {
         self.prints.get_or_init(|| Fingerprints::of_store(id));
     }
@@ -241,7 +245,8 @@ impl Instance {
         let credential = vault.open_credential(account, row.made_by, &payload);
         let stamp =
             Stamp::of_row(row.generation, &facts, now, self.wall_at(asked.at()), provider.takes_bare_401());
-        let data = credential.as_ref().ok().and_then(|credential| vault.token_of(account, credential, stamp));
+        let data =
+            credential.as_ref().ok().and_then(|credential| Vault::token_of(account, credential, stamp));
         let token = data.map(|data| {
             let times = times(provider, &data, asked.at(), Remaining::of(&facts, now));
             Held { data: Arc::new(data), times, asked }

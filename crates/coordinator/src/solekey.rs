@@ -84,10 +84,8 @@ impl Solekey {
         account: &Account,
         rejection: Rejection,
     ) -> Result<AccessToken, TokenError> {
-        let provider = self.provider(account)?;
-        let Rejection { generation, access } = rejection;
-        let need = Need::NotThis { generation, access };
-        self.obtain(account, provider, need, provider.policy().max_wait()).await
+        let rejected = &rejection.token;
+        self.another_than(account, rejected.generation, &rejected.secret).await
     }
 
     /// As [`token_after_rejection`](Self::token_after_rejection), for evidence that arrived as a string: of sidecars
@@ -103,14 +101,11 @@ impl Solekey {
         account: &Account,
         rejected: &Secret,
     ) -> Result<AccessToken, TokenError> {
-        self.provider(account)?;
-        self.know_the_store().await;
-        let access = self.instance.fingerprints().of(rejected);
         let current = self.instance.entries().get(account.key());
         let is_current =
             current.filter(|entry| entry.value.secret.expose_secret() == rejected.expose_secret());
         let generation = is_current.map_or(Generation::ZERO, |entry| entry.generation);
-        self.token_after_rejection(account, Rejection { generation, access }).await
+        self.another_than(account, generation, rejected).await
     }
 
     /// As [`token_after_rejection`](Self::token_after_rejection), for evidence that names the generation.
@@ -130,7 +125,9 @@ impl Solekey {
             // Evidence against a token nobody ever had is evidence of nothing.
             return self.token(account).await;
         }
-        self.token_after_rejection(account, Rejection { generation, access: UNKNOWN_STRING }).await
+        let provider = self.provider(account)?;
+        let need = Need::NotThis { generation, access: UNKNOWN_STRING };
+        self.obtain(account, provider, need, provider.policy().max_wait()).await
     }
 
     /// Refreshes now, because a person asked: a newer token than generation `seen`; without it any success of the last
@@ -149,6 +146,23 @@ impl Solekey {
         let provider = self.provider(account)?;
         self.instance.memories.release(account.key());
         self.obtain(account, provider, Need::Now { seen }, provider.policy().max_wait()).await
+    }
+
+    async fn another_than(
+        &self,
+        account: &Account,
+        generation: Generation,
+        rejected: &Secret,
+    ) -> Result<AccessToken, TokenError> {
+        let provider = self.provider(account)?;
+        self.instance.know_the_store().await;
+        let need = Need::NotThis { generation, access: self.instance.fingerprints().of(rejected) };
+        let another = self.obtain(account, provider, need, provider.policy().max_wait()).await?;
+        if another.expose_secret() == rejected.expose_secret() {
+            // The store was heard of only now, and by its fingerprints the same string looks like another one.
+            return Err(self.retry_at(self.instance.now() + RETRY_SOON, Delay::InFlight));
+        }
+        Ok(another)
     }
 
     pub(crate) fn provider(&self, account: &Account) -> Result<&Arc<Provider>, TokenError> {
@@ -222,7 +236,7 @@ impl Solekey {
                 () = out_of_patience => break,
             };
             let current = self.is_alive(&told) && (!late || self.still_holds(account, &told));
-            if current && (boarding.serves(need, patience) || is_final(need, &told)) {
+            if current && (boarding.serves(need, patience) || self.is_final(need, &told)) {
                 return told;
             }
             // The flight was somebody else's, or is only busy writing down what has ended since: the next one is ours.
@@ -233,6 +247,25 @@ impl Solekey {
             }
         }
         Told::RetryAt { at: instance.now() + RETRY_SOON, why: Delay::InFlight }
+    }
+
+    /// Whether this answers a caller whose flight it was not.
+    fn is_final(&self, need: Need, told: &Told) -> bool {
+        match told {
+            Told::Token(Held { data, .. }) => match need {
+                Need::NotThis { generation, access } => {
+                    data.generation > generation && self.instance.fingerprints().of(&data.secret) != access
+                }
+                Need::AtLeast(least) => data.generation >= least,
+                // What was seen is not known: only a flight that was told to refresh knows whether it has.
+                Need::Now { seen } => seen.is_some_and(|seen| data.generation > seen),
+                Need::Valid | Need::RefreshedAhead | Need::Resolved => true,
+            },
+            // A person may try in spite of a verdict.
+            Told::LogIn { .. } => !matches!(need, Need::Now { .. }),
+            Told::Unknown | Told::Misconfigured { .. } => true,
+            Told::RetryAt { .. } | Told::RejectedAgain { .. } | Told::Lost => false,
+        }
     }
 
     /// Whether a token has not ended on the way here: the process may have been stopped.
@@ -300,7 +333,7 @@ impl Solekey {
         let served = provider.policy().stale() == Stale::Serve
             && entry.is_valid(self.instance.now())
             && !entry.is_rejected()
-            && need.accepts_stale(entry.generation, entry.value.access);
+            && need.accepts_stale(entry.generation, self.instance.fingerprints().of(&entry.value.secret));
         served.then(|| AccessToken::new(Arc::clone(&entry.value), true))
     }
 
@@ -334,13 +367,6 @@ impl Solekey {
         self.instance.cache()?.read(account).await.ok()?.known
     }
 
-    /// Fingerprints are the store's: before the first flight they are not known.
-    async fn know_the_store(&self) {
-        if !self.instance.membership.is_settled() {
-            self.instance.enrol().await;
-        }
-    }
-
     /// What this process has learnt of an account, for tests and `explain`.
     #[doc(hidden)]
     pub fn knowledge(&self, account: &Account) -> Knowledge {
@@ -351,23 +377,6 @@ impl Solekey {
 impl std::fmt::Debug for Solekey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Solekey").field("flights", &self.instance.flights.len()).finish_non_exhaustive()
-    }
-}
-
-/// Whether this answers a caller whose flight it was not.
-fn is_final(need: Need, told: &Told) -> bool {
-    match told {
-        Told::Token(Held { data, .. }) => match need {
-            Need::NotThis { generation, access } => data.generation > generation && data.access != access,
-            Need::AtLeast(least) => data.generation >= least,
-            // What was seen is not known: only a flight that was told to refresh knows whether it has.
-            Need::Now { seen } => seen.is_some_and(|seen| data.generation > seen),
-            Need::Valid | Need::RefreshedAhead | Need::Resolved => true,
-        },
-        // A person may try in spite of a verdict.
-        Told::LogIn { .. } => !matches!(need, Need::Now { .. }),
-        Told::Unknown | Told::Misconfigured { .. } => true,
-        Told::RetryAt { .. } | Told::RejectedAgain { .. } | Told::Lost => false,
     }
 }
 

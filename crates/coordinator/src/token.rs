@@ -10,7 +10,7 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
-use solekey_core::{Account, ExposeSecret as _, Fingerprint, Generation, Secret};
+use solekey_core::{Account, ExposeSecret as _, Generation, Secret};
 
 /// An access token, ready for use. Cloning is cheap; `Debug` shows no part of it.
 #[derive(Clone)]
@@ -25,7 +25,6 @@ pub(crate) struct TokenData {
     pub(crate) bearer: HeaderValue,
     pub(crate) token_type: Box<str>,
     pub(crate) generation: Generation,
-    pub(crate) access: Fingerprint,
     /// The whole lifetime, when known.
     pub(crate) lifetime: Option<Duration>,
     pub(crate) expires_at: Option<SystemTime>,
@@ -93,15 +92,15 @@ impl AccessToken {
     /// pages are not: refreshing would not help, and rotating for them burns tokens.
     pub fn rejected_by(&self, status: StatusCode, headers: &HeaderMap) -> Option<Rejection> {
         is_evidence(status, headers, self.inner.bare_401)
-            .then(|| Rejection { generation: self.inner.generation, access: self.inner.access })
+            .then(|| Rejection { token: Arc::clone(&self.inner) })
     }
 }
 
-/// Evidence that a resource refused a token.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Evidence that a resource refused a token. `Debug` shows no part of it.
+#[derive(Clone, Debug)]
 pub struct Rejection {
-    pub(crate) generation: Generation,
-    pub(crate) access: Fingerprint,
+    /// Not its fingerprint: that is the store's, which may not have been heard of yet.
+    pub(crate) token: Arc<TokenData>,
 }
 
 fn is_evidence(status: StatusCode, headers: &HeaderMap, bare_401: bool) -> bool {

@@ -77,39 +77,26 @@ impl Vault<'_> {
         let shelved: ShelvedToken = serde_json::from_slice(&bytes).map_err(|_| CannotOpen)?;
         let lifetime = shelved.lifetime_ms.map(Duration::from_millis);
         let stamp = Stamp { lifetime, ..stamp };
-        self.token(account, secret(shelved.access_token), shelved.token_type, stamp).ok_or(CannotOpen)
+        Self::token(account, secret(shelved.access_token), shelved.token_type, stamp).ok_or(CannotOpen)
     }
 
     /// The token of a credential; `None` when it has none.
-    pub(crate) fn token_of(
-        &self,
-        account: &Account,
-        credential: &Credential,
-        stamp: Stamp,
-    ) -> Option<TokenData> {
+    pub(crate) fn token_of(account: &Account, credential: &Credential, stamp: Stamp) -> Option<TokenData> {
         let access = credential.access_token()?;
         let token_type = credential.token_type().map_or_else(|| "Bearer".into(), String::into_boxed_str);
-        self.token(account, access, token_type, stamp)
+        Self::token(account, access, token_type, stamp)
     }
 
-    fn token(
-        &self,
-        account: &Account,
-        secret: Secret,
-        token_type: Box<str>,
-        stamp: Stamp,
-    ) -> Option<TokenData> {
+    fn token(account: &Account, secret: Secret, token_type: Box<str>, stamp: Stamp) -> Option<TokenData> {
         let Stamp { generation, lifetime, expires_at, bare_401 } = stamp;
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", secret.expose_secret())).ok()?;
         bearer.set_sensitive(true);
-        let access = self.fingerprints.of(&secret);
         Some(TokenData {
             account: account.clone(),
             secret,
             bearer,
             token_type,
             generation,
-            access,
             lifetime,
             expires_at,
             bare_401,

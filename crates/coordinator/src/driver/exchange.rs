@@ -12,7 +12,11 @@ use super::{
     Done, Driver, Work,
     stock::{Keep, OwnPair},
 };
-use crate::{instance::Instance, observer, vault::Stamp};
+use crate::{
+    instance::Instance,
+    observer,
+    vault::{Stamp, Vault},
+};
 
 /// Everything an exchange needs, so that it depends on nothing that may go away.
 struct Exchange {
@@ -109,7 +113,7 @@ impl Exchange {
         let token = answer
             .access_token
             .as_ref()
-            .and_then(|_| vault.token_of(&self.account, &credential, stamp))
+            .and_then(|_| Vault::token_of(&self.account, &credential, stamp))
             .map(|data| self.instance.hold(&self.provider, data, sent_at, lifetime));
         (facts, OwnPair { sealed, token })
     }

@@ -46,6 +46,10 @@ impl Driver {
             Command::TakeLease { floor } => return Some(self.take_lease(floor)),
             Command::Claim(claim) => {
                 return Some(self.change(Event::Claimed, move |instance, account| async move {
+                    if !instance.know_the_store().await {
+                        // What the provider would send could not be recognised later.
+                        return Err(StoreError::not_applied("the store does not say who it is"));
+                    }
                     instance.store().claim(&account, &claim).await
                 }));
             }
@@ -330,7 +334,7 @@ fn shelf_done(
     });
     let view = shelved.as_ref().map(|(shelved, held)| TokenView {
         generation: shelved.generation,
-        access: held.data.access,
+        access: instance.fingerprints().of(&held.data.secret),
         valid: shelved.valid.saturating_sub(passed),
         good: shelved.good.saturating_sub(passed),
         lifetime: held.data.lifetime,

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
-use solekey::{AccessToken, Rejection, TokenError};
+use solekey::{AccessToken, Login, Rejection, TokenError};
 use solekey_core::{Delay, ports::Cache as _};
+use solekey_testkit::memory::Fault;
 
 use crate::fixture::{HOUR, Script, World};
 
@@ -24,7 +25,7 @@ async fn two_hundred_reports_of_one_token_on_four_replicas_cause_one_rotation() 
         let replica = world.replica().await;
         let rejection = refused(&replica.token(&account).await.unwrap());
         for _ in 0..50 {
-            let (replica, account) = (replica.clone(), account.clone());
+            let (replica, account, rejection) = (replica.clone(), account.clone(), rejection.clone());
             calls.push(async move { replica.token_after_rejection(&account, rejection).await });
         }
     }
@@ -60,7 +61,7 @@ async fn a_rotation_that_was_refused_gives_the_token_back_on_every_replica_that_
     let rejection = refused(&replicas[0].token(&account).await.unwrap());
     replicas[1].token(&account).await.unwrap();
     for replica in &replicas[..2] {
-        let (replica, account) = (replica.clone(), account.clone());
+        let (replica, account, rejection) = (replica.clone(), account.clone(), rejection.clone());
         tokio::spawn(async move { replica.token_after_rejection(&account, rejection).await });
     }
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -217,4 +218,34 @@ async fn a_rejected_token_does_not_come_back_with_an_answer_that_has_no_access_t
     world.provider.script([Script::WithoutAccessToken]);
     let token = replica.token_after_rejection(&account, rejection).await.unwrap();
     assert_eq!(token.expose_secret(), "access-a-3");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_taken_before_the_store_was_heard_of_is_known_again_when_it_is_reported() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    world.store.faults().leave();
+    let replica = world.replica().await;
+    let rejection = refused(&replica.token(&account).await.expect("the shelf has it"));
+    world.store.faults().come_back();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+
+    // The same string, under a newer generation.
+    let document = r#"{"access_token":"access-a-1","refresh_token":"refresh-a-1","expires_in":3600}"#;
+    world.replica().await.login(&account, document.as_bytes(), true).await.unwrap();
+    let token = replica.token_after_rejection(&account, rejection).await.unwrap();
+    assert_eq!(token.expose_secret(), "access-a-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_written_down_bears_the_stores_fingerprints() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.store.faults().fail_next_of("identity", 2, Fault::NotApplied);
+    let stranger = world.replica().await;
+    assert_eq!(stranger.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    let document = r#"{"access_token":"access-a-2","refresh_token":"refresh-a-2","expires_in":3600}"#;
+    let again = world.replica().await.login(&account, document.as_bytes(), false).await.unwrap();
+    assert!(matches!(again, Login::Same { .. }), "{again:?}");
 }
