@@ -114,7 +114,7 @@ impl Instance {
     }
 
     /// What the wall clock, as it goes now, showed at an earlier moment.
-    fn wall_at(&self, then: Moment) -> SystemTime {
+    pub(crate) fn wall_at(&self, then: Moment) -> SystemTime {
         let wall = self.wall();
         wall.checked_sub(self.now().since(then)).unwrap_or(wall)
     }

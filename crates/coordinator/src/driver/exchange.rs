@@ -95,7 +95,8 @@ impl Exchange {
 
     /// What the row will hold, sealed once for both of its places.
     fn merged(&self, old: &Credential, answer: &TokenAnswer, sent_at: Moment) -> (NewFacts, OwnPair) {
-        let wall = self.instance.wall();
+        // Lifetimes count from the send, and so do the instants made of them.
+        let wall = self.instance.wall_at(sent_at);
         let vault = self.instance.vault();
         let credential = merge(old, answer, wall);
         let (access, refresh) = vault.prints(&credential);

@@ -11,11 +11,11 @@ use std::{
 use async_trait::async_trait;
 use solekey_core::{
     Account, Generation, StoreTime,
-    ports::{Cache, Listen, Publication, Shelf, Trouble},
+    ports::{Cache, Clock as _, Listen, Publication, Shelf, Trouble},
 };
-use solekey_testkit::memory::MemoryCache;
+use solekey_testkit::memory::{MemoryCache, TestClock};
 
-use crate::fixture::{World, policy};
+use crate::fixture::{HOUR, World, policy};
 
 /// A shelf at the end of a bad line.
 struct Slow {
@@ -110,4 +110,18 @@ async fn a_token_whose_end_came_while_the_process_was_stopped_is_not_handed_out(
         world.embedded(policy()).cache(line.clone()).lease(world.lease.clone()).build().await.unwrap();
     *line.stop.lock().unwrap() = Duration::from_secs(12);
     assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_exchange_takes_is_not_added_to_the_end_that_people_are_shown() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let clock = TestClock::tokio();
+    let replica = world.builder(policy()).clock(Arc::new(clock.clone())).build().await.unwrap();
+    let asked = clock.wall();
+    let token = replica.token(&account).await.unwrap();
+    assert!(clock.wall() >= asked + Duration::from_millis(100), "the exchange takes a while");
+    let end = token.expires_at().unwrap();
+    assert!(end < asked + HOUR + Duration::from_millis(50), "{end:?}");
 }
