@@ -126,7 +126,16 @@ impl World {
 
     pub(crate) fn log(&self, who: Who, what: What) {
         let at = self.now();
-        lock(&self.history).events.push(Event { at, who, what });
+        let mut history = lock(&self.history);
+        history.events.push(Event { at, who, what });
+        let length = history.events.len();
+        if length < MOST_EVENTS {
+            return;
+        }
+        let events = history.events.split_off(length - 40);
+        let last = History { events, base: history.base }.lines().join("\n");
+        drop(history);
+        panic!("seed {}: a history without an end\n{last}", self.setup.seed);
     }
 
     pub(crate) fn take_history(&self) -> History {
@@ -235,6 +244,9 @@ pub(crate) fn refresh_token(payload: &[u8]) -> Option<Arc<str>> {
     let token = stored.get("document")?.get("refresh_token")?.as_str()?;
     Some(token.into())
 }
+
+/// Ten times what the longest waits take; beyond it somebody turns in circles.
+const MOST_EVENTS: usize = 2_000_000;
 
 /// What every token of the simulated provider begins with, so that it can be found in other people's bytes.
 pub(crate) const SECRET: &str = "SECRET-";
