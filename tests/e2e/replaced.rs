@@ -100,7 +100,7 @@ async fn the_old_persons_tokens_never_come_back(mode: Mode) {
             assert_eq!(fleet.provider.held(&name(person)).await, held);
             fleet.provider.release_all();
         };
-        let (late, ()) = within("the late answer", async { tokio::join!(refresh, leave) }).await;
+        let (late, ()) = within("the late answer", Box::pin(async { tokio::join!(refresh, leave) })).await;
         assert!(matches!(late, Err(TokenError::UnknownAccount)), "the answer is history: {late:?}");
         for replica in &fleet.replicas {
             let told = within("an answer", replica.token(&account)).await;

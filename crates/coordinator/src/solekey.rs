@@ -120,14 +120,16 @@ impl Solekey {
         account: &Account,
         generation: Generation,
     ) -> Result<AccessToken, TokenError> {
-        self.provider(account)?;
-        if self.never_reached(account, generation).await {
-            // Evidence against a token nobody ever had is evidence of nothing.
-            return self.token(account).await;
-        }
         let provider = self.provider(account)?;
+        let until = self.instance.now() + provider.policy().max_wait();
+        let never_reached = self.never_reached(account, generation).await;
+        let left = until.since(self.instance.now());
+        if never_reached {
+            // Evidence against a token nobody ever had is evidence of nothing.
+            return self.token_within(account, left).await;
+        }
         let need = Need::NotThis { generation, access: UNKNOWN_STRING };
-        self.obtain(account, provider, need, provider.policy().max_wait()).await
+        self.obtain(account, provider, need, left).await
     }
 
     /// Refreshes now, because a person asked: a newer token than generation `seen`; without it any success of the last
@@ -155,9 +157,11 @@ impl Solekey {
         rejected: &Secret,
     ) -> Result<AccessToken, TokenError> {
         let provider = self.provider(account)?;
+        let until = self.instance.now() + provider.policy().max_wait();
         self.instance.know_the_store().await;
         let need = Need::NotThis { generation, access: self.instance.fingerprints().of(rejected) };
-        let another = self.obtain(account, provider, need, provider.policy().max_wait()).await?;
+        let left = until.since(self.instance.now());
+        let another = self.obtain(account, provider, need, left).await?;
         if another.expose_secret() == rejected.expose_secret() {
             // The store was heard of only now, and by its fingerprints the same string looks like another one.
             return Err(self.retry_at(self.instance.now() + RETRY_SOON, Delay::InFlight));

@@ -81,7 +81,6 @@ const EVERYTHING: &[&str] = &[
     "asked: Delete",
     "asked: FalselyRejected",
     "asked: LoginAcceptSpent",
-    "asked: LoginSame",
     "asked: LoginSpent",
     "asked: Refresh",
     "asked: Rejected",

@@ -21,7 +21,8 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
     for Event { at, who, what } in &history.events {
         match what {
             What::Asked { call, ask, bound, .. } => {
-                waiting.insert(*call, Waiting { who: *who, since: *at, bound: *bound, ask: *ask });
+                let bound = (*bound).max(LOOKS);
+                waiting.insert(*call, Waiting { who: *who, since: *at, bound, ask: *ask });
             }
             What::Answered { call, .. } => {
                 if let Some(Waiting { since, bound, ask, .. }) = waiting.remove(call)
@@ -52,6 +53,9 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
     }
     finder.all()
 }
+
+/// Who does not wait for others is told what a flight finds, which takes this long at most.
+const LOOKS: Duration = Duration::from_secs(1);
 
 /// The grain of timers.
 const BREATH: Duration = Duration::from_millis(50);

@@ -29,7 +29,8 @@ impl Cache for SimCache {
 
     async fn time(&self) -> Result<StoreTime, Trouble> {
         let process = Arc::clone(&self.0);
-        carry(&self.0, Line::Cache, "time", Manners::Prompt, move || at_once(process.world.cache.time())).await
+        carry(&self.0, Line::Cache, "time", Manners::Prompt, move || at_once(process.world.cache.time()))
+            .await
     }
 
     async fn publish(&self, account: &Account, publication: &Publication) -> Result<bool, Trouble> {
