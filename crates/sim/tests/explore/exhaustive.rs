@@ -8,8 +8,8 @@ const FLOOR: usize = 100_000;
 
 fn three_of_each(rule: Rule) -> Scene {
     let left = Left { crashes: 3, ..Left::NONE };
-    // From every eighth state a healed run has to end well; the small worlds heal all of theirs.
-    Scene { workers: 3, rotations: 3, left, healed: 8, cap: 60_000_000, ..Scene::new(rule) }
+    // From one state in 64 a healed run has to end well; the small worlds heal more of theirs.
+    Scene { workers: 3, rotations: 3, left, healed: 64, cap: 60_000_000, ..Scene::new(rule) }
 }
 
 fn two_of_each(rule: Rule) -> Scene {
