@@ -18,8 +18,7 @@ fn build() -> PathBuf {
     let exe = env::current_exe().unwrap();
     // `target/[triple/]profile/deps/e2e-…`
     let folder = exe.ancestors().nth(2).expect("test binaries lie in target/profile/deps");
-    let target = folder.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
-    let target = target.expect("cargo marks its target folder");
+    let target = &*target();
     let profile = folder.file_name().unwrap();
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
@@ -34,4 +33,11 @@ fn build() -> PathBuf {
     let built = cargo.output().expect("cargo");
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     folder.join("solekey")
+}
+
+/// Cargo's target folder, which it marks, and below which this test lies.
+pub(crate) fn target() -> PathBuf {
+    let exe = env::current_exe().unwrap();
+    let target = exe.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    target.expect("cargo marks its target folder").to_owned()
 }

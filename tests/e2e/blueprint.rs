@@ -10,7 +10,7 @@ use solekey::{
 use solekey_providers::{EndpointSettings, HttpEndpoint};
 use solekey_redis_link::{LinkOptions, RedisLink};
 use solekey_store_redis::{RedisAnswers, RedisStore};
-use solekey_store_sql::SqliteStore;
+use solekey_store_sql::{PostgresStore, SqliteStore};
 
 use crate::stops::{HinderedStore, Stop, StoppingEndpoint};
 
@@ -39,6 +39,10 @@ pub(crate) enum Backing {
     RedisByTwoWays { rows: String, url: String, prefix: String },
     /// One SQLite file, and files beside it.
     Embedded { file: PathBuf },
+    /// Rows in PostgreSQL, answers in files of one host.
+    Postgres { url: String, state_dir: PathBuf },
+    /// Rows in PostgreSQL, everything else in Redis.
+    RedisAndPostgres { url: String, prefix: String, rows: String },
 }
 
 /// How the provider's accounts are refreshed.
@@ -93,11 +97,14 @@ impl Blueprint {
         match (&self.backing, self.stop) {
             (_, Some(stop)) => {
                 let (inner, lag) = (self.rows().await, Duration::ZERO);
-                builder.store(Arc::new(HinderedStore { inner, stop: Some(stop), lag }))
+                builder.store(Arc::new(HinderedStore { inner, stop: Some(stop), lag, loads: Arc::default() }))
             }
             (Backing::Redis { .. }, None) => builder,
             (Backing::RedisByTwoWays { .. }, None) => builder.store(self.rows().await),
             (Backing::RedisAndSqlite { file, .. } | Backing::Embedded { file }, None) => builder.sqlite(file),
+            (Backing::RedisAndPostgres { rows: url, .. } | Backing::Postgres { url, .. }, None) => {
+                builder.postgres(url)
+            }
         }
     }
 
@@ -118,6 +125,9 @@ impl Blueprint {
             }
             Backing::RedisAndSqlite { file, .. } | Backing::Embedded { file } => {
                 Arc::new(SqliteStore::open(file).await.unwrap())
+            }
+            Backing::RedisAndPostgres { rows: url, .. } | Backing::Postgres { url, .. } => {
+                Arc::new(PostgresStore::open(url).unwrap())
             }
         }
     }
@@ -154,12 +164,15 @@ impl Blueprint {
             Backing::Redis { url, prefix, state_dir } => {
                 builder.redis(url).redis_prefix(prefix).state_dir(state_dir)
             }
-            Backing::RedisAndSqlite { url, prefix, .. } => builder.redis(url).redis_prefix(prefix),
+            Backing::RedisAndSqlite { url, prefix, .. } | Backing::RedisAndPostgres { url, prefix, .. } => {
+                builder.redis(url).redis_prefix(prefix)
+            }
             Backing::RedisByTwoWays { url, prefix, .. } => {
                 let answers = RedisAnswers::new(link(url).await, prefix).unwrap();
                 builder.redis(url).redis_prefix(prefix).answers(Arc::new(answers))
             }
             Backing::Embedded { file } => builder.state_dir(file.with_extension("db.answers")),
+            Backing::Postgres { state_dir, .. } => builder.state_dir(state_dir),
         }
     }
 }

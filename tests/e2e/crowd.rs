@@ -6,7 +6,7 @@ use solekey::{
     AccessToken, Rejection, Solekey, TokenError,
     core::{Account, Delay},
 };
-use solekey_testkit::provider::Fault;
+use solekey_testkit::{postgres::is_waived, provider::Fault};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -72,6 +72,14 @@ async fn two_hundred_callers_on_four_replicas_cost_one_presentation_with_rows_in
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_callers_on_four_replicas_cost_one_presentation_without_redis() {
     one_presentation(Mode::Embedded).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_callers_on_four_replicas_cost_one_presentation_on_one_postgres() {
+    if is_waived() {
+        return;
+    }
+    one_presentation(Mode::Postgres).await;
 }
 
 async fn rejection(fleet: &Fleet, replica: &Solekey, account: &Account) -> Rejection {

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::{
     blueprint::{Backing, Blueprint, PROVIDER, Terms},
+    database::Database,
     seen::Seen,
     wait::{POLL, within},
 };
@@ -28,6 +29,7 @@ pub(crate) struct Fleet {
     pub(crate) folder: TempDir,
     /// Keeps the server running.
     _redis: Option<SharedRedis>,
+    _postgres: Option<Database>,
 }
 
 /// What makes a test's fleet different from others.
@@ -56,6 +58,12 @@ pub(crate) enum Mode {
     OwnRedisAndSqlite(String),
     /// A Redis of the test's own; rows are reached through a URL of their own.
     OwnRedisByTwoWays { rows: String, url: String },
+    /// No Redis; the PostgreSQL shared by all tests, in a database of the test's own.
+    Postgres,
+    /// No Redis; a PostgreSQL of the test's own, at this URL.
+    OwnPostgres(String),
+    /// A Redis of the test's own, and rows as in [`Postgres`](Self::Postgres).
+    OwnRedisAndPostgres(String),
 }
 
 impl Default for Plan {
@@ -91,11 +99,23 @@ impl Fleet {
             Mode::Redis | Mode::RedisAndSqlite => Some(redis_for_tests().await.unwrap()),
             _ => None,
         };
-        let backing = backing(mode, redis.as_ref(), &folder);
+        let postgres = match mode {
+            Mode::Postgres | Mode::OwnRedisAndPostgres(_) => Some(Database::new().await),
+            _ => None,
+        };
+        let backing = backing(mode, redis.as_ref(), postgres.as_ref(), &folder);
         let token_url = provider.token_url();
         let blueprint = Blueprint { token_url, backing, terms, seal_keys, stop: None };
         let seen = Arc::new(Seen::default());
-        let mut fleet = Self { provider, blueprint, replicas: Vec::new(), seen, folder, _redis: redis };
+        let mut fleet = Self {
+            provider,
+            blueprint,
+            replicas: Vec::new(),
+            seen,
+            folder,
+            _redis: redis,
+            _postgres: postgres,
+        };
         for _ in 0..replicas {
             fleet.join().await;
         }
@@ -224,11 +244,17 @@ pub(crate) fn document(pair: &Pair, left: Duration) -> String {
         .to_string()
 }
 
-fn backing(mode: Mode, shared: Option<&SharedRedis>, folder: &TempDir) -> Backing {
+fn backing(
+    mode: Mode,
+    shared: Option<&SharedRedis>,
+    database: Option<&Database>,
+    folder: &TempDir,
+) -> Backing {
     let state_dir = folder.path().join("state");
     let file = folder.path().join("solekey.db");
     let prefix = shared.map_or_else(|| "solekey-e2e".to_owned(), |redis| redis.prefix.clone());
     let shared = shared.map(|redis| redis.url.clone()).unwrap_or_default();
+    let rows = database.map(Database::url).unwrap_or_default();
     match mode {
         Mode::Redis => Backing::Redis { url: shared, prefix, state_dir },
         Mode::OwnRedis(url) => Backing::Redis { url, prefix, state_dir },
@@ -236,5 +262,8 @@ fn backing(mode: Mode, shared: Option<&SharedRedis>, folder: &TempDir) -> Backin
         Mode::OwnRedisAndSqlite(url) => Backing::RedisAndSqlite { url, prefix, file },
         Mode::OwnRedisByTwoWays { rows, url } => Backing::RedisByTwoWays { rows, url, prefix },
         Mode::Embedded => Backing::Embedded { file },
+        Mode::Postgres => Backing::Postgres { url: rows, state_dir },
+        Mode::OwnPostgres(url) => Backing::Postgres { url, state_dir },
+        Mode::OwnRedisAndPostgres(url) => Backing::RedisAndPostgres { url, prefix, rows },
     }
 }

@@ -10,6 +10,7 @@ use solekey::{
     core::{Account, Revocation},
 };
 use solekey_testkit::{
+    postgres::is_waived,
     provider::{Decision, Fault},
     proxy::{FaultProxy, Mode as Fate},
     redis::RedisServer,
@@ -69,6 +70,14 @@ async fn killed_after_the_claim_another_replica_presents_once_its_time_is_over()
 #[tokio::test]
 async fn killed_after_the_claim_without_redis_another_replica_presents_once_its_time_is_over() {
     after_the_claim(Mode::Embedded).await;
+}
+
+#[tokio::test]
+async fn killed_after_the_claim_on_one_postgres_another_replica_presents_once_its_time_is_over() {
+    if is_waived() {
+        return;
+    }
+    after_the_claim(Mode::Postgres).await;
 }
 
 /// The window that remains: the provider has rotated, and the only process that knew the pair is gone.
@@ -172,6 +181,14 @@ async fn killed_before_the_commit_another_process_commits_the_answer() {
 #[tokio::test]
 async fn killed_before_the_commit_without_redis_another_process_commits_the_answer() {
     before_the_commit(Mode::Embedded).await;
+}
+
+#[tokio::test]
+async fn killed_before_the_commit_on_one_postgres_another_process_commits_the_answer() {
+    if is_waived() {
+        return;
+    }
+    before_the_commit(Mode::Postgres).await;
 }
 
 #[tokio::test]

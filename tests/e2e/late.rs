@@ -21,7 +21,12 @@ const NOTHING: Duration = Duration::from_secs(1);
 async fn fleet_with_a_slow_store() -> Fleet {
     let plan = Plan { mode: Mode::Embedded, replicas: 0, lifetime: LIFETIME, ..Plan::default() };
     let mut fleet = Fleet::start(plan).await;
-    let slow = Arc::new(HinderedStore { inner: fleet.blueprint.rows().await, stop: None, lag: LAG });
+    let slow = Arc::new(HinderedStore {
+        inner: fleet.blueprint.rows().await,
+        stop: None,
+        lag: LAG,
+        loads: Arc::default(),
+    });
     fleet.replicas.push(fleet.blueprint.builder_over(slow).await.build().await.unwrap());
     fleet.join().await;
     fleet

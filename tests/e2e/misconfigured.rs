@@ -5,6 +5,7 @@ use std::process::Stdio;
 use reqwest::StatusCode;
 use solekey::{AccountError, Solekey, TokenError, core::Account};
 use solekey_testkit::{
+    postgres::{PostgresServer, is_waived},
     provider::{AuthorizationServer, Replay},
     redis::{Data, RedisServer},
 };
@@ -93,6 +94,58 @@ async fn a_redis_url_that_cannot_be_read_ends_the_start_and_names_the_key() {
         assert!(said.contains("redis.url"), "{url}: {said}");
         assert!(!said.contains("hush"), "{said}");
     }
+}
+
+#[tokio::test]
+async fn a_postgres_url_that_cannot_be_read_ends_the_start_and_names_the_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let provider = AuthorizationServer::start(Replay::StrictFamily).await.unwrap();
+    for url in [
+        "postgres://u:hush@127.0.0.1:port/db",
+        "postgresql://u:hush@h/db?sslmode=maybe",
+        "mysql://u:hush@h/db",
+    ] {
+        let settings = Settings::new(&provider, &format!("[store]\nurl = \"{url}\""));
+        let mut command = serve(&settings, "wrong", folder.path());
+        let ended = within("it ends", command.stderr(Stdio::piped()).output()).await.unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert!(!ended.status.success(), "{url}");
+        assert!(said.contains("store.url"), "{url}: {said}");
+        assert!(!said.contains("hush"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn without_its_postgres_a_sidecar_starts_says_so_and_comes_alive_when_the_server_appears() {
+    if is_waived() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let provider = AuthorizationServer::start(Replay::StrictFamily).await.unwrap();
+    let mut postgres = PostgresServer::start().await.unwrap();
+    postgres.kill9();
+    let url = postgres.url().replace("solekey@", "solekey:hush@");
+    let settings = Settings::new(&provider, &format!("[store]\nurl = \"{url}\""));
+    let sidecar = Sidecar::start(&settings, "early", folder.path()).await;
+    let said = sidecar.get("/readyz").await;
+    assert_eq!(said.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!((&said.body["store"], &said.body["cache"]), (&false.into(), &().into()), "{said:?}");
+    let pair = provider.grant("a");
+    let refused = sidecar.import("a", &crate::fleet::document(&pair, pair.expires_in)).await;
+    assert_eq!((refused.status, refused.code()), (StatusCode::SERVICE_UNAVAILABLE, "refresh_unavailable"));
+    postgres.restart().await.unwrap();
+    sidecar.ready().await;
+    sidecar.log_in_due("a", &pair).await;
+    assert_eq!(sidecar.token("a").await.token(), provider.newest("a").unwrap().access_token);
+    // Another sidecar, on a host of its own, finds what the first one has brought.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let second = Sidecar::start(&settings, "second", elsewhere.path()).await;
+    assert_eq!(second.token("a").await.token(), provider.newest("a").unwrap().access_token);
+    assert_eq!((provider.presentations(), provider.double_presentations()), (1, 0));
+    let log = std::fs::read_to_string(folder.path().join("early.log")).unwrap();
+    assert!(log.contains("no PostgreSQL database yet") && !log.contains("hush"), "{log}");
+    second.stop().await;
+    sidecar.stop().await;
 }
 
 #[tokio::test]

@@ -104,6 +104,12 @@ async fn without_its_redis_a_fleet_with_sqlite_goes_on_with_one_presentation_per
     let mode = Mode::own_with_sqlite(&redis);
     let fleet = Fleet::start(Plan { mode, lifetime: LIFETIME, ..Plan::default() }).await;
     redis.kill9();
+    one_presentation_per_expiry(&fleet).await;
+    fleet.shut_down().await;
+}
+
+/// Accounts that are due, twice, with callers on every replica.
+pub(crate) async fn one_presentation_per_expiry(fleet: &Fleet) {
     let mut accounts = Vec::new();
     for number in 0..ACCOUNTS {
         accounts.push(fleet.log_in_due(&format!("a{number}")).await.0);
@@ -122,7 +128,6 @@ async fn without_its_redis_a_fleet_with_sqlite_goes_on_with_one_presentation_per
             fleet.assert_presented(account, round);
         }
     }
-    fleet.shut_down().await;
 }
 
 #[tokio::test]

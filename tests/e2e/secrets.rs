@@ -40,7 +40,8 @@ const DELETED: &str = "deleted-featherstone";
 const ACCOUNTS: [&str; 5] = [PLAIN, REJECTED, LOST, REFUSED, DELETED];
 
 /// Some text that may hold tokens, and where it was found.
-struct Scan(Vec<(String, Vec<u8>)>);
+#[derive(Default)]
+pub(crate) struct Scan(Vec<(String, Vec<u8>)>);
 
 /// How a token looks in clear, and in the Base64 of a longer text.
 fn looks(token: &str) -> impl Iterator<Item = String> {
@@ -54,7 +55,7 @@ fn looks(token: &str) -> impl Iterator<Item = String> {
 
 impl Scan {
     /// The places in which one of these is found.
-    fn places_of(&self, tokens: &BTreeSet<String>) -> BTreeSet<&str> {
+    pub(crate) fn places_of(&self, tokens: &BTreeSet<String>) -> BTreeSet<&str> {
         let looks: Vec<_> = tokens.iter().flat_map(|token| looks(token)).collect();
         let holds = |bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes);
@@ -64,7 +65,7 @@ impl Scan {
     }
 
     /// Every file below, whatever it is.
-    fn add_files(&mut self, folder: &Path) {
+    pub(crate) fn add_files(&mut self, folder: &Path) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
@@ -76,7 +77,7 @@ impl Scan {
     }
 
     /// Every key with its value.
-    async fn add_keys(&mut self, redis: &RedisServer) {
+    pub(crate) async fn add_keys(&mut self, redis: &RedisServer) {
         let Resp::Array(Some(keys)) = redis.command(&["KEYS", "*"]).await.unwrap() else { panic!("keys") };
         assert!(!keys.is_empty());
         for key in keys {
@@ -196,7 +197,9 @@ async fn a_full_life(
     said.push(other.get("/readyz").await);
     let tokens: BTreeSet<_> = ACCOUNTS.iter().flat_map(|id| provider.tokens_of(id)).collect();
     assert!(tokens.len() > 2 * ACCOUNTS.len());
-    let said = format!("{said:?}");
+    let pages = [one.metrics().await, other.metrics().await].concat();
+    assert!(pages.contains("solekey_presentations_total") && !pages.contains(SURNAME), "{pages}");
+    let said = format!("{said:?}{pages}");
     assert!(said.contains("invalid_input") && said.contains("rotations"), "{said}");
     assert_eq!(tokens.iter().find(|token| said.contains(*token)), None, "{said}");
     one.stop().await;

@@ -1,6 +1,7 @@
 //! `solekey serve` processes, over HTTP.
 
 use std::{
+    ffi::OsString,
     fs::{self, File},
     net::SocketAddr,
     os::unix::process::CommandExt as _,
@@ -34,12 +35,24 @@ pub(crate) struct Settings {
     /// What stands before the providers.
     pub(crate) head: String,
     pub(crate) token_url: String,
+    /// What stands below the provider's `token_url`.
+    pub(crate) terms: String,
     pub(crate) seal_keys: Option<String>,
+    /// Variables of its environment besides.
+    pub(crate) variables: Vec<(&'static str, String)>,
 }
 
 impl Settings {
     pub(crate) fn new(provider: &AuthorizationServer, head: &str) -> Self {
-        Self { head: head.to_owned(), token_url: provider.token_url(), seal_keys: None }
+        let terms = "client_id = \"solekey-tests\"\nreplay = \"strict_family\"\nexchange_timeout = \"10s\"\n\
+                     quarantine = \"15s\"\nmax_wait = \"20s\"\n";
+        Self {
+            head: head.to_owned(),
+            token_url: provider.token_url(),
+            terms: terms.to_owned(),
+            seal_keys: None,
+            variables: Vec::new(),
+        }
     }
 
     pub(crate) fn toml(&self) -> String {
@@ -48,10 +61,8 @@ impl Settings {
             .as_ref()
             .map_or_else(String::new, |_| format!("[seal]\nkey_env = \"{SEAL_VARIABLE}\""));
         format!(
-            "listen = \"127.0.0.1:0\"\n{}\n{seal}\n[[provider]]\nname = \"{PROVIDER}\"\ntoken_url = \"{}\"\n\
-             client_id = \"solekey-tests\"\nreplay = \"strict_family\"\nexchange_timeout = \"10s\"\n\
-             quarantine = \"15s\"\nmax_wait = \"20s\"\n",
-            self.head, self.token_url
+            "listen = \"127.0.0.1:0\"\n{}\n{seal}\n[[provider]]\nname = \"{PROVIDER}\"\ntoken_url = \"{}\"\n{}",
+            self.head, self.token_url, self.terms
         )
     }
 }
@@ -90,13 +101,16 @@ pub(crate) fn serve(settings: &Settings, name: &str, folder: &Path) -> Command {
     fs::write(&file, settings.toml()).unwrap();
     let mut command = std::process::Command::new(solekey());
     let foreign = std::env::vars_os().map(|(name, _)| name);
-    foreign.filter(|name| name.to_string_lossy().starts_with("SOLEKEY_")).for_each(|name| {
+    let is_heard =
+        |name: &OsString| ["SOLEKEY_", "OTEL_"].iter().any(|ours| name.to_string_lossy().starts_with(ours));
+    foreign.filter(is_heard).for_each(|name| {
         command.env_remove(name);
     });
     command
         .args(["serve", "--config"])
         .arg(file)
         .env("SOLEKEY_LOG", "trace")
+        .envs(settings.variables.iter().map(|(name, value)| (name, value)))
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -135,12 +149,31 @@ impl Sidecar {
         self.ask(Method::GET, path, "").await
     }
 
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
     pub(crate) async fn ask(&self, method: Method, path: &str, body: &str) -> Said {
-        let request = self.client.request(method, format!("http://{}{path}", self.address));
+        let request = self.client.request(method, self.url(path));
         let answer = request.body(body.to_owned()).send().await.unwrap();
         let status = answer.status();
         let bytes = answer.bytes().await.unwrap();
         Said { status, body: serde_json::from_slice(&bytes).unwrap_or_default() }
+    }
+
+    /// What `/metrics` says.
+    pub(crate) async fn metrics(&self) -> String {
+        let answer = self.client.get(format!("http://{}/metrics", self.address)).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let kind = answer.headers()[reqwest::header::CONTENT_TYPE].to_str().unwrap();
+        assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
+        answer.text().await.unwrap()
+    }
+
+    /// The lines that say what was done with refresh tokens.
+    pub(crate) fn audit(&self) -> Vec<String> {
+        let log = fs::read_to_string(&self.log).unwrap();
+        log.lines().filter(|line| line.contains(" solekey::audit: ")).map(str::to_owned).collect()
     }
 
     pub(crate) async fn token(&self, id: &str) -> Said {
@@ -149,7 +182,7 @@ impl Sidecar {
 
     /// As [`token`](Self::token), for a client that waits no longer.
     pub(crate) async fn ask_within(&self, id: &str, wait: Duration) -> Said {
-        let request = self.client.get(format!("http://{}{}/token", self.address, path(id)));
+        let request = self.client.get(self.url(&format!("{}/token", path(id))));
         let answer = request.header("x-token-wait-ms", wait.as_millis().to_string()).send().await.unwrap();
         Said { status: answer.status(), body: answer.json().await.unwrap() }
     }
@@ -173,7 +206,7 @@ impl Sidecar {
 
     /// Another client of the same sidecar, which can be moved into a task.
     pub(crate) fn token_in_background(&self, id: &str) -> tokio::task::JoinHandle<reqwest::Result<Said>> {
-        let request = self.client.get(format!("http://{}{}/token", self.address, path(id)));
+        let request = self.client.get(self.url(&format!("{}/token", path(id))));
         tokio::spawn(async move {
             let answer = request.send().await?;
             Ok(Said { status: answer.status(), body: answer.json().await? })

@@ -1,6 +1,14 @@
 //! Ports that stop a replica at a named point, so that it can be killed there.
 
-use std::{future::pending, io::Write as _, sync::Arc, time::Duration};
+use std::{
+    future::pending,
+    io::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -73,6 +81,8 @@ pub(crate) struct HinderedStore {
     pub(crate) stop: Option<Stop>,
     /// What a change takes before it is made.
     pub(crate) lag: Duration,
+    /// Rows handed out.
+    pub(crate) loads: Arc<AtomicU64>,
 }
 
 #[async_trait]
@@ -98,8 +108,23 @@ impl Store for HinderedStore {
         self.inner.pin(name, value).await
     }
 
+    async fn repin(&self, name: &str, seen: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.inner.repin(name, seen, value).await
+    }
+
+    async fn reseal(
+        &self,
+        account: &Account,
+        made_by: ClaimId,
+        payload: &Sealed,
+    ) -> Result<Loaded, StoreError> {
+        self.inner.reseal(account, made_by, payload).await
+    }
+
     async fn load(&self, account: &Account) -> Result<Loaded, StoreError> {
-        self.inner.load(account).await
+        let loaded = self.inner.load(account).await;
+        self.loads.fetch_add(1, Relaxed);
+        loaded
     }
 
     async fn claim(&self, account: &Account, claim: &Claim) -> Result<Loaded, StoreError> {

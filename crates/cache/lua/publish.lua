@@ -18,7 +18,7 @@ local from = math.min(now, tonumber(ARGV[13]) or now)
 local generation, gone, token_by = ARGV[1], ARGV[2], ARGV[3]
 local there = redis.call('HMGET', KEYS[1], 'generation', 'stamp', 'rejected', 'token_by')
 
-if GUARD and there[1] and newer(there[1], generation) then return {0} end
+if there[1] and newer(there[1], generation) then return {0} end
 
 -- The stamp tells the fast path's entry that belongs to this state from one that does not.
 redis.call('HSET', KEYS[1],

@@ -1,8 +1,8 @@
 //! One token in this process.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
 use solekey_core::{Generation, Moment};
+
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A token that this process serves without asking anybody, and what is known about it.
 ///

@@ -43,6 +43,7 @@ mod entry;
 mod process;
 #[cfg(feature = "redis")]
 mod redis;
+mod sync;
 mod wait;
 
 pub use absence::{Absence, BELIEVE_ABSENCE};

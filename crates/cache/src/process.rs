@@ -1,19 +1,17 @@
 //! The in-process level.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use quick_cache::sync::{Cache, EntryAction, EntryResult};
-use solekey_core::{AccountKey, Generation, Moment};
+use solekey_core::{AccountKey, Generation, Moment, mutant};
 
 use crate::{
     absence::{Absence, Absences},
     entry::{Asked, Entry},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 /// The tokens this process serves from memory: bounded, never going back in generation.
@@ -71,6 +69,11 @@ impl<V> ProcessCache<V> {
         }
     }
 
+    /// The newest generation that is or was here: of the token, or of what took its place.
+    pub fn newest(&self, key: AccountKey) -> Generation {
+        self.slots.get(&key).map_or(Generation::ZERO, |slot| slot.generation())
+    }
+
     /// To be called before a shelf or store is asked.
     pub fn asking(&self, now: Moment) -> Asked {
         Asked { at: now, epoch: self.epoch.load(Relaxed) }
@@ -84,12 +87,12 @@ impl<V> ProcessCache<V> {
         self.absences.end_before(key, entry.generation);
         let entry = Arc::new(entry);
         self.replace(key, Slot::Token(Arc::clone(&entry)), |old| match old {
-            Slot::Token(old) if !entry.supersedes(old) => false,
+            Slot::Token(old) if !entry.supersedes(old) => mutant("fill_lowers_the_generation"),
             Slot::Token(old) => {
                 entry.inherit(old);
                 true
             }
-            Slot::Floor(floor) => entry.generation >= *floor,
+            Slot::Floor(floor) => entry.generation >= *floor || mutant("removed_token_comes_back"),
         })
     }
 
@@ -127,6 +130,9 @@ impl<V> ProcessCache<V> {
 
     /// News may have been missed: every entry wants confirmation, and no absence is believed any more.
     pub fn mark_unconfirmed_all(&self) {
+        if mutant("gap_in_the_news_is_ignored") {
+            return;
+        }
         self.epoch.fetch_add(1, Relaxed);
         self.absences.clear();
     }
@@ -137,7 +143,7 @@ impl<V> ProcessCache<V> {
         entry.is_behind()
             || entry.is_in_the_news()
             || entry.confirmed_epoch() < self.epoch.load(Relaxed)
-            || now.since(entry.confirmed_at()) >= CONFIRM_EVERY
+            || now.since(entry.confirmed_at()) >= CONFIRM_EVERY && !mutant("entry_is_never_compared")
     }
 
     /// As [`needs_confirmation`](Self::needs_confirmation), but tells only one caller per second: the one to look.

@@ -1,15 +1,14 @@
 //! Whoever waits for an account to change.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-};
+use std::collections::BTreeMap;
 
 use solekey_core::{AccountKey, Generation};
-use tokio::sync::watch;
+use tokio::sync::Notify;
+
+use crate::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 /// The callers of this process who wait for news about an account.
 ///
@@ -23,8 +22,48 @@ pub struct WaitMap {
     limit: usize,
 }
 
-/// One channel per account somebody waits for; gone with its last waiter.
-type Rooms = HashMap<AccountKey, watch::Sender<Wake>>;
+/// One per account somebody waits for; gone with its last waiter. Rooms are woken in the order of their keys, and the
+/// waiters of one in the order in which they came: it is fair, and a simulation of it can be repeated.
+type Rooms = BTreeMap<AccountKey, Arc<Room>>;
+
+#[derive(Debug, Default)]
+struct Room {
+    /// How many wake-ups there were, and the last one.
+    wakes: Mutex<(u64, Option<Wake>)>,
+    more: Notify,
+}
+
+impl Room {
+    fn wake(&self, wake: Wake) {
+        let mut wakes = lock(&self.wakes);
+        *wakes = (wakes.0 + 1, Some(wake));
+        self.more.notify_waiters();
+    }
+
+    /// The last wake-up beyond the first `seen`, which it moves on.
+    async fn beyond(&self, seen: &mut u64) -> Wake {
+        loop {
+            // Made before the look: a wake-up between the two is not missed.
+            let more = self.more.notified();
+            if let (wakes, Some(wake)) = *lock(&self.wakes)
+                && wakes > *seen
+            {
+                *seen = wakes;
+                return wake;
+            }
+            more.await;
+        }
+    }
+
+    fn wakes(&self) -> u64 {
+        lock(&self.wakes).0
+    }
+
+    /// Seats are taken and left under the lock of the shard.
+    fn seats(self: &Arc<Self>) -> usize {
+        Arc::strong_count(self) - 1
+    }
+}
 
 /// What woke a waiter. Of several wake-ups the last one is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,14 +90,15 @@ impl WaitMap {
             return Waiting { seat: None };
         }
         let mut rooms = self.rooms(key);
-        let room = rooms.entry(key).or_insert_with(|| watch::Sender::new(Wake::Gap));
-        let news = Some(room.subscribe());
+        let room = Arc::clone(rooms.entry(key).or_default());
+        let seen = room.wakes();
         Waiting {
             seat: Some(Seat {
-                news,
+                room: Some(room),
+                seen,
                 key,
                 map: Arc::clone(self),
-                #[cfg(solekey_mutant = "check_then_register")]
+                #[cfg(solekey_mutant)]
                 settled: false,
             }),
         }
@@ -68,15 +108,15 @@ impl WaitMap {
     pub fn wake(&self, key: AccountKey, generation: Generation) -> usize {
         let rooms = self.rooms(key);
         let Some(room) = rooms.get(&key) else { return 0 };
-        room.send_replace(Wake::Changed(generation));
-        room.receiver_count()
+        room.wake(Wake::Changed(generation));
+        room.seats()
     }
 
     /// Wakes everybody: news may have been missed.
     pub fn wake_all(&self) {
         for shard in &self.shards {
             for room in lock(shard).values() {
-                room.send_replace(Wake::Gap);
+                room.wake(Wake::Gap);
             }
         }
     }
@@ -98,8 +138,8 @@ impl WaitMap {
     fn leave(&self, seat: &mut Seat) {
         let mut rooms = self.rooms(seat.key);
         // Under the lock, so that nobody sits down in a room that is being closed.
-        seat.news = None;
-        if rooms.get(&seat.key).is_some_and(|room| room.receiver_count() == 0) {
+        seat.room = None;
+        if rooms.get(&seat.key).is_some_and(|room| room.seats() == 0) {
             rooms.remove(&seat.key);
         }
         self.waiting.fetch_sub(1, Relaxed);
@@ -116,10 +156,11 @@ pub struct Waiting {
 
 #[derive(Debug)]
 struct Seat {
-    news: Option<watch::Receiver<Wake>>,
+    room: Option<Arc<Room>>,
+    seen: u64,
     key: AccountKey,
     map: Arc<WaitMap>,
-    #[cfg(solekey_mutant = "check_then_register")]
+    #[cfg(solekey_mutant)]
     settled: bool,
 }
 
@@ -130,25 +171,24 @@ impl Waiting {
     /// No wake-up is lost when the future is dropped.
     pub async fn woken(&mut self) -> Wake {
         if let Some(seat) = &mut self.seat {
-            #[cfg(solekey_mutant = "check_then_register")]
+            #[cfg(solekey_mutant)]
             seat.register_late();
-            if let Some(news) = &mut seat.news
-                && news.changed().await.is_ok()
-            {
-                return *news.borrow_and_update();
+            if let Some(room) = &seat.room {
+                return room.beyond(&mut seat.seen).await;
             }
         }
         std::future::pending().await
     }
 }
 
-#[cfg(solekey_mutant = "check_then_register")]
+#[cfg(solekey_mutant)]
 impl Seat {
     fn register_late(&mut self) {
-        if !std::mem::replace(&mut self.settled, true)
-            && let Some(news) = &mut self.news
+        if solekey_core::mutant("check_then_register")
+            && !std::mem::replace(&mut self.settled, true)
+            && let Some(room) = &self.room
         {
-            news.mark_unchanged();
+            self.seen = room.wakes();
         }
     }
 }
@@ -160,9 +200,9 @@ impl Drop for Seat {
     }
 }
 
-/// A poisoned lock guards a map that is whole: no code that runs under it can panic halfway through a change.
-fn lock(shard: &Mutex<Rooms>) -> MutexGuard<'_, Rooms> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+/// A poisoned lock guards something whole: no code that runs under it can panic halfway through a change.
+fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Enough that wake-ups and registrations of different accounts rarely meet.

@@ -2,8 +2,12 @@
 
 mod account;
 mod demo;
+mod doctor;
+mod explain;
 mod logs;
 mod serve;
+#[cfg(feature = "otlp")]
+mod traces;
 
 use std::process::ExitCode;
 
@@ -25,6 +29,10 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Logs accounts in at a running sidecar, shows, refreshes and removes them.
     Account(account::AccountArgs),
+    /// Says why an account is in its state, and what happens next.
+    Explain(explain::ExplainArgs),
+    /// Looks at everything a configuration names, and says what it is worth.
+    Doctor(doctor::DoctorArgs),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +40,8 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Account(args) => account::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Doctor(args) => doctor::run(args),
     }
 }
 

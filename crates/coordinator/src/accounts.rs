@@ -5,7 +5,7 @@ mod login;
 
 use std::{sync::Arc, time::Duration};
 
-use solekey_core::{Account, Answer, Credential, Generation, StoreTime, ports::StoreError, secret};
+use solekey_core::{Account, Answer, Credential, Generation, StoreTime, mutant, ports::StoreError};
 
 use crate::{
     enrol::Mistake,
@@ -57,13 +57,10 @@ impl Solekey {
         accept_spent: bool,
     ) -> Result<Login, AccountError> {
         let provider = Arc::clone(self.account_provider(account)?);
-        Credential::import(document, self.instance.wall())?;
-        let login = LoggingIn {
-            account: account.clone(),
-            provider,
-            document: secret(String::from_utf8_lossy(document)),
-            accept_spent,
-        };
+        // Its lifetimes count from here, however long the store takes or this process is stopped.
+        let given = self.instance.now();
+        let import = Credential::import(document, self.instance.wall())?;
+        let login = LoggingIn { account: account.clone(), provider, import, given, accept_spent };
         self.by_itself(login.run(self.clone())).await
     }
 
@@ -91,8 +88,7 @@ impl Solekey {
         &self,
         change: impl Future<Output = Result<T, AccountError>> + Send + 'static,
     ) -> Result<T, AccountError> {
-        #[cfg(solekey_mutant = "change_cancelled_with_its_caller")]
-        if true {
+        if mutant("change_cancelled_with_its_caller") {
             return change.await;
         }
         let place = Arc::clone(&self.instance.changing).acquire_owned().await;
@@ -123,6 +119,9 @@ impl Solekey {
 
     /// Logins and deletes are answers too: a store that forgets one gets it back.
     async fn witness(&self, account: &Account, answer: Answer) {
+        if mutant("change_has_no_witness") {
+            return;
+        }
         let written =
             tokio::time::timeout(WITNESS_BUDGET, self.instance.answers().write(account, &answer)).await;
         if !matches!(written, Ok(Ok(()))) {

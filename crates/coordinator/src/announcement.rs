@@ -1,7 +1,9 @@
 //! What the others are to hear.
 
+use std::time::Duration;
+
 use solekey_core::{
-    Account, Generation, Moment, Ruling, StoreTime, Verdict,
+    Account, AccountKey, Generation, Moment, Ruling, StoreTime, Verdict, mutant,
     ports::{Cache, Publication, Shelved, Trouble},
 };
 
@@ -35,19 +37,42 @@ impl Announcement {
 }
 
 impl Instance {
-    /// Tells the others; what could not be told is told later.
-    pub(crate) async fn publish(&self, account: &Account, announcement: Announcement) {
+    /// Tells the others by way of the shelf; what could not be told is told later. Whether they have been told.
+    pub(crate) async fn publish(&self, account: &Account, announcement: Announcement) -> bool {
         let (key, generation) = (account.key(), announcement.generation);
         let Some(cache) = self.cache() else {
-            // Nobody else hears it, and no news come back.
-            return self.changes.announce(Change::Account { key, generation });
+            // No news come back.
+            self.changes.announce(Change::Account { key, generation });
+            return false;
         };
         match self.put_on_shelf(cache, account, &announcement).await {
-            Ok(_) => self.unpublished.done(account, generation),
+            Ok(_) => {
+                self.unpublished.done(account, generation);
+                true
+            }
             Err(error) => {
                 tracing::debug!(account = %key, error = &error as &dyn std::error::Error, "not published");
                 self.unpublished.remember(account, announcement.owed());
+                false
             }
+        }
+    }
+
+    /// The same of a change that the store has just taken: where the shelf cannot tell of it, the others are told to
+    /// look at the store.
+    pub(crate) async fn publish_change(&self, account: &Account, announcement: Announcement) {
+        let generation = announcement.generation;
+        if !self.publish(account, announcement).await {
+            self.hint(account.key(), generation).await;
+        }
+    }
+
+    /// Tells the others that the store has something of this generation. Those who do not hear it poll.
+    pub(crate) async fn hint(&self, key: AccountKey, generation: Generation) {
+        let Some(news) = self.news().filter(|_| !mutant("nobody_is_told_without_a_shelf")) else { return };
+        let told = tokio::time::timeout(HINTING, news.tell(key, generation)).await;
+        if let Ok(Err(error)) = &told {
+            tracing::debug!(account = %key, error = error as &dyn std::error::Error, "the others are not told");
         }
     }
 
@@ -82,3 +107,6 @@ impl Instance {
         (!valid.is_zero()).then_some(Shelved { generation: held.data.generation, payload, valid, good })
     }
 }
+
+/// A flight waits for its hint to be told: as long as a call to Redis may take.
+const HINTING: Duration = Duration::from_millis(500);

@@ -15,7 +15,7 @@ use std::{
 
 use async_trait::async_trait;
 use solekey_core::{
-    Account, AccountKey, Answer, ClaimId, Found, Generation, KEEP_ANSWERS,
+    Account, AccountKey, Answer, ClaimId, Found, Generation, KEEP_ANSWERS, Sealed,
     ports::{Answers, Clock, Enrolment, Trouble},
 };
 use tokio::task::spawn_blocking;
@@ -26,7 +26,7 @@ use written::Written;
 /// Answers as fsynced files in a folder of this host, shared by all its processes.
 ///
 /// An account has a folder named by its key, an answer a file named by attempt and claim. A file appears whole and
-/// durable or not at all, and is never overwritten. Files and folders are for their owner alone.
+/// durable or not at all, and is never overwritten but by itself under another seal. Files and folders are for their owner alone.
 ///
 /// # Cancel safety
 /// What was begun is carried out on a thread of its own, whether or not anybody waits for it.
@@ -53,6 +53,19 @@ impl AnswerFiles {
         durable::create_folder(&folder)?;
         durable::probe(&folder)?;
         Ok(Self { place: Arc::new(Place { folder }), clock })
+    }
+
+    /// Which of these accounts have an answer of a later attempt than this generation, going by the names of files.
+    pub(crate) async fn have_newer(&self, accounts: Vec<(AccountKey, Generation)>) -> io::Result<Vec<bool>> {
+        let place = Arc::clone(&self.place);
+        let look = move || {
+            let newer = |(key, generation)| {
+                let names = place.names(key)?;
+                Ok(names.first().is_some_and(|newest| newest.attempt > generation))
+            };
+            accounts.into_iter().map(newer).collect()
+        };
+        spawn_blocking(look).await.map_err(io::Error::other)?
     }
 
     async fn on_disk<T: Send + 'static>(
@@ -84,6 +97,17 @@ impl Answers for AnswerFiles {
     async fn newest(&self, account: &Account) -> Result<Found, Trouble> {
         let (key, now) = (account.key(), self.wall());
         self.on_disk(move |place| place.newest(key, now).map_err(Trouble::not_applied)).await
+    }
+
+    async fn reseal(
+        &self,
+        account: &Account,
+        attempt: Generation,
+        claim: ClaimId,
+        payload: &Sealed,
+    ) -> Result<(), Trouble> {
+        let (key, name, payload) = (account.key(), Name { attempt, claim }, payload.clone());
+        self.on_disk(move |place| place.reseal(key, name, &payload)).await
     }
 
     async fn erase(&self, account: &Account, before: Generation) -> Result<(), Trouble> {
@@ -150,6 +174,16 @@ impl Place {
             }
         }
         Ok(None)
+    }
+
+    /// A file that a writer trims meanwhile may come back; whoever writes next trims it again.
+    fn reseal(&self, key: AccountKey, name: Name, payload: &Sealed) -> Result<(), Trouble> {
+        let path = self.folder_of(key).join(name.to_string());
+        let written = match Written::read(&path, name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            read => read.map_err(Trouble::not_applied)?,
+        };
+        durable::replace(&path, &written.under(payload).encode())
     }
 
     fn erase(&self, key: AccountKey, before: Generation) -> io::Result<()> {

@@ -2,13 +2,17 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-#[cfg(any(feature = "redis", feature = "sqlite"))]
+#[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
 use solekey_core::InputError;
-use solekey_core::ports::{Answers, Cache, Clock, Lease, Store};
+use solekey_core::ports::{Answers, Cache, Clock, Lease, News, Store};
+#[cfg(feature = "postgres")]
+use solekey_core::{ExposeSecret as _, Secret};
 
 #[cfg(feature = "redis")]
 use crate::seal::SealedNames;
-use crate::{answer_files::AnswerFiles, builder::Builder, error::BuildError, seal::SealKeys};
+use crate::{
+    answer_files::AnswerFiles, builder::Builder, error::BuildError, seal::SealKeys, vitals::RedisLinkState,
+};
 
 /// Places named by URL or path, opened when the instance is built.
 #[derive(Debug, Default)]
@@ -17,6 +21,8 @@ pub(crate) struct Places {
     redis: Option<Redis>,
     #[cfg(feature = "sqlite")]
     sqlite: Option<PathBuf>,
+    #[cfg(feature = "postgres")]
+    postgres: Option<Secret>,
     state_dir: Option<PathBuf>,
 }
 
@@ -31,7 +37,10 @@ struct Redis {
 pub(crate) struct Backends {
     pub(crate) store: Option<Arc<dyn Store>>,
     pub(crate) answers: Option<Arc<dyn Answers>>,
+    /// The same, where they are files of this host.
+    pub(crate) files: Option<AnswerFiles>,
     pub(crate) cache: Option<Arc<dyn Cache>>,
+    pub(crate) news: Option<Arc<dyn News>>,
     pub(crate) lease: Option<Arc<dyn Lease>>,
     pub(crate) closers: Vec<Closer>,
 }
@@ -42,10 +51,25 @@ pub(crate) enum Closer {
     Link(solekey_redis_link::RedisLink, solekey_redis_lock::RedisLock),
     #[cfg(feature = "sqlite")]
     Sqlite(Arc<solekey_store_sql::SqliteStore>),
+    #[cfg(feature = "postgres")]
+    Postgres(solekey_store_sql::PostgresStore),
 }
 
 impl Closer {
-    #[cfg_attr(not(any(feature = "redis", feature = "sqlite")), expect(clippy::unused_async))]
+    #[cfg_attr(not(feature = "redis"), expect(clippy::unused_self))]
+    pub(crate) fn redis_link_state(&self) -> Option<RedisLinkState> {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Link(link, _) => Some(link.state().into()),
+            #[cfg(any(feature = "sqlite", feature = "postgres", not(feature = "redis")))]
+            _ => None,
+        }
+    }
+
+    #[cfg_attr(
+        not(any(feature = "redis", feature = "sqlite", feature = "postgres")),
+        expect(clippy::unused_async)
+    )]
     pub(crate) async fn close(&self) {
         match self {
             #[cfg(feature = "redis")]
@@ -55,7 +79,9 @@ impl Closer {
             }
             #[cfg(feature = "sqlite")]
             Self::Sqlite(store) => store.close().await,
-            #[cfg(not(any(feature = "redis", feature = "sqlite")))]
+            #[cfg(feature = "postgres")]
+            Self::Postgres(store) => store.close().await,
+            #[cfg(not(any(feature = "redis", feature = "sqlite", feature = "postgres")))]
             _ => {}
         }
     }
@@ -86,6 +112,16 @@ impl Builder {
         self
     }
 
+    /// Keeps rows in this PostgreSQL database, in a schema of its own: for any number of hosts. Replicas also tell each
+    /// other there, by LISTEN and NOTIFY, what they do not hear through Redis. A server that is away is no error.
+    ///
+    /// Without Redis answers are files in [`state_dir`](Self::state_dir), which has no default then.
+    #[cfg(feature = "postgres")]
+    pub fn postgres(mut self, url: impl Into<String>) -> Self {
+        self.places.postgres = Some(solekey_core::secret(url.into()));
+        self
+    }
+
     /// Keeps answers in files in this folder, where Redis is the store or absent. Default: beside the SQLite file.
     pub fn state_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.places.state_dir = Some(path.into());
@@ -112,12 +148,16 @@ impl Places {
         #[cfg_attr(not(feature = "redis"), expect(unused_variables))] seal: &Arc<SealKeys>,
     ) -> Result<Backends, BuildError> {
         #[cfg(feature = "sqlite")]
-        let beside = self.sqlite.as_ref().map(|path| beside(path));
+        let beside = self.sqlite.as_ref().map(|path| folder_of_answers(path));
         #[cfg(not(feature = "sqlite"))]
         let beside: Option<PathBuf> = None;
         #[cfg(feature = "sqlite")]
         if let Some(path) = &self.sqlite {
             open_sqlite(path, &mut given).await?;
+        }
+        #[cfg(feature = "postgres")]
+        if let Some(url) = &self.postgres {
+            open_postgres(url.expose_secret(), &mut given)?;
         }
         #[cfg(feature = "redis")]
         if let Some(redis) = &self.redis {
@@ -128,7 +168,9 @@ impl Places {
         {
             let files = AnswerFiles::open(&folder, Arc::clone(clock));
             let opened = |source| BuildError::Open { what: "the folder of answers", source };
-            given.answers = Some(Arc::new(files.map_err(|error| opened(error.into()))?));
+            let files = files.map_err(|error| opened(error.into()))?;
+            given.answers = Some(Arc::new(files.clone()));
+            given.files = Some(files);
         }
         Ok(given)
     }
@@ -147,8 +189,25 @@ async fn open_sqlite(path: &std::path::Path, given: &mut Backends) -> Result<(),
     Ok(())
 }
 
+#[cfg(feature = "postgres")]
+fn open_postgres(url: &str, given: &mut Backends) -> Result<(), BuildError> {
+    use solekey_store_sql::{PostgresError, PostgresStore};
+
+    if given.store.is_some() {
+        return Err(InputError::new("store", "one store").into());
+    }
+    // It is opened without being asked: all that can be wrong now is the URL.
+    let store =
+        PostgresStore::open(url).map_err(|_| InputError::new("store.url", PostgresError::EXPECTED_URL))?;
+    given.closers.push(Closer::Postgres(store.clone()));
+    given.news.get_or_insert_with(|| Arc::new(store.news()));
+    given.store = Some(Arc::new(store));
+    Ok(())
+}
+
+/// Where answers are kept as files unless another folder is named: beside the SQLite file.
 #[cfg(feature = "sqlite")]
-fn beside(path: &std::path::Path) -> PathBuf {
+pub fn folder_of_answers(path: &std::path::Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".answers");
     path.with_file_name(name)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use solekey_core::{
     InputError,
-    ports::{Answers, Cache, Clock, Lease, Store},
+    ports::{Answers, Cache, Clock, Lease, News, Store},
 };
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     clock::ProcessClock,
     error::BuildError,
     instance::{Instance, Ports},
-    observer::{Deaf, Observer},
+    observer::Observer,
     provider::Provider,
     roster::Roster,
     seal::SealKeys,
@@ -22,7 +22,7 @@ use crate::{
 /// Collects what an instance is made of.
 ///
 /// A store and a place for answers are needed; cache and lease make a fleet fast. [`redis`](Self::redis) brings all
-/// that Redis can give, `Solekey::embedded` all that one host needs.
+/// that Redis can give, `postgres` rows and news, `Solekey::embedded` all that one host needs.
 #[derive(Default)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct Builder {
@@ -31,6 +31,7 @@ pub struct Builder {
     store: Option<Arc<dyn Store>>,
     answers: Option<Arc<dyn Answers>>,
     cache: Option<Arc<dyn Cache>>,
+    news: Option<Arc<dyn News>>,
     lease: Option<Arc<dyn Lease>>,
     observer: Option<Arc<dyn Observer>>,
     clock: Option<Arc<dyn Clock>>,
@@ -68,6 +69,13 @@ impl Builder {
         self
     }
 
+    /// Tells other replicas there what the cache does not tell them: because there is none, or it is away. Without it
+    /// those who wait for others poll.
+    pub fn news(mut self, news: Arc<dyn News>) -> Self {
+        self.news = Some(news);
+        self
+    }
+
     /// Takes leases there. Without it the claims alone coordinate.
     pub fn lease(mut self, lease: Arc<dyn Lease>) -> Self {
         self.lease = Some(lease);
@@ -94,23 +102,25 @@ impl Builder {
     /// # Panics
     /// Outside a tokio runtime.
     pub async fn build(self) -> Result<Solekey, BuildError> {
-        let Self { providers, seal, store, answers, cache, lease, observer, clock, places } = self;
+        let Self { providers, seal, store, answers, cache, news, lease, observer, clock, places } = self;
         if providers.is_empty() {
             return Err(InputError::new("provider", "at least one").into());
         }
         let process = Arc::new(ProcessClock::new());
         let clock = clock.unwrap_or_else(|| Arc::clone(&process) as Arc<dyn Clock>);
-        let observer = observer.unwrap_or_else(|| Arc::new(Deaf));
-        let given = Backends { store, answers, cache, lease, closers: Vec::new() };
+        let given = Backends { store, answers, files: None, cache, news, lease, closers: Vec::new() };
         let seal = Arc::new(seal);
-        let Backends { store, answers, cache, lease, closers } = places.open(given, &clock, &seal).await?;
+        let opened = places.open(given, &clock, &seal).await?;
+        let Backends { store, answers, files, cache, news, lease, closers } = opened;
         let store = store.ok_or_else(|| InputError::new("store", "a store"))?;
         let answers = answers.ok_or_else(|| InputError::new("state_dir", "a folder for answers"))?;
-        let ports = Ports { clock, store, answers, cache, lease, observer, closers };
+        let ports = Ports { clock, store, answers, files, cache, news, lease, observer, closers };
         let instance = Instance::new(ports, Roster::build(providers)?, seal);
         instance.enrol().await;
         instance.tracker.spawn(Arc::clone(&instance).listen());
         instance.tracker.spawn(Arc::clone(&instance).keep_vigils());
+        instance.tracker.spawn(Arc::clone(&instance).find_leftovers());
+        instance.tracker.spawn(Arc::clone(&instance).keep_resealing());
         instance.tracker.spawn(Arc::clone(&instance).keep_house(move || process.observe_wall()));
         Ok(Solekey { instance })
     }

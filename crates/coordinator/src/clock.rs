@@ -5,8 +5,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+#[cfg(target_os = "linux")]
+use glances::Glances;
 use rustix::time::{ClockId, clock_gettime};
-use solekey_core::{Moment, ports::Clock};
+use solekey_core::{Moment, mutant, ports::Clock};
 
 /// Counts suspend, and follows the wall clock when that runs ahead: after a suspend that the kernel does not account
 /// for (a migrated or restored virtual machine) tokens look as old as they are.
@@ -16,16 +18,29 @@ pub struct ProcessClock {
     wall_origin: SystemTime,
     /// How far the wall clock has run ahead, in microseconds. Only grows, so that the clock never goes back.
     lead: AtomicU64,
+    #[cfg(target_os = "linux")]
+    glances: Glances,
 }
 
 impl ProcessClock {
     /// A clock that starts one day after its origin, so that subtracting a span from an early instant does not saturate.
     pub fn new() -> Self {
-        Self { boot_origin: boot_time(), wall_origin: SystemTime::now(), lead: AtomicU64::new(0) }
+        Self {
+            boot_origin: boot_time(),
+            wall_origin: SystemTime::now(),
+            lead: AtomicU64::new(0),
+            #[cfg(target_os = "linux")]
+            glances: Glances::new(),
+        }
     }
 
     /// Compares with the wall clock. Called once a second; too dear for every read.
     pub fn observe_wall(&self) {
+        #[cfg(target_os = "linux")]
+        self.glances.look();
+        if mutant("wall_clock_is_not_looked_at") {
+            return;
+        }
         let wall = SystemTime::now().duration_since(self.wall_origin).unwrap_or_default();
         let ahead = wall.saturating_sub(self.passed());
         if ahead > TOLERANCE {
@@ -50,6 +65,13 @@ impl Clock for ProcessClock {
         Moment::from_micros(0) + ORIGIN + self.passed() + lead
     }
 
+    #[cfg(target_os = "linux")]
+    fn glance(&self) -> Moment {
+        let passed = self.glances.boot_time().saturating_sub(self.boot_origin);
+        let lead = Duration::from_micros(self.lead.load(Relaxed));
+        Moment::from_micros(0) + ORIGIN + passed + lead
+    }
+
     fn wall(&self) -> SystemTime {
         SystemTime::now()
     }
@@ -60,6 +82,10 @@ fn boot_time() -> Duration {
     let id = ClockId::Boottime;
     #[cfg(not(target_os = "linux"))]
     let id = ClockId::Monotonic;
+    read(id)
+}
+
+fn read(id: ClockId) -> Duration {
     let time = clock_gettime(id);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
@@ -67,6 +93,11 @@ fn boot_time() -> Duration {
 const ORIGIN: Duration = Duration::from_secs(24 * 60 * 60);
 /// Slewing by NTP is not a jump.
 const TOLERANCE: Duration = Duration::from_secs(1);
+
+#[cfg(target_os = "linux")]
+mod glances;
+#[cfg(test)]
+mod laws;
 
 #[cfg(test)]
 mod tests {

@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use solekey_core::{Delay, Moment, ports::Enrolment};
+use solekey_core::{Delay, Moment, mutant, ports::Enrolment};
 
-use crate::{instance::Instance, told::Told};
+use crate::{instance::Instance, seal::SealKeys, told::Told};
 
 /// What is known about our membership.
 #[derive(Debug, Default)]
@@ -27,6 +27,8 @@ pub(crate) struct Membership {
 pub(crate) enum Mistake {
     /// The rows are sealed with another key.
     SealKey,
+    /// The rows were never sealed.
+    InClear,
     /// The answers under this prefix belong to another store.
     Store,
 }
@@ -34,7 +36,7 @@ pub(crate) enum Mistake {
 impl Mistake {
     pub(crate) fn field(self) -> &'static str {
         match self {
-            Self::SealKey => "seal.key",
+            Self::SealKey | Self::InClear => "seal.key",
             Self::Store => "store.url",
         }
     }
@@ -42,6 +44,7 @@ impl Mistake {
     pub(crate) fn expected(self) -> &'static str {
         match self {
             Self::SealKey => "the key that sealed what is stored",
+            Self::InClear => "`clear` behind the keys, until what was stored without one is sealed",
             Self::Store => "the store whose answers lie under this prefix",
         }
     }
@@ -49,7 +52,7 @@ impl Mistake {
 
 impl Membership {
     pub(crate) fn fault(&self) -> Option<Mistake> {
-        *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).filter(|_| !mutant("stranger_is_a_member"))
     }
 
     pub(crate) fn is_settled(&self) -> bool {
@@ -127,19 +130,31 @@ impl Instance {
         let pinned = self.store().pin(SEAL_CHECK, check.as_bytes()).await.ok()?;
         let pinned = String::from_utf8_lossy(&pinned).into_owned();
         if !self.seal.accepts(&pinned, identity.id) {
-            return Some(Some(Mistake::SealKey));
+            let clear = self.seal.is_sealing() && SealKeys::none().accepts(&pinned, identity.id);
+            return Some(Some(if clear { Mistake::InClear } else { Mistake::SealKey }));
         }
+        self.resealing.found(pinned);
         // What was lost between asking the store for its time and enrolling is not vouched for.
         let since = identity.now + ENROLLING;
         let wish = Enrolment { store: identity.id, seal_check: check, since };
         let enrolled = tokio::time::timeout(ENROLLING, self.answers().enrol(&wish)).await.ok()?.ok()?;
         // Nor is what is claimed before that: were its owner killed, its doubt would last as long as answers are kept.
         tokio::time::sleep(enrolled.since.since(identity.now).min(ENROLLING)).await;
-        if enrolled.store != identity.id {
-            return Some(Some(Mistake::Store));
-        }
-        let ours = self.seal.accepts(&enrolled.seal_check, identity.id);
-        Some((!ours).then_some(Mistake::SealKey))
+        // Of one store there is one seal, which its own check has told; the place's check is as old as its enrolment.
+        Some((enrolled.store != identity.id).then_some(Mistake::Store))
+    }
+
+    /// Everything lies under the first key now: from here on the store takes no ring that does not know it. Whether that
+    /// is written.
+    pub(crate) async fn move_seal_check(&self, seen: &str) -> bool {
+        let Ok(identity) = self.store().identity().await else { return false };
+        let check = self.seal.check(identity.id);
+        let moved = self.store().repin(SEAL_CHECK, seen.as_bytes(), check.as_bytes()).await;
+        let Ok(pinned) = moved else { return false };
+        let is_ours = pinned == check.as_bytes();
+        // Else somebody with another first key has moved it meanwhile: the next walk has seen theirs.
+        self.resealing.found(String::from_utf8_lossy(&pinned).into_owned());
+        is_ours
     }
 }
 

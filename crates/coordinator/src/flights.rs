@@ -1,18 +1,14 @@
 //! Single flight: one task per account and process.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
-use solekey_core::{Account, AccountKey, Delay, Generation, Need, flight::Flight};
-use tokio::sync::watch;
+use solekey_core::{Account, AccountKey, Delay, Need};
 
 use crate::{
-    driver::Driver,
     instance::Instance,
+    progress::{Listener, Teller, progress},
     provider::Provider,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     told::{Progress, Told},
 };
 
@@ -25,18 +21,18 @@ pub(crate) struct Flights(Mutex<HashMap<AccountKey, Boarding>>);
 pub(crate) struct Boarding {
     need: Need,
     patience: Duration,
-    /// Closed once the flight is over.
-    told: watch::Receiver<Progress>,
-    #[cfg(solekey_mutant = "flight_cancelled_with_first_caller")]
+    told: Listener,
+    #[cfg(solekey_mutant)]
+    #[expect(dead_code, reason = "it is for dropping")]
     leash: Option<Arc<Leash>>,
 }
 
 /// The bug of a refresh that belongs to the request which started it.
-#[cfg(solekey_mutant = "flight_cancelled_with_first_caller")]
+#[cfg(solekey_mutant)]
 #[derive(Debug)]
 struct Leash(tokio::task::AbortHandle);
 
-#[cfg(solekey_mutant = "flight_cancelled_with_first_caller")]
+#[cfg(solekey_mutant)]
 impl Drop for Leash {
     fn drop(&mut self) {
         self.0.abort();
@@ -86,7 +82,7 @@ impl Instance {
         if flights.len() >= MAX_FLIGHTS {
             return None;
         }
-        let (tell, told) = watch::channel(Progress::Looking);
+        let (tell, told) = progress();
         let boarding = Boarding::new(need, patience, told);
         flights.insert(key, boarding.clone());
         drop(flights);
@@ -100,71 +96,53 @@ impl Instance {
         provider: Arc<Provider>,
         need: Need,
         patience: Duration,
-        tell: watch::Sender<Progress>,
+        tell: Teller,
     ) -> tokio::task::JoinHandle<()> {
         let instance = Arc::clone(self);
         let landing = Landing { instance: Arc::clone(self), key: account.key() };
         self.tracker.spawn(async move {
             // Declared before whatever owns `tell`, hence dropped after it: the flight is over by then.
             let _landing = landing;
-            let tell = tell;
-            if let Err(told) = instance.be_a_member().await {
-                tell.send_replace(Progress::Told(told));
-                return;
-            }
-            let key = account.key();
-            let memory = instance.memories.of(key);
-            let mut knowledge = memory.lock().knowledge.clone();
-            knowledge.known = knowledge.known.max(instance.newest_known(key, need));
-            knowledge.provider = instance.breakers.hold(&provider, instance.now());
-            let flight = Flight::new(need, knowledge, key.spread(), instance.now(), patience);
-            Driver::new(instance, account, provider, memory, flight, tell).fly().await;
+            instance.take_off(account, provider, need, patience, tell).await;
         })
-    }
-}
-
-impl Instance {
-    /// What is served here, or was reported, has existed: a store that does not know it went back.
-    fn newest_known(&self, key: AccountKey, need: Need) -> Generation {
-        let served = self.entries().get(key).map_or(Generation::ZERO, |entry| entry.generation);
-        need.rejection().map_or(served, |(reported, _)| reported.max(served))
     }
 }
 
 impl Boarding {
     /// Whether the flight had told its callers something when this one came: what was true then need not be now.
     pub(crate) fn has_delivered(&self) -> bool {
-        matches!(*self.told.borrow(), Progress::Told(_))
+        self.told.has_delivered()
     }
 
-    #[cfg(not(solekey_mutant = "flight_cancelled_with_first_caller"))]
-    fn new(need: Need, patience: Duration, told: watch::Receiver<Progress>) -> Self {
-        Self { need, patience, told }
+    fn new(need: Need, patience: Duration, told: Listener) -> Self {
+        Self {
+            need,
+            patience,
+            told,
+            #[cfg(solekey_mutant)]
+            leash: None,
+        }
     }
 
     /// The tracker owns the flight; no caller does.
-    #[cfg(not(solekey_mutant = "flight_cancelled_with_first_caller"))]
+    #[cfg(not(solekey_mutant))]
     fn of_first_caller(self, _flight: tokio::task::JoinHandle<()>) -> Self {
         self
     }
 
-    #[cfg(solekey_mutant = "flight_cancelled_with_first_caller")]
-    fn new(need: Need, patience: Duration, told: watch::Receiver<Progress>) -> Self {
-        Self { need, patience, told, leash: None }
-    }
-
-    #[cfg(solekey_mutant = "flight_cancelled_with_first_caller")]
+    #[cfg(solekey_mutant)]
     fn of_first_caller(self, flight: tokio::task::JoinHandle<()>) -> Self {
-        Self { leash: Some(Arc::new(Leash(flight.abort_handle()))), ..self }
+        let bound = solekey_core::mutant("flight_cancelled_with_first_caller");
+        Self { leash: bound.then(|| Arc::new(Leash(flight.abort_handle()))), ..self }
     }
 
     /// What the flight delivers.
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing but this caller's waiting.
-    pub(crate) async fn delivery(&mut self) -> Told {
-        match self.told.wait_for(|progress| matches!(progress, Progress::Told(_))).await.as_deref() {
-            Ok(Progress::Told(told)) => told.clone(),
+    pub(crate) async fn delivery(&self) -> Told {
+        match self.told.wait_for(|progress| matches!(progress, Progress::Told(_))).await {
+            Some(Progress::Told(told)) => told,
             _ => Told::Lost,
         }
     }
@@ -173,7 +151,7 @@ impl Boarding {
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.
-    pub(crate) async fn looked(mut self) {
+    pub(crate) async fn looked(self) {
         let _ = self.told.wait_for(|progress| !matches!(progress, Progress::Looking)).await;
     }
 
@@ -181,12 +159,12 @@ impl Boarding {
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.
-    pub(crate) async fn landing(&mut self) {
-        while self.told.changed().await.is_ok() {}
+    pub(crate) async fn landing(&self) {
+        self.told.over().await;
     }
 
     fn is_over(&self) -> bool {
-        self.told.has_changed().is_err()
+        self.told.is_over()
     }
 
     /// Whether what this flight delivers answers a caller with that need and patience as its own flight would.

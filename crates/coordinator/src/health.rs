@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{accounts::configuration, error::TokenError, solekey::Solekey};
+use crate::{accounts::configuration, error::TokenError, reseal::Sealing, solekey::Solekey};
 
 /// Whether an instance can do its work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -14,6 +14,9 @@ pub struct Health {
     pub answers: bool,
     /// The shared cache answers; absent where there is none.
     pub cache: Option<bool>,
+    /// How far re-sealing has come; absent where the ring holds one key, or none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sealing: Option<Sealing>,
     /// Set up in a way that cannot work.
     pub mistake: Option<String>,
     /// Stopping.
@@ -53,6 +56,7 @@ impl Solekey {
             store: matches!(store, Ok(Ok(_))),
             answers: instance.membership.is_settled(),
             cache,
+            sealing: (!instance.seal.is_alone()).then(|| self.sealing()),
             mistake: instance.membership.fault().map(|mistake| configuration(mistake).to_string()),
             draining: instance.draining().is_cancelled(),
             flights: instance.flights.len(),

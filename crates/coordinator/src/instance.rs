@@ -11,7 +11,7 @@ use std::{
 use solekey_cache::{Absence, Asked, ProcessCache, Times, WaitMap};
 use solekey_core::{
     Account, AccountKey, Generation, Moment, Need, Remaining, StoreTime,
-    ports::{Answers, Cache, Clock, Lease, Record, Shelved, Store},
+    ports::{Answers, Cache, Clock, Lease, News, Record, Shelved, Store},
 };
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     accounts::MAX_CHANGES,
+    answer_files::AnswerFiles,
     backends::Closer,
     breakers::Breakers,
     changes::Announcer,
@@ -26,11 +27,14 @@ use crate::{
     enrol::Membership,
     fingerprints::Fingerprints,
     flights::{Boarding, Flights},
+    leftovers::Leftovers,
     memory::Memories,
-    observer::{Event, Observer},
+    observer::{Event, Level, Observer},
     provider::Provider,
+    reseal::Resealing,
     roster::Roster,
     seal::SealKeys,
+    solekey::Wait,
     token::TokenData,
     told::Told,
     unpublished::Unpublished,
@@ -44,9 +48,11 @@ pub(crate) struct Instance {
     pub(crate) providers: Roster,
     pub(crate) seal: Arc<SealKeys>,
     pub(crate) membership: Membership,
+    pub(crate) resealing: Resealing,
     pub(crate) flights: Flights,
     pub(crate) memories: Memories,
     pub(crate) vigils: Vigils,
+    pub(crate) leftovers: Leftovers,
     pub(crate) breakers: Breakers,
     pub(crate) unpublished: Unpublished,
     pub(crate) changes: Announcer,
@@ -69,9 +75,13 @@ pub(crate) struct Ports {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) answers: Arc<dyn Answers>,
+    /// The same, where they are files of this host.
+    pub(crate) files: Option<AnswerFiles>,
     pub(crate) cache: Option<Arc<dyn Cache>>,
+    pub(crate) news: Option<Arc<dyn News>>,
     pub(crate) lease: Option<Arc<dyn Lease>>,
-    pub(crate) observer: Arc<dyn Observer>,
+    /// `None` costs a request nothing.
+    pub(crate) observer: Option<Arc<dyn Observer>>,
     /// What has to be ended after the last flight.
     pub(crate) closers: Vec<Closer>,
 }
@@ -83,9 +93,11 @@ impl Instance {
             providers,
             seal,
             membership: Membership::default(),
+            resealing: Resealing::default(),
             flights: Flights::default(),
             memories: Memories::new(MAX_MEMORIES),
             vigils: Vigils::default(),
+            leftovers: Leftovers::default(),
             breakers: Breakers::default(),
             unpublished: Unpublished::default(),
             changes: Announcer::default(),
@@ -131,6 +143,10 @@ impl Instance {
         self.ports.cache.as_deref()
     }
 
+    pub(crate) fn news(&self) -> Option<&dyn News> {
+        self.ports.news.as_deref()
+    }
+
     pub(crate) fn lease(&self) -> Option<&dyn Lease> {
         self.ports.lease.as_deref()
     }
@@ -154,7 +170,9 @@ impl Instance {
     }
 
     pub(crate) fn observe(&self, event: &Event<'_>) {
-        self.ports.observer.on(event);
+        if let Some(observer) = &self.ports.observer {
+            observer.on(event);
+        }
     }
 
     pub(crate) fn vault(&self) -> Vault<'_> {
@@ -202,7 +220,6 @@ impl Instance {
                 let absence = Absence::LogIn { generation: *generation, why: *why };
                 self.entries.fill_absence(key, absence, now);
                 self.condemn(key, *generation);
-                self.observe(&Event::LoginNeeded { account, generation: *generation });
             }
             Told::RetryAt { at, why } if !why.may_end_early() && !need.is_behind() => {
                 self.memories.put_off(key, *at, *why, now);
@@ -224,7 +241,7 @@ impl Instance {
             |left| Remaining { valid: left, nominal: left },
         );
         let times = times(provider, &data, since, remaining);
-        Held { data: Arc::new(data), times, asked: self.entries.asking(since) }
+        Held { data: Arc::new(data), times, asked: self.entries.asking(since), level: Level::Refresh }
     }
 
     /// Opens a row that was read at the store's `now`, asked for at `asked`.
@@ -238,8 +255,9 @@ impl Instance {
     ) -> StockedRow {
         let Record { row, payload } = record;
         let Some(facts) = row.facts else {
-            return StockedRow { facts: None, credential: Ok(None), token: None, login: None };
+            return StockedRow::gone(row.generation);
         };
+        let (generation, overdue) = (row.generation, row.overdue_attempt(now));
         let login = row.is_by_login().then_some(row.generation);
         let vault = self.vault();
         let credential = vault.open_credential(account, row.made_by, &payload);
@@ -249,9 +267,10 @@ impl Instance {
             credential.as_ref().ok().and_then(|credential| Vault::token_of(account, credential, stamp));
         let token = data.map(|data| {
             let times = times(provider, &data, asked.at(), Remaining::of(&facts, now));
-            Held { data: Arc::new(data), times, asked }
+            Held { data: Arc::new(data), times, asked, level: Level::Store }
         });
-        StockedRow { facts: Some(facts.as_of(now)), credential: credential.map(Some), token, login }
+        let facts = Some(facts.as_of(now));
+        StockedRow { facts, credential: credential.map(Some), token, generation, overdue, login }
     }
 
     pub(crate) fn take_from_shelf(
@@ -272,7 +291,7 @@ impl Instance {
         let windows = provider.policy().windows(data.lifetime, account);
         let remaining = Remaining { valid: shelved.valid, nominal: shelved.good + windows.skew };
         let times = times(provider, &data, asked.at(), remaining);
-        Some(Held { data: Arc::new(data), times, asked })
+        Some(Held { data: Arc::new(data), times, asked, level: Level::Shelf })
     }
 
     /// Sleeps until then by the process' clock, which may be ahead of the runtime's: never longer than a breath at a
@@ -287,10 +306,11 @@ impl Instance {
         }
     }
 
-    /// The end of a caller's wait until `until`. What its flight looks at by itself is no waiting, and short.
-    pub(crate) async fn out_of_patience(&self, flight: Boarding, until: Moment, began: Moment) {
+    /// The end of a caller's wait. What its flight looks at by itself is no waiting, and short.
+    pub(crate) async fn out_of_patience(&self, flight: Boarding, Wait { began, until }: Wait) {
         self.sleep_until(until).await;
         tokio::select! {
+            biased;
             () = flight.looked() => {}
             () = self.sleep_until(began + LOOKS) => {}
         }

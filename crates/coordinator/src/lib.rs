@@ -9,12 +9,12 @@
 //!
 //! use solekey::{Provider, Solekey, core::{Account, PolicySettings}};
 //! # use solekey::core::{InputError, ports::TokenEndpoint};
-//! # fn endpoint() -> Arc<dyn TokenEndpoint> { unimplemented!("of solekey-providers, or your own") }
 //!
-//! # async fn tour() -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn tour(endpoint: Arc<dyn TokenEndpoint>) -> Result<(), Box<dyn std::error::Error>> {
 //! // How accounts of this provider are refreshed: every number is validated here, and only here.
 //! let policy = PolicySettings::default().build()?;
-//! let builder = Solekey::builder().provider(Provider::new("acme", policy, endpoint())?);
+//! // `endpoint` speaks to the provider: `solekey_providers` has them, or write your own.
+//! let builder = Solekey::builder().provider(Provider::new("acme", policy, endpoint)?);
 //! // Where rows, answers, tokens and leases are kept: here all in one Redis.
 //! # #[cfg(feature = "redis")]
 //! let solekey = builder.redis("redis://127.0.0.1:6379").state_dir("/var/lib/acme-gateway").build().await?;
@@ -53,7 +53,8 @@
 //! # Where to look
 //!
 //! [`Solekey`] is the handle; [`Builder`] says what it is made of; [`TokenError`] sorts failures by what the caller
-//! does next; [`core`] holds the protocol. Features: `redis` and `providers` (on), `sqlite` (off).
+//! does next; [`core`] holds the protocol. Features: `redis` and `providers` (on), `sqlite` and
+//! `postgres` (off).
 
 mod accounts;
 mod announcement;
@@ -67,33 +68,46 @@ mod confirm;
 mod driver;
 mod enrol;
 mod error;
+mod explain;
 mod fingerprints;
 mod flights;
 mod health;
 mod instance;
+#[cfg(test)]
+mod laws;
+mod leftovers;
 mod memory;
 mod news;
 mod observer;
+mod progress;
 mod provider;
+mod reseal;
 mod roster;
 mod seal;
 mod shutdown;
 mod solekey;
 mod states;
+mod sync;
+mod takeoff;
 mod token;
 mod told;
 mod unpublished;
 mod vault;
 mod vigils;
+mod vitals;
 
 pub use accounts::Login;
+#[cfg(feature = "sqlite")]
+pub use backends::folder_of_answers;
 pub use builder::Builder;
 pub use changes::{Change, Changes};
 pub use clock::ProcessClock;
 pub use error::{AccountError, BuildError, TokenError};
+pub use explain::{Beside, Explanation, Here, History, Next, OpenAttempt, Ruled, Step};
 pub use health::Health;
-pub use observer::{Event, Observer};
+pub use observer::{Door, Event, Level, Observer};
 pub use provider::Provider;
+pub use reseal::Sealing;
 pub use seal::SealKeys;
 pub use shutdown::{DEFAULT_DRAIN, Shutdown};
 pub use solekey::Solekey;
@@ -102,3 +116,4 @@ pub use solekey_core as core;
 pub use solekey_providers as providers;
 pub use states::{AccountPage, AccountState, Status};
 pub use token::{AccessToken, Rejection};
+pub use vitals::{RedisLinkState, RedisPhase, Vitals};

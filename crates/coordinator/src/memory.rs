@@ -9,7 +9,7 @@ use std::{
 };
 
 use quick_cache::sync::Cache;
-use solekey_core::{AccountKey, Delay, Moment, flight::Knowledge};
+use solekey_core::{AccountKey, Delay, Generation, Moment, flight::Knowledge};
 
 /// Bounded memories; forgetting one costs time, never safety.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(crate) struct Memory(Mutex<Remembered>);
 #[derive(Debug, Default)]
 pub(crate) struct Remembered {
     pub(crate) knowledge: Knowledge,
+    /// The newest attempt that was found in doubt here.
+    doubt: Generation,
     hold: Option<Hold>,
 }
 
@@ -80,6 +82,15 @@ impl Memories {
 impl Memory {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Remembered> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Remembered {
+    /// Whether nobody here knew yet that this attempt is in doubt.
+    pub(crate) fn doubts(&mut self, attempt: Generation) -> bool {
+        let is_new = attempt > self.doubt;
+        self.doubt = self.doubt.max(attempt);
+        is_new
     }
 }
 

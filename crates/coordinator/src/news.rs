@@ -3,23 +3,28 @@
 use std::{sync::Arc, time::Duration};
 
 use solekey_core::{
-    Account, Moment,
+    Account, Moment, mutant,
     ports::{Heard, Listen},
 };
 
 use crate::{
-    announcement::Announcement, changes::Change, driver::Held, instance::Instance, unpublished::Owed,
+    announcement::Announcement, changes::Change, driver::Held, instance::Instance, observer::Level,
+    unpublished::Owed,
 };
 
 impl Instance {
     /// Listens until the instance stops.
     pub(crate) async fn listen(self: Arc<Self>) {
         let stopped = self.stopped().clone();
-        let hear = async {
+        let at_shelf = async {
             let Some(cache) = self.cache() else { return };
-            let mut news = cache.listen().await;
-            self.hear(&mut *news).await;
+            self.hear(&mut *cache.listen().await).await;
         };
+        let beside_it = async {
+            let Some(news) = self.news() else { return };
+            self.hear(&mut *news.listen().await).await;
+        };
+        let hear = async { tokio::join!(at_shelf, beside_it) };
         let _ = stopped.run_until_cancelled(hear).await;
     }
 
@@ -34,10 +39,13 @@ impl Instance {
                 }
                 Heard::Gap => {
                     self.entries().mark_unconfirmed_all();
-                    self.memories.release_all();
-                    self.waits().wake_all();
+                    if !mutant("gap_in_the_news_is_ignored") {
+                        self.memories.release_all();
+                        self.waits().wake_all();
+                    }
                     self.changes.announce(Change::Missed);
                     self.enrolment_in_question();
+                    self.leftovers.look_again();
                     self.publish_again().await;
                 }
             }
@@ -46,6 +54,9 @@ impl Instance {
 
     /// The shelf is back: it may still show what it had before.
     async fn publish_again(&self) {
+        if mutant("nothing_is_published_again") {
+            return;
+        }
         for (account, owed) in self.unpublished.take() {
             if let Some(announcement) = self.current(&account, owed) {
                 self.publish(&account, announcement).await;
@@ -53,15 +64,21 @@ impl Instance {
         }
     }
 
-    /// What is owed, with the token that is served now where that is not older.
+    /// What is owed, with its token where that is served now.
     fn current(&self, account: &Account, owed: Owed) -> Option<Announcement> {
         let Owed { generation, gone, replaces } = owed;
         let bare = Announcement { generation, token: None, verdict: None, gone, replaces };
-        let Some(held) = self.served(account).filter(|held| held.data.generation >= generation) else {
+        // A newer one may be served from memory alone, acknowledged by nobody; where it was, whoever made it owes it.
+        let Some(held) = self.served(account).filter(|held| held.data.generation == generation) else {
             return (gone || replaces).then_some(bare);
         };
-        let (generation, replaces) = (held.data.generation, replaces || gone);
-        Some(Announcement { generation, token: Some(held), verdict: None, gone: false, replaces })
+        Some(Announcement {
+            generation,
+            token: Some(held),
+            verdict: None,
+            gone: false,
+            replaces: replaces || gone,
+        })
     }
 
     /// The token that this process serves.
@@ -73,7 +90,12 @@ impl Instance {
             ahead_from: entry.ahead_from,
             valid_until: entry.valid_until,
         };
-        let held = Held { data: Arc::clone(&entry.value), times, asked: self.entries().asking(now) };
+        let held = Held {
+            data: Arc::clone(&entry.value),
+            times,
+            asked: self.entries().asking(now),
+            level: Level::Process,
+        };
         held.is_valid(now).then_some(held)
     }
 

@@ -1,6 +1,10 @@
 //! What happens, for whoever counts it.
 
-use solekey_core::{Account, Generation, Outcome};
+use std::time::Duration;
+
+use solekey_core::{Account, Delay, Generation, Outcome, Revocation, ports::WirePhase};
+
+use crate::error::TokenError;
 
 /// Something worth counting.
 #[derive(Debug, Clone)]
@@ -21,6 +25,10 @@ pub enum Event<'a> {
         attempt: Generation,
         /// What it came to.
         outcome: Outcome<()>,
+        /// How far the exchange came; an [`Unsent`](WirePhase::Unsent) one was no presentation.
+        phase: WirePhase,
+        /// From before the connection was opened to the last byte of the answer.
+        took: Duration,
         /// Status and error code; never text of the answer.
         reason: &'a str,
     },
@@ -38,32 +46,91 @@ pub enum Event<'a> {
         /// The generation.
         generation: Generation,
     },
-    /// A request was answered after waiting for a flight.
-    Waited {
+    /// An attempt is past its time, and no answer of it is there. Told once by each process that finds it.
+    InDoubt {
         /// Whose.
         account: &'a Account,
-        /// For how long.
-        waited: std::time::Duration,
+        /// The generation the attempt would make.
+        attempt: Generation,
     },
-    /// The account needs a login.
+    /// The row says now that a refresh has to wait: told by the process that wrote it.
+    CoolingDown {
+        /// Whose.
+        account: &'a Account,
+        /// The generation that stays for now.
+        generation: Generation,
+        /// For how long.
+        span: Duration,
+        /// What it waits for.
+        why: Delay,
+    },
+    /// The row says now that only a login helps: told by the process that wrote it.
     LoginNeeded {
         /// Whose.
         account: &'a Account,
         /// The generation whose grant ended.
         generation: Generation,
+        /// What ended it.
+        why: Revocation,
     },
+    /// A lease was asked for.
+    Leased {
+        /// Whose.
+        account: &'a Account,
+        /// What came of it.
+        door: Door,
+    },
+    /// A request got a token. Told of every request: it has to be cheap.
+    Served {
+        /// Whose.
+        account: &'a Account,
+        /// Where it was found.
+        level: Level,
+        /// Whether a refresh is overdue.
+        stale: bool,
+    },
+    /// A request got none.
+    Refused {
+        /// Whose.
+        account: &'a Account,
+        /// What it was told.
+        error: &'a TokenError,
+    },
+    /// A request was answered after waiting for a flight.
+    Waited {
+        /// Whose.
+        account: &'a Account,
+        /// For how long.
+        waited: Duration,
+    },
+}
+
+/// What came of asking for a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Door {
+    /// It is ours.
+    Granted,
+    /// Another replica holds it.
+    Busy,
+    /// The lease's server did not answer.
+    Unreachable,
+}
+
+/// Where a request's token was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Level {
+    /// In this process' memory.
+    Process,
+    /// On the shelf that replicas share.
+    Shelf,
+    /// In the row.
+    Store,
+    /// It was refreshed for this request, and for those who waited with it.
+    Refresh,
 }
 
 /// Hears what happens. Called from the tasks that do the work: it must not block.
 pub trait Observer: Send + Sync + 'static {
     /// Something happened.
     fn on(&self, event: &Event<'_>);
-}
-
-/// Hears nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Deaf;
-
-impl Observer for Deaf {
-    fn on(&self, _event: &Event<'_>) {}
 }

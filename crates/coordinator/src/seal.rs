@@ -13,13 +13,16 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 #[cfg(feature = "redis")]
 use solekey_core::AccountKey;
-use solekey_core::{Account, InputError, Sealed};
+use solekey_core::{Account, InputError, Sealed, mutant};
 use uuid::Uuid;
 
-/// The keys values are sealed with; the first one seals, all of them open. Without keys values stay in clear.
+/// The keys values are sealed with; the first one seals, all of them open, and what lies under another than the first is
+/// put under the first in the background. Without keys values stay in clear.
 #[derive(Default)]
 pub struct SealKeys {
     keys: Vec<SealKey>,
+    /// Values in clear are believed, until they are sealed.
+    opens_clear: bool,
 }
 
 struct SealKey {
@@ -45,19 +48,23 @@ pub(crate) struct Binding<'a> {
 pub(crate) struct CannotOpen;
 
 impl SealKeys {
-    /// Reads a key ring `id:base64[,id:base64…]` of 32-byte keys. The first one seals.
+    /// Reads a key ring `id:base64[,id:base64…]` of 32-byte keys. The first one seals. `clear` in the place of the last one
+    /// also opens what was stored before there was a key; whoever can write to the store could then slip something in.
     ///
     /// # Errors
     /// `seal.key` is not such a list. The message holds no part of it.
     pub fn parse(ring: &str) -> Result<Self, InputError> {
-        let keys: Result<Vec<_>, _> = ring.split(',').map(|entry| SealKey::parse(entry.trim())).collect();
+        let mut entries: Vec<_> = ring.split(',').map(str::trim).collect();
+        let opens_clear = entries.len() > 1 && entries.last() == Some(&IN_CLEAR);
+        entries.truncate(entries.len() - usize::from(opens_clear));
+        let keys: Result<Vec<_>, _> = entries.into_iter().map(SealKey::parse).collect();
         let keys = keys?;
         for (at, key) in keys.iter().enumerate() {
             if keys[..at].iter().any(|other| other.id == key.id) {
                 return Err(bad("each key id once"));
             }
         }
-        Ok(Self { keys })
+        Ok(Self { keys, opens_clear })
     }
 
     /// Values stay in clear.
@@ -68,6 +75,40 @@ impl SealKeys {
     /// Whether values are sealed.
     pub fn is_sealing(&self) -> bool {
         !self.keys.is_empty()
+    }
+
+    /// Whether nothing opens but what this ring seals: then there is nothing to put under another key.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.keys.len() <= 1 && !self.opens_clear
+    }
+
+    /// The id of the key that seals.
+    pub(crate) fn first(&self) -> Option<&str> {
+        self.keys.first().map(|key| &*key.id)
+    }
+
+    /// Whether this is how a value would be sealed now.
+    pub(crate) fn is_current(&self, sealed: &Sealed) -> bool {
+        match sealed.as_bytes() {
+            [CLEAR, ..] => !self.is_sealing(),
+            bytes => self.first().is_some_and(|first| key_id(bytes) == Some(first.as_bytes())),
+        }
+    }
+
+    /// What of this ring, other than the first key, a value lies under: a key's id, or `clear`. `None`: nothing of it.
+    pub(crate) fn older(&self, sealed: &Sealed) -> Option<&str> {
+        match sealed.as_bytes() {
+            [CLEAR, ..] => self.opens_clear.then_some(IN_CLEAR),
+            bytes => {
+                let id = key_id(bytes)?;
+                self.keys.iter().skip(1).map(|key| &*key.id).find(|key| key.as_bytes() == id)
+            }
+        }
+    }
+
+    /// The names of what opens beside the first key, as [`older`](Self::older) tells them.
+    pub(crate) fn all_older(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().skip(1).map(|key| &*key.id).chain(self.opens_clear.then_some(IN_CLEAR))
     }
 
     pub(crate) fn seal(&self, binding: &Binding<'_>, clear: &[u8]) -> Sealed {
@@ -96,9 +137,9 @@ impl SealKeys {
 
     fn open_bytes(&self, binding: Vec<u8>, sealed: &[u8]) -> Result<Vec<u8>, CannotOpen> {
         match sealed {
-            // A value in clear is only believed where nothing is sealed: otherwise whoever can write to the server
-            // could slip one in.
-            [CLEAR, clear @ ..] if !self.is_sealing() => Ok(clear.to_vec()),
+            // A value in clear is only believed where nothing is sealed, or somebody says so: otherwise whoever can write
+            // to the server could slip one in.
+            [CLEAR, clear @ ..] if !self.is_sealing() || self.opens_clear => Ok(clear.to_vec()),
             [SEALED, len, rest @ ..] if rest.len() > usize::from(*len) + NONCE => {
                 let (id, rest) = rest.split_at(usize::from(*len));
                 let (nonce, body) = rest.split_at(NONCE);
@@ -129,9 +170,10 @@ impl SealKeys {
         self.keys.first().map_or_else(|| UNSEALED.to_owned(), |key| key.check(store))
     }
 
-    /// Whether a check value found elsewhere was made by one of our keys, or before sealing was switched on.
+    /// Whether a check value found elsewhere was made by something that this ring opens.
     pub(crate) fn accepts(&self, check: &str, store: Uuid) -> bool {
-        check == UNSEALED || self.keys.iter().any(|key| key.check(store) == check)
+        let clear = !self.is_sealing() || self.opens_clear;
+        check == UNSEALED && clear || self.keys.iter().any(|key| key.check(store) == check)
     }
 }
 
@@ -183,6 +225,9 @@ fn name_binding(account: AccountKey) -> Vec<u8> {
 impl Binding<'_> {
     fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(64);
+        if mutant("sealed_for_no_account") {
+            return bytes;
+        }
         for part in [self.kind, self.account.provider(), self.account.id()] {
             bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
             bytes.extend_from_slice(part.as_bytes());
@@ -198,6 +243,14 @@ impl fmt::Debug for SealKeys {
     }
 }
 
+/// The id of the key that sealed this.
+fn key_id(sealed: &[u8]) -> Option<&[u8]> {
+    match sealed {
+        [SEALED, len, rest @ ..] => rest.get(..usize::from(*len)),
+        _ => None,
+    }
+}
+
 fn bad(expected: &str) -> InputError {
     InputError::new("seal.key", expected)
 }
@@ -208,6 +261,11 @@ const NONCE: usize = 12;
 const MAX_ID: usize = 64;
 /// The check value of a store whose values are in clear.
 const UNSEALED: &str = "none";
+/// Stands in a ring for values that were never sealed.
+const IN_CLEAR: &str = "clear";
+
+#[cfg(test)]
+mod laws;
 
 #[cfg(test)]
 mod tests {
@@ -260,8 +318,40 @@ mod tests {
     }
 
     #[test]
+    fn a_ring_that_ends_in_clear_believes_values_in_clear_and_seals_none_so() {
+        let account = account();
+        let clear = SealKeys::none().seal(&binding(&account, 1), b"token");
+        let keys = ring(&format!("{},clear", key("a", 1)));
+        assert_eq!(keys.open(&binding(&account, 1), &clear), Ok(b"token".to_vec()));
+        assert!(!keys.is_current(&clear) && keys.older(&clear) == Some("clear"));
+        let sealed = keys.seal(&binding(&account, 1), b"token");
+        assert!(keys.is_current(&sealed) && keys.older(&sealed).is_none());
+        assert!(!keys.is_alone() && ring(&key("a", 1)).is_alone());
+    }
+
+    #[test]
+    fn a_value_says_which_key_it_lies_under() {
+        let account = account();
+        let old = ring(&key("a", 1)).seal(&binding(&account, 1), b"token");
+        let both = ring(&format!("{},{}", key("b", 2), key("a", 1)));
+        assert_eq!((both.is_current(&old), both.older(&old)), (false, Some("a")));
+        let stranger = ring(&key("c", 3)).seal(&binding(&account, 1), b"token");
+        assert_eq!((both.is_current(&stranger), both.older(&stranger)), (false, None));
+        assert_eq!(both.older(&Sealed::new(vec![SEALED, 200, b'a'])), None);
+    }
+
+    #[test]
     fn a_bad_ring_is_refused_without_repeating_it() {
-        for text in ["", "nocolon", "a:???", "a:AAAA", ":AAAA", &format!("{},{}", key("a", 1), key("a", 2))] {
+        for text in [
+            "",
+            "clear",
+            "clear,a:AAAA",
+            "nocolon",
+            "a:???",
+            "a:AAAA",
+            ":AAAA",
+            &format!("{},{}", key("a", 1), key("a", 2)),
+        ] {
             let error = SealKeys::parse(text).expect_err("refused");
             assert_eq!(error.field(), "seal.key");
             assert!(text.is_empty() || !error.to_string().contains(text));
@@ -276,5 +366,12 @@ mod tests {
         assert!(!keys.accepts(&keys.check(one), other));
         assert!(!ring(&key("a", 2)).accepts(&keys.check(one), one));
         assert!(!SealKeys::none().accepts(&keys.check(one), one));
+        let unsealed = SealKeys::none().check(one);
+        assert!(SealKeys::none().accepts(&unsealed, one));
+        assert!(
+            !keys.accepts(&unsealed, one),
+            "a store that began in clear takes no key that does not say so"
+        );
+        assert!(ring(&format!("{},clear", key("a", 1))).accepts(&unsealed, one));
     }
 }

@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use solekey_cache::Absence;
+use solekey_cache::{Absence, Entry};
 use solekey_core::{
     Account, Delay, ExposeSecret as _, Fingerprint, Generation, Moment, Need, Secret, Stale,
-    flight::Knowledge,
+    flight::Knowledge, mutant,
 };
 
 use crate::{
@@ -14,9 +14,9 @@ use crate::{
     error::TokenError,
     flights::CROWDED,
     instance::Instance,
-    observer::Event,
+    observer::{Event, Level},
     provider::Provider,
-    token::{AccessToken, Rejection},
+    token::{AccessToken, Rejection, TokenData},
     told::Told,
 };
 
@@ -47,11 +47,16 @@ impl Solekey {
     /// # Cancel safety
     /// Dropping the future changes nothing but this caller's waiting.
     pub async fn token(&self, account: &Account) -> Result<AccessToken, TokenError> {
-        let provider = self.provider(account)?;
-        if let Some(token) = self.in_memory(account, provider) {
+        if let Some(token) = self.in_memory(account) {
             return Ok(token);
         }
-        self.obtain(account, provider, Need::Valid, provider.policy().max_wait()).await
+        // In a box, so that what every request carries about is as small as the fast path.
+        Box::pin(self.token_by_flight(account)).await
+    }
+
+    async fn token_by_flight(&self, account: &Account) -> Result<AccessToken, TokenError> {
+        let provider = self.provider(account)?;
+        self.obtain(account, provider, Need::Valid, self.wait(provider)).await
     }
 
     /// As [`token`](Self::token), waiting at most `wait`; where the provider's `max_wait` is less, that long. What Redis
@@ -64,10 +69,7 @@ impl Solekey {
     /// Dropping the future changes nothing but this caller's waiting.
     pub async fn token_within(&self, account: &Account, wait: Duration) -> Result<AccessToken, TokenError> {
         let provider = self.provider(account)?;
-        if let Some(token) = self.in_memory(account, provider) {
-            return Ok(token);
-        }
-        self.obtain(account, provider, Need::Valid, provider.policy().max_wait().min(wait)).await
+        self.valid(account, provider, self.wait(provider).at_most(wait)).await
     }
 
     /// Another token than the one a resource refused: whatever the fleet has by now, or one rotation for all who
@@ -121,15 +123,13 @@ impl Solekey {
         generation: Generation,
     ) -> Result<AccessToken, TokenError> {
         let provider = self.provider(account)?;
-        let until = self.instance.now() + provider.policy().max_wait();
-        let never_reached = self.never_reached(account, generation).await;
-        let left = until.since(self.instance.now());
-        if never_reached {
+        let wait = self.wait(provider);
+        if self.never_reached(account, generation).await {
             // Evidence against a token nobody ever had is evidence of nothing.
-            return self.token_within(account, left).await;
+            return self.valid(account, provider, wait).await;
         }
         let need = Need::NotThis { generation, access: UNKNOWN_STRING };
-        self.obtain(account, provider, need, left).await
+        self.obtain(account, provider, need, wait).await
     }
 
     /// Refreshes now, because a person asked: a newer token than generation `seen`; without it any success of the last
@@ -147,7 +147,7 @@ impl Solekey {
     ) -> Result<AccessToken, TokenError> {
         let provider = self.provider(account)?;
         self.instance.memories.release(account.key());
-        self.obtain(account, provider, Need::Now { seen }, provider.policy().max_wait()).await
+        self.obtain(account, provider, Need::Now { seen }, self.wait(provider)).await
     }
 
     async fn another_than(
@@ -157,11 +157,10 @@ impl Solekey {
         rejected: &Secret,
     ) -> Result<AccessToken, TokenError> {
         let provider = self.provider(account)?;
-        let until = self.instance.now() + provider.policy().max_wait();
+        let wait = self.wait(provider);
         self.instance.know_the_store().await;
         let need = Need::NotThis { generation, access: self.instance.fingerprints().of(rejected) };
-        let left = until.since(self.instance.now());
-        let another = self.obtain(account, provider, need, left).await?;
+        let another = self.obtain(account, provider, need, wait).await?;
         if another.expose_secret() == rejected.expose_secret() {
             // The store was heard of only now, and by its fingerprints the same string looks like another one.
             return Err(self.retry_at(self.instance.now() + RETRY_SOON, Delay::InFlight));
@@ -169,38 +168,76 @@ impl Solekey {
         Ok(another)
     }
 
+    /// A caller's wait, from now on.
+    fn wait(&self, provider: &Provider) -> Wait {
+        let began = self.instance.now();
+        Wait { began, until: began + provider.policy().max_wait() }
+    }
+
+    async fn valid(
+        &self,
+        account: &Account,
+        provider: &Arc<Provider>,
+        wait: Wait,
+    ) -> Result<AccessToken, TokenError> {
+        match self.in_memory(account) {
+            Some(token) => Ok(token),
+            None => self.obtain(account, provider, Need::Valid, wait).await,
+        }
+    }
+
     pub(crate) fn provider(&self, account: &Account) -> Result<&Arc<Provider>, TokenError> {
         self.instance.providers.get(account.provider()).ok_or(TokenError::UnknownProvider)
     }
 
     /// The fast path: a token in memory that is good enough. What has to happen because of it happens behind.
-    fn in_memory(&self, account: &Account, provider: &Arc<Provider>) -> Option<AccessToken> {
-        let instance = &self.instance;
-        let entry = instance.entries().get(account.key())?;
-        let now = instance.now();
-        if !entry.is_good(now) {
+    #[inline]
+    fn in_memory(&self, account: &Account) -> Option<AccessToken> {
+        let entries = self.instance.entries();
+        let entry = entries.get(account.key())?;
+        // A glance is never early, hence what it finds good is good, and what is due by now is due by it.
+        let glance = self.instance.clock().glance();
+        let wants_more =
+            !entry.is_good(glance) || entry.is_ahead(glance) || entries.needs_confirmation(&entry, glance);
+        if wants_more && !self.look_after(account, &entry) {
             return None;
+        }
+        self.instance.observe(&Event::Served { account, level: Level::Process, stale: false });
+        Some(AccessToken::of(entry))
+    }
+
+    /// The fast path where a glance was not enough: whether the entry is good after all.
+    #[cold]
+    fn look_after(&self, account: &Account, entry: &Arc<Entry<Arc<TokenData>>>) -> bool {
+        let instance = &self.instance;
+        let now = instance.now();
+        let Ok(provider) = self.provider(account) else { return false };
+        if !entry.is_good(now) {
+            return false;
         }
         if entry.is_ahead(now) {
             self.refresh_behind(account, provider, now);
         }
-        if instance.entries().needs_confirmation(&entry, now) {
-            instance.confirm(account, provider, &entry, now);
+        if instance.entries().needs_confirmation(entry, now) {
+            instance.confirm(account, provider, entry, now);
         }
-        Some(AccessToken::new(Arc::clone(&entry.value), false))
+        true
     }
 
     /// Starts one background flight, unless a verdict in memory says not yet.
     fn refresh_behind(&self, account: &Account, provider: &Arc<Provider>, now: Moment) {
         let instance = &self.instance;
         let key = account.key();
-        let told_otherwise =
-            instance.standing_delay(key, now).is_some() || instance.entries().absence(key, now).is_some();
+        let told_otherwise = !mutant("flight_behind_every_request")
+            && instance.standing_delay(key, now).is_some()
+            || instance.entries().absence(key, now).is_some();
         if instance.draining().is_cancelled() || told_otherwise {
             return;
         }
         let pause = Duration::from_millis(1000 + fastrand::u64(0..250));
-        instance.memories.put_off(key, now + pause, Delay::InFlight, now);
+        if !mutant("flight_behind_every_request") {
+            instance.memories.put_off(key, now + pause, Delay::InFlight, now);
+        }
         instance.board(account, provider, Need::RefreshedAhead, Duration::ZERO);
     }
 
@@ -209,31 +246,33 @@ impl Solekey {
         account: &Account,
         provider: &Arc<Provider>,
         need: Need,
-        wait: Duration,
+        wait: Wait,
     ) -> Result<AccessToken, TokenError> {
-        let began = self.instance.now();
-        let told = self.ask(account, provider, need, began + wait).await;
-        let waited = self.instance.now().since(began);
+        let told = self.ask(account, provider, need, wait).await;
+        let waited = self.instance.now().since(wait.began);
         self.instance.observe(&Event::Waited { account, waited });
-        self.answer(account, provider, need, told)
+        let answer = self.answer(account, provider, need, told);
+        if let Err(error) = &answer {
+            self.instance.observe(&Event::Refused { account, error });
+        }
+        answer
     }
 
     /// Asks flights until one answers this caller's need, or the wait is over.
-    async fn ask(&self, account: &Account, provider: &Arc<Provider>, need: Need, until: Moment) -> Told {
-        let instance = &self.instance;
+    async fn ask(&self, account: &Account, provider: &Arc<Provider>, need: Need, wait: Wait) -> Told {
+        let (instance, until) = (&self.instance, wait.until);
         if let Some(told) = self.known_answer(account, need, until) {
             return told;
         }
         let _waiting = Counted::new(instance);
-        let began = instance.now();
         for _ in 0..MAX_FLIGHTS_PER_CALL {
             let patience = until.since(instance.now());
-            let Some(mut boarding) = instance.board(account, provider, need, patience) else {
+            let Some(boarding) = instance.board(account, provider, need, patience) else {
                 let (span, why) = CROWDED;
                 return Told::RetryAt { at: instance.now() + span, why };
             };
             let late = boarding.has_delivered();
-            let out_of_patience = instance.out_of_patience(boarding.clone(), until, began);
+            let out_of_patience = instance.out_of_patience(boarding.clone(), wait);
             let told = tokio::select! {
                 biased;
                 told = boarding.delivery() => told,
@@ -314,8 +353,9 @@ impl Solekey {
         told: Told,
     ) -> Result<AccessToken, TokenError> {
         let error = match told {
-            Told::Token(Held { data, .. }) => {
+            Told::Token(Held { data, level, .. }) => {
                 let stale = self.is_overdue(account, data.generation);
+                self.instance.observe(&Event::Served { account, level, stale });
                 return Ok(AccessToken::new(data, stale));
             }
             Told::Unknown => return Err(TokenError::UnknownAccount),
@@ -333,12 +373,15 @@ impl Solekey {
 
     /// A token that is still valid although the refresh did not deliver.
     fn stale(&self, account: &Account, provider: &Arc<Provider>, need: Need) -> Option<AccessToken> {
-        let entry = self.instance.entries().get(account.key())?;
+        let entry = self.instance.entries().get(account.key()).filter(|_| !mutant("skew_is_the_end"))?;
         let served = provider.policy().stale() == Stale::Serve
             && entry.is_valid(self.instance.now())
-            && !entry.is_rejected()
+            && (!entry.is_rejected() || mutant("rejected_token_is_served_as_stale"))
             && need.accepts_stale(entry.generation, self.instance.fingerprints().of(&entry.value.secret));
-        served.then(|| AccessToken::new(Arc::clone(&entry.value), true))
+        served.then(|| {
+            self.instance.observe(&Event::Served { account, level: Level::Process, stale: true });
+            AccessToken::new(Arc::clone(&entry.value), true)
+        })
     }
 
     fn is_overdue(&self, account: &Account, generation: Generation) -> bool {
@@ -361,9 +404,9 @@ impl Solekey {
         if seen >= Some(generation) || self.known_to_others(account).await >= Some(generation) {
             return false;
         }
-        let loaded = instance.store().load(account).await;
-        let row = loaded.ok().and_then(|loaded| loaded.record).map(|record| record.row.generation);
-        row < Some(generation)
+        let loaded = tokio::time::timeout(LOOK, instance.store().load(account)).await;
+        let record = loaded.ok().and_then(Result::ok).and_then(|loaded| loaded.record);
+        record.map(|record| record.row.generation) < Some(generation)
     }
 
     /// The newest generation on the shelf.
@@ -400,8 +443,23 @@ impl Drop for Counted<'_> {
     }
 }
 
+/// Since when a caller waits, and until when. What is looked up before its flight counts.
+#[derive(Clone, Copy)]
+pub(crate) struct Wait {
+    pub(crate) began: Moment,
+    pub(crate) until: Moment,
+}
+
+impl Wait {
+    fn at_most(self, span: Duration) -> Self {
+        Self { until: self.until.min(self.began + span), ..self }
+    }
+}
+
 /// A caller may have to sit through a background flight and a flight with another need before its own.
 const MAX_FLIGHTS_PER_CALL: usize = 8;
 const RETRY_SOON: Duration = Duration::from_secs(1);
+/// What a look at the store on behalf of one caller may take.
+const LOOK: Duration = Duration::from_millis(500);
 /// Stands for a token whose string is not known: no token has it.
 const UNKNOWN_STRING: Fingerprint = Fingerprint::new([0xff; 16]);

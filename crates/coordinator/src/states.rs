@@ -101,7 +101,7 @@ impl Solekey {
         Ok(AccountPage { accounts, next: page.next })
     }
 
-    fn state_of(&self, account: &Account, row: &Row, now: StoreTime) -> Option<AccountState> {
+    pub(crate) fn state_of(&self, account: &Account, row: &Row, now: StoreTime) -> Option<AccountState> {
         let facts = row.facts?;
         let (status, why, wait) = self.status(account, row, &facts, now);
         let wall = self.instance.wall();

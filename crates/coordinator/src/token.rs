@@ -10,13 +10,21 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
+use solekey_cache::Entry;
 use solekey_core::{Account, ExposeSecret as _, Generation, Secret};
 
 /// An access token, ready for use. Cloning is cheap; `Debug` shows no part of it.
 #[derive(Clone)]
 pub struct AccessToken {
-    inner: Arc<TokenData>,
-    stale: bool,
+    served: Served,
+    overdue: bool,
+}
+
+/// Where a token was taken from: the fast path counts one owner more, not two.
+#[derive(Clone)]
+enum Served {
+    Token(Arc<TokenData>),
+    Entry(Arc<Entry<Arc<TokenData>>>),
 }
 
 pub(crate) struct TokenData {
@@ -45,44 +53,55 @@ impl TokenData {
 }
 
 impl AccessToken {
-    pub(crate) fn new(inner: Arc<TokenData>, overdue: bool) -> Self {
-        let stale = overdue || inner.is_condemned();
-        Self { inner, stale }
+    pub(crate) fn new(token: Arc<TokenData>, overdue: bool) -> Self {
+        Self { served: Served::Token(token), overdue }
+    }
+
+    /// What this process holds, good as it is.
+    pub(crate) fn of(entry: Arc<Entry<Arc<TokenData>>>) -> Self {
+        Self { served: Served::Entry(entry), overdue: false }
+    }
+
+    fn inner(&self) -> &Arc<TokenData> {
+        match &self.served {
+            Served::Token(token) => token,
+            Served::Entry(entry) => &entry.value,
+        }
     }
 
     /// The token itself. Prefer [`bearer`](Self::bearer), which HTTP libraries keep out of their logs.
     pub fn expose_secret(&self) -> &str {
-        self.inner.secret.expose_secret()
+        self.inner().secret.expose_secret()
     }
 
     /// The value of an `Authorization` header, marked sensitive.
     pub fn bearer(&self) -> HeaderValue {
-        self.inner.bearer.clone()
+        self.inner().bearer.clone()
     }
 
     /// The token's type as the provider named it, `Bearer` if it did not.
     pub fn token_type(&self) -> &str {
-        &self.inner.token_type
+        &self.inner().token_type
     }
 
     /// The generation that made it: what [`token_after_rejection`](crate::Solekey::token_after_rejection) and logs name.
     pub fn generation(&self) -> Generation {
-        self.inner.generation
+        self.inner().generation
     }
 
     /// When it truly expires, by this machine's wall clock; `None` when the provider did not say.
     pub fn expires_at(&self) -> Option<SystemTime> {
-        self.inner.expires_at
+        self.inner().expires_at
     }
 
     /// Whether a refresh is overdue or the grant has ended: the token is still valid, and all there is for now.
     pub fn is_stale(&self) -> bool {
-        self.stale
+        self.overdue || self.inner().is_condemned()
     }
 
     /// Whose token it is.
     pub fn account(&self) -> &Account {
-        &self.inner.account
+        &self.inner().account
     }
 
     /// Reads a resource's answer as evidence against this token.
@@ -91,8 +110,8 @@ impl AccessToken {
     /// the header out, a 401 with a JSON body as well. 403, `insufficient_scope`, challenges of another kind and HTML
     /// pages are not: refreshing would not help, and rotating for them burns tokens.
     pub fn rejected_by(&self, status: StatusCode, headers: &HeaderMap) -> Option<Rejection> {
-        is_evidence(status, headers, self.inner.bare_401)
-            .then(|| Rejection { token: Arc::clone(&self.inner) })
+        is_evidence(status, headers, self.inner().bare_401)
+            .then(|| Rejection { token: Arc::clone(self.inner()) })
     }
 }
 
@@ -129,9 +148,9 @@ fn names_invalid_token(challenge: &str) -> bool {
 impl fmt::Debug for AccessToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccessToken")
-            .field("account", &self.inner.account)
-            .field("generation", &self.inner.generation)
-            .field("stale", &self.stale)
+            .field("account", &self.inner().account)
+            .field("generation", &self.inner().generation)
+            .field("stale", &self.is_stale())
             .finish_non_exhaustive()
     }
 }
@@ -153,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_401_that_speaks_about_the_token_is_evidence() {
+    fn b03_only_a_401_that_speaks_about_the_token_is_evidence() {
         let invalid = [(WWW_AUTHENTICATE, "Bearer realm=\"x\", error=\"invalid_token\"")];
         let scope = [(WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\"")];
         let basic = [(WWW_AUTHENTICATE, "Basic realm=\"x\"")];

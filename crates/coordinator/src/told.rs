@@ -15,17 +15,6 @@ pub(crate) enum Progress {
     Told(Told),
 }
 
-impl Progress {
-    /// Says whether anything changed.
-    pub(crate) fn go_to_work(&mut self) -> bool {
-        let looked = matches!(self, Self::Looking);
-        if looked {
-            *self = Self::AtWork;
-        }
-        looked
-    }
-}
-
 /// A flight's delivery, with the token where there is one.
 #[derive(Clone, Debug)]
 pub(crate) enum Told {

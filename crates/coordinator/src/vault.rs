@@ -57,6 +57,22 @@ impl Vault<'_> {
         Credential::from_bytes(&bytes).map_err(|_| CannotOpen)
     }
 
+    /// The same credential under the first key; nothing where it lies there already.
+    pub(crate) fn reseal_credential(
+        &self,
+        account: &Account,
+        by: ClaimId,
+        sealed: &Sealed,
+    ) -> Result<Option<Sealed>, CannotOpen> {
+        if self.seal.is_current(sealed) {
+            return Ok(None);
+        }
+        let binding = credential_binding(account, by);
+        // Not read and written anew: it comes back byte by byte.
+        let clear = self.seal.open(&binding, sealed)?;
+        Ok(Some(self.seal.seal(&binding, &clear)))
+    }
+
     pub(crate) fn seal_token(&self, token: &TokenData) -> Sealed {
         let shelved = ShelvedToken {
             access_token: token.secret.expose_secret().to_owned(),

@@ -51,6 +51,11 @@ impl Vigils {
         self.lock().accounts.contains_key(&key)
     }
 
+    /// How many accounts are looked at.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().accounts.len()
+    }
+
     /// The next account whose time comes. Until its flight says when to look again, a late look stands in.
     async fn next(&self, instance: &Instance) -> Account {
         loop {
@@ -59,6 +64,7 @@ impl Vigils {
                 None => self.earlier.notified().await,
                 Some((at, _)) if at > instance.now() => {
                     tokio::select! {
+                        biased;
                         () = instance.sleep_until(at) => {}
                         () = self.earlier.notified() => {}
                     }
@@ -111,6 +117,7 @@ impl Instance {
             let mut looks = FuturesUnordered::new();
             loop {
                 tokio::select! {
+                    biased;
                     account = self.vigils.next(&self), if looks.len() < MAX_LOOKS => {
                         looks.extend(self.look_at(&account).map(landing));
                     }
@@ -143,7 +150,7 @@ impl Instance {
 }
 
 /// A flight that takes longer is no look any more: it presents, or writes down. It must not keep others from looking.
-async fn landing(mut flight: Boarding) {
+async fn landing(flight: Boarding) {
     let _ = tokio::time::timeout(LOOK, flight.landing()).await;
 }
 

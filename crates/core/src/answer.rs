@@ -28,6 +28,18 @@ pub struct AnswerNote {
     pub made_from: Generation,
     /// What kind of change it is.
     pub content: Content,
+    /// When its access token ends, on the store's clock as its writer knows it: an answer that is written late, on
+    /// another clock, makes no token live longer. `None` where nothing says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_ends: Option<StoreTime>,
+}
+
+impl AnswerNote {
+    /// What is left of it when the store's clock shows `now`.
+    pub(crate) fn by(self, now: StoreTime) -> Self {
+        let left = self.access_ends.map(|end| end.since(now));
+        Self { content: self.content.shortened(left), ..self }
+    }
 }
 
 /// What a change puts into the row.
@@ -50,6 +62,15 @@ impl Content {
         match self {
             Self::Rotated(facts) | Self::LoggedIn(facts) => Some(*facts),
             Self::Deleted | Self::Unusable => None,
+        }
+    }
+
+    /// The same content with an access token that lives for `left` at most.
+    fn shortened(self, left: Option<Duration>) -> Self {
+        match self {
+            Self::Rotated(facts) => Self::Rotated(facts.shortened(left)),
+            Self::LoggedIn(facts) => Self::LoggedIn(facts.shortened(left)),
+            Self::Deleted | Self::Unusable => self,
         }
     }
 

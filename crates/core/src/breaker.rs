@@ -1,6 +1,6 @@
 //! When the provider does not accept our client, one account in turn tries; the others wait.
 
-use crate::{AccountKey, Moment, flight::cooldown};
+use crate::{AccountKey, Moment, flight::cooldown, mutant};
 
 /// The breaker of one client at one token endpoint, in one process.
 ///
@@ -24,7 +24,7 @@ impl Breaker {
         if self.hold(now).is_some() {
             return false;
         }
-        if self.closed_until.is_some() {
+        if self.closed_until.is_some() && !mutant("everybody_probes") {
             self.closed_until = Some(now + cooldown(self.strikes, jitter));
         }
         true
@@ -35,7 +35,8 @@ impl Breaker {
         if !self.accusers.contains(&account) && self.accusers.len() < ACCUSERS {
             self.accusers.push(account);
         }
-        if self.accusers.len() == ACCUSERS {
+        let needed = if mutant("one_account_closes_a_provider") { 1 } else { ACCUSERS };
+        if self.accusers.len() >= needed {
             self.closed_until = Some(now + cooldown(self.strikes, jitter));
             self.strikes = self.strikes.saturating_add(1);
         }
@@ -48,6 +49,9 @@ impl Breaker {
 }
 
 const ACCUSERS: usize = 3;
+
+#[cfg(test)]
+mod laws;
 
 #[cfg(test)]
 mod tests {
@@ -63,7 +67,7 @@ mod tests {
     const NOW: Moment = Moment::from_micros(1_000_000_000);
 
     #[test]
-    fn one_account_alone_never_stops_the_others() {
+    fn b02_one_account_alone_never_stops_the_others() {
         let mut breaker = Breaker::default();
         for _ in 0..10 {
             breaker.accuse(key("a"), NOW, 0);

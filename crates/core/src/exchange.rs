@@ -36,6 +36,20 @@ impl<T> Outcome<T> {
         !matches!(self, Self::NotSent | Self::Withheld | Self::Ambiguous)
     }
 
+    /// Its name in logs and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Success(_) => "success",
+            Self::NotSent => "not_sent",
+            Self::Withheld => "withheld",
+            Self::OurFault => "our_fault",
+            Self::Refused { .. } => "refused",
+            Self::NonceWanted => "nonce_wanted",
+            Self::Permanent(_) => "permanent",
+            Self::Ambiguous => "ambiguous",
+        }
+    }
+
     /// The same outcome, its payload borrowed.
     pub fn as_ref(&self) -> Outcome<&T> {
         match self {

@@ -72,6 +72,12 @@ impl NewFacts {
         Self { refresh_expires_in: self.refresh_expires_in.or(kept), ..self }
     }
 
+    /// The same facts of an access token that lives for `left` at most, where that is known.
+    pub(crate) fn shortened(self, left: Option<Duration>) -> Self {
+        let shorter = self.expires_in.zip(left).map(|(said, left)| said.min(left));
+        Self { expires_in: shorter.or(self.expires_in), ..self }
+    }
+
     /// The same facts `passed` later.
     pub fn aged(self, passed: Duration) -> Self {
         let age = |left: Duration| left.saturating_sub(passed);

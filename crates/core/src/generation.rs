@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::StoreTime;
+use crate::{StoreTime, mutant};
 
 /// One growing number per account, minted by the store with every login, delete and attempt.
 ///
@@ -32,6 +32,9 @@ impl Generation {
     pub fn mint(last: Self, fence: Option<Fence>, now: StoreTime) -> Self {
         let after_last = last.0.saturating_add(1);
         let fence = fence.map_or(0, Fence::get);
+        if mutant("generation_is_a_counter") {
+            return Self(after_last);
+        }
         Self(after_last.max(fence).max(now.as_micros()))
     }
 }

@@ -2,8 +2,16 @@
 
 use std::fmt;
 
+/// By hand: keys of accounts are written with every command to Redis.
 pub(crate) fn write(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    for chunk in bytes.chunks(CHUNK / 2) {
+        let mut text = [0; CHUNK];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(chunk) {
+            pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        }
+        f.write_str(std::str::from_utf8(&text[..2 * chunk.len()]).map_err(|_| fmt::Error)?)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn parse<const N: usize>(text: &str) -> Option<[u8; N]> {
@@ -16,3 +24,7 @@ pub(crate) fn parse<const N: usize>(text: &str) -> Option<[u8; N]> {
     }
     Some(bytes)
 }
+
+const DIGITS: [u8; 16] = *b"0123456789abcdef";
+/// An account's key at once.
+const CHUNK: usize = 32;

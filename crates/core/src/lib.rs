@@ -17,7 +17,10 @@ mod hex;
 mod import;
 mod input;
 pub mod jwt;
+#[cfg(test)]
+mod laws;
 mod merge;
+mod mutant;
 mod need;
 mod policy;
 pub mod ports;
@@ -44,6 +47,8 @@ pub use generation::{Fence, Generation};
 pub use import::Import;
 pub use input::InputError;
 pub use merge::merge;
+#[doc(hidden)]
+pub use mutant::mutant;
 pub use need::{Candidate, Need, SETTLED_FOR};
 pub use policy::{InDoubt, Policy, PolicySettings, Stale};
 pub use replay::{Replay, Spent, Window};

@@ -6,6 +6,7 @@ use crate::{
     Credential, Document, Shape, TokenAnswer,
     credential::{ACCESS, REFRESH},
     import::expiry::{self, ENDS_AT, LASTS, REFRESH_ENDS_AT, rfc3339},
+    mutant,
 };
 
 /// Makes the new credential of the old one and an answer, by the rules of RFC 6749, section 6.
@@ -18,9 +19,13 @@ pub fn merge(old: &Credential, answer: &TokenAnswer, wall_now: SystemTime) -> Cr
     let shape = old.shape();
     new.edit_tokens(|tokens| {
         for (name, json) in answer.document().entries() {
-            if takes(shape, name, answer) && !is_blank(json) {
+            let blank = is_blank(json) && !mutant("empty_fields_overwrite");
+            if takes(shape, name, answer) && !blank {
                 put(tokens, name, json);
             }
+        }
+        if mutant("refresh_token_is_not_kept") && answer.refresh_token.is_none() {
+            tokens.set(REFRESH, "null");
         }
         restate_ends(tokens, shape, answer, wall_now);
     });
@@ -83,5 +88,7 @@ const MAX_MERGED_BYTES: usize = 256 * 1024;
 /// Real answers bring a dozen fields.
 const MAX_MERGED_FIELDS: usize = 512;
 
+#[cfg(test)]
+mod laws;
 #[cfg(test)]
 mod tests;

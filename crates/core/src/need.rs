@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Fingerprint, Freshness, Generation};
+use crate::{Fingerprint, Freshness, Generation, mutant};
 
 /// What would satisfy whoever waits for a flight.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -54,7 +54,8 @@ impl Need {
             Self::Valid => usable,
             Self::RefreshedAhead | Self::Resolved => freshness == Freshness::Fresh,
             Self::NotThis { generation: rejected, access: token } => {
-                usable && generation > rejected && access != token
+                let newer = generation > rejected || mutant("older_token_is_adopted");
+                usable && newer && (access != token || mutant("rejected_string_is_returned"))
             }
             Self::AtLeast(least) => usable && generation >= least,
             Self::Now { seen } => usable && seen.is_some_and(|seen| generation > seen),
@@ -84,3 +85,6 @@ impl Need {
         }
     }
 }
+
+#[cfg(test)]
+mod laws;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Account, InputError, Replay, Windows};
+use crate::{Account, InputError, KEEP_ANSWERS, Replay, Windows};
 
 /// How accounts of one provider are refreshed. A value that exists is valid.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -50,13 +50,14 @@ pub struct PolicySettings {
     pub stale: Stale,
     /// From connect to the last byte of the answer. Default 10 s.
     pub exchange_timeout: Duration,
-    /// How long an attempt may be in flight. Derived: twice the timeout, at least 60 s where families are revoked.
+    /// How long an attempt may be in flight, at most 7 days. Derived: twice the timeout, at least 60 s where families
+    /// are revoked.
     pub quarantine: Option<Duration>,
-    /// Derived: exchange timeout, answer budget and slack.
+    /// At most a day. Derived: exchange timeout, answer budget and slack.
     pub lease_ttl: Option<Duration>,
     /// How early a token stops being good enough while a refresh may help. Default 60 s.
     pub skew: Duration,
-    /// How early refreshing starts. Default 10 min.
+    /// How early refreshing starts, at most a year. Default 10 min.
     pub refresh_ahead: Duration,
     /// How long a caller waits for another owner's result. Default 8 s; zero: not at all.
     pub max_wait: Duration,
@@ -103,11 +104,14 @@ impl PolicySettings {
             let expected = format!("more than exchange_timeout and its answer budget together ({floor:?})");
             return Err(InputError::new("quarantine", expected));
         }
+        bounded("quarantine", span, floor, MAX_SPAN)?;
         let lease_ttl = lease_ttl.unwrap_or(floor + exchange_timeout / 2);
         if lease_ttl <= exchange_timeout {
             let expected = format!("more than exchange_timeout ({exchange_timeout:?})");
             return Err(InputError::new("lease.ttl", expected));
         }
+        bounded("lease.ttl", lease_ttl, exchange_timeout, MAX_LEASE_TTL)?;
+        bounded("refresh_ahead", refresh_ahead, Duration::ZERO, MAX_AHEAD)?;
         if skew >= refresh_ahead {
             return Err(InputError::new("skew", format!("less than refresh_ahead ({refresh_ahead:?})")));
         }
@@ -206,6 +210,12 @@ const MIN_TIMEOUT: Duration = Duration::from_millis(10);
 const MAX_TIMEOUT: Duration = Duration::from_secs(120);
 const MAX_WAIT: Duration = Duration::from_secs(300);
 const MIN_FAMILY_SPAN: Duration = Duration::from_secs(60);
+/// An answer has to be there for as long as somebody may have to look for it.
+const MAX_SPAN: Duration = KEEP_ANSWERS;
+/// A released lease is remembered for a day, and nobody holds one for longer.
+const MAX_LEASE_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+/// Longer than access tokens live; of known lifetimes only a quarter counts anyway.
+const MAX_AHEAD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 #[cfg(test)]
 mod tests {
@@ -231,6 +241,10 @@ mod tests {
         assert_eq!(field(PolicySettings { lease_ttl: Some(secs(10)), ..base }), "lease.ttl");
         assert_eq!(field(PolicySettings { exchange_timeout: secs(0), ..base }), "exchange_timeout");
         assert_eq!(field(PolicySettings { max_wait: secs(301), ..base }), "max_wait");
+        let endless = Duration::MAX;
+        assert_eq!(field(PolicySettings { quarantine: Some(endless), ..base }), "quarantine");
+        assert_eq!(field(PolicySettings { lease_ttl: Some(endless), ..base }), "lease.ttl");
+        assert_eq!(field(PolicySettings { refresh_ahead: endless, ..base }), "refresh_ahead");
     }
 
     #[test]

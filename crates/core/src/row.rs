@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AnswerNote, Claim, ClaimId, Content, Delay, Facts, Fence, Fingerprint, First, Generation, NewFacts, Open,
-    Ruling, StoreTime, Verdict, time::as_micros,
+    Ruling, StoreTime, Verdict, mutant, time::as_micros,
 };
 
 /// The format number written into rows. Older code serves newer rows' caches but does not claim what it cannot read.
@@ -136,23 +136,26 @@ impl Row {
     /// [`Refusal::Late`] past `not_after`; [`Refusal::Moved`] unless the generation is the one seen and the open
     /// attempt is the one seen, past its `until`. Repeating a claim that was made succeeds.
     pub fn claim(&mut self, claim: &Claim, now: StoreTime) -> Result<(), Refusal> {
-        if self.open.is_some_and(|open| open.id == claim.id) {
+        if self.open.is_some_and(|open| open.id == claim.id) && !mutant("claim_forgets_its_id") {
             return Ok(());
         }
-        if now > claim.not_after {
+        if now > claim.not_after && !mutant("late_claim_is_made") {
             return Err(Refusal::Late);
         }
-        let as_seen = self.open.map(|open| open.id) == claim.seen;
-        let in_flight = self.open.is_some_and(|open| open.in_flight(now));
-        if self.generation != claim.from || self.facts.is_none() || !as_seen || in_flight {
+        let as_seen = self.open.map(|open| open.id) == claim.seen || mutant("claim_over_unseen_attempt");
+        let in_flight =
+            self.open.is_some_and(|open| open.in_flight(now)) && !mutant("claim_over_attempt_in_flight");
+        let from = self.generation == claim.from || mutant("claim_from_any_generation");
+        if !from || self.facts.is_none() || !as_seen || in_flight {
             return Err(Refusal::Moved);
         }
         let attempt = Generation::mint(self.minted, claim.fence, now);
-        let first = self.open.map_or(First { attempt, at: now }, |open| open.first);
-        let until = now + claim.span;
+        let seen = self.open.filter(|_| !mutant("attempt_forgets_the_first"));
+        let first = seen.map_or(First { attempt, at: now }, |open| open.first);
+        let until = if mutant("quarantine_zero") { now } else { now + claim.span };
         self.open = Some(Open { id: claim.id, attempt, first, until, cause: claim.cause });
         self.minted = attempt;
-        self.due_at = Some(until);
+        self.due_at = if mutant("attempt_is_not_due") { self.due_at } else { Some(until) };
         self.remember(claim.presents);
         Ok(())
     }
@@ -168,11 +171,19 @@ impl Row {
         if made && self.made_by == note.claim {
             return Ok(());
         }
-        let fits = note.made_from == self.generation || self.open.map(|open| open.id) == seen;
-        if note.attempt <= self.generation || !fits {
+        let fits = note.made_from == self.generation
+            || self.open.map(|open| open.id) == seen
+            || mutant("commit_beside_unseen_attempt");
+        let newer = note.attempt > self.generation
+            || mutant("commit_of_an_older_answer")
+            || note.attempt == self.generation && mutant("commit_of_an_equal_number");
+        if !newer || !fits {
             return Err(Refusal::Moved);
         }
-        let other = self.open.filter(|open| open.id != note.claim && open.in_flight(now));
+        let other = self
+            .open
+            .filter(|open| open.id != note.claim && open.in_flight(now))
+            .filter(|_| !mutant("commit_forgets_other_attempt"));
         self.replace_by(note, as_of.map_or(now, |then| then.min(now)));
         self.verdict = other.map(|open| Verdict {
             generation: note.attempt,
@@ -196,7 +207,8 @@ impl Row {
     /// [`Refusal::Moved`] unless generation and open attempt are the ones named. For whoever settles, that is an
     /// acknowledgement too: its attempt is not open.
     pub fn settle(&mut self, settle: &Settle, now: StoreTime) -> Result<(), Refusal> {
-        let Some(open) = self.open.filter(|open| open.id == settle.id) else {
+        let Some(open) = self.open.filter(|open| open.id == settle.id || mutant("settle_of_any_attempt"))
+        else {
             return Err(Refusal::Moved);
         };
         if self.generation != settle.from {
@@ -233,24 +245,28 @@ impl Row {
             return Ok(LoginEffect::New);
         }
         if !login.accept_spent {
-            if self.holds(&login.facts) {
+            if self.holds(&login.facts) && !mutant("login_with_same_token_is_new") {
                 return Ok(LoginEffect::Same);
             }
-            let known = login.facts.refresh.is_some_and(|token| self.presented.contains(&token));
-            if known || claimed_elsewhere {
+            let known = login.facts.refresh.is_some_and(|token| self.presented.contains(&token))
+                && !mutant("login_with_spent_token");
+            if known || claimed_elsewhere && !mutant("login_with_token_of_another") {
                 return Err(Refusal::AlreadyPresented);
             }
         }
         let attempt = Generation::mint(self.minted, None, now);
+        let open = self.open.filter(|_| mutant("login_leaves_attempt_open"));
         self.replace_by(
             AnswerNote {
                 attempt,
                 claim: login.id,
                 made_from: Generation::ZERO,
                 content: Content::LoggedIn(login.facts),
+                access_ends: None,
             },
             login.as_of.map_or(now, |then| then.min(now)),
         );
+        self.open = open;
         self.verdict = None;
         self.evidence = None;
         self.due_at = login.due_in.map(|span| now + span);
@@ -262,14 +278,38 @@ impl Row {
         if self.facts.is_none() {
             return;
         }
-        let attempt = Generation::mint(self.minted, None, now);
+        let attempt = if mutant("delete_keeps_the_number") {
+            self.generation
+        } else {
+            Generation::mint(self.minted, None, now)
+        };
         self.replace_by(
-            AnswerNote { attempt, claim: id, made_from: Generation::ZERO, content: Content::Deleted },
+            AnswerNote {
+                attempt,
+                claim: id,
+                made_from: Generation::ZERO,
+                content: Content::Deleted,
+                access_ends: None,
+            },
             now,
         );
         self.verdict = None;
         self.evidence = None;
         self.due_at = None;
+    }
+
+    /// Allows the payload to be replaced by the same credential under another seal; the row stays as it is.
+    ///
+    /// # Errors
+    /// [`Refusal::Moved`] unless `made_by` made the row: whatever made it since has brought a payload of its own.
+    pub fn reseal(&self, made_by: ClaimId) -> Result<(), Refusal> {
+        let same = self.made_by == made_by || mutant("reseal_of_any_credential");
+        if self.is_gone() || !same { Err(Refusal::Moved) } else { Ok(()) }
+    }
+
+    /// The open attempt past its `until`: in doubt, unless there is an answer.
+    pub fn overdue_attempt(&self, now: StoreTime) -> Option<Generation> {
+        self.open.filter(|open| !open.in_flight(now)).map(|open| open.attempt)
     }
 
     /// What an account looks like that the store has never heard of: the row before its first change.
@@ -328,7 +368,7 @@ impl Row {
     }
 
     fn remember(&mut self, token: Fingerprint) {
-        if self.presented.contains(&token) {
+        if self.presented.contains(&token) || mutant("presented_token_is_forgotten") {
             return;
         }
         self.presented.insert(0, token);
@@ -336,6 +376,9 @@ impl Row {
     }
 
     fn retry_at(&self, now: StoreTime) -> StoreTime {
+        if mutant("further_attempt_without_pause") {
+            return now;
+        }
         match self.verdict.map(|verdict| verdict.ruling) {
             Some(Ruling::NotBefore { at, .. }) => at.max(now),
             Some(Ruling::LogIn { .. }) | None => now,
@@ -348,12 +391,6 @@ impl Row {
     }
 }
 
-#[cfg(not(solekey_mutant = "settle_wipes_first"))]
 fn closes(open: Open) -> bool {
-    open.is_first()
-}
-
-#[cfg(solekey_mutant = "settle_wipes_first")]
-fn closes(_open: Open) -> bool {
-    true
+    open.is_first() || mutant("settle_wipes_first")
 }

@@ -98,6 +98,23 @@ pub enum Delay {
 }
 
 impl Delay {
+    /// Its name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InFlight => "in_flight",
+            Self::InDoubt => "in_doubt",
+            Self::RateLimited => "rate_limited",
+            Self::ProviderDown => "provider_down",
+            Self::Unreachable => "unreachable",
+            Self::OurFault => "our_fault",
+            Self::StoreDown => "store_down",
+            Self::JustRefreshed => "just_refreshed",
+            Self::NewerFormat => "newer_format",
+            Self::RejectedAgain => "rejected_again",
+            Self::ShuttingDown => "shutting_down",
+        }
+    }
+
     /// Whether the end may come before its time, by news from whoever is at work.
     pub fn may_end_early(self) -> bool {
         matches!(self, Self::InFlight)
@@ -124,4 +141,17 @@ pub enum Revocation {
     /// An attempt ended in doubt and policy asks for a login then.
     #[error("the outcome of a refresh stayed in doubt")]
     InDoubt,
+}
+
+impl Revocation {
+    /// Its name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Reused => "reused",
+            Self::Expired => "expired",
+            Self::NoRefreshToken => "no_refresh_token",
+            Self::InDoubt => "in_doubt",
+        }
+    }
 }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use reqwest::{Client, ClientBuilder, Proxy, Response, header, redirect, retry};
 use solekey_core::{
-    Account, Dialect, ExposeSecret, InputError,
+    Account, Dialect, ExposeSecret, InputError, mutant,
     ports::{ExchangeRequest, TokenEndpoint, Wire},
 };
 use url::Url;
@@ -79,6 +79,11 @@ impl TokenEndpoint for HttpEndpoint {
             Err(error) => return Wire::NotSent { why: error.to_string() },
         };
         let body = request::body(&self.settings, request.refresh_token);
+        if mutant("endpoint_sends_again")
+            && let Ok(wire) = self.present(http.clone(), body.clone(), timeout).await
+        {
+            return wire;
+        }
         self.present(http, body, timeout).await.unwrap_or_else(|error| failure(&error))
     }
 
@@ -98,12 +103,15 @@ impl fmt::Debug for HttpEndpoint {
 }
 
 fn client(settings: &EndpointSettings, url: &Url, connect_timeout: Duration) -> Result<Client, InputError> {
+    let redirect =
+        if mutant("redirect_is_followed") { redirect::Policy::limited(3) } else { redirect::Policy::none() };
+    let idle = if mutant("connection_is_used_again") { 8 } else { 0 };
     let mut builder = ClientBuilder::new()
         .user_agent(concat!("solekey/", env!("CARGO_PKG_VERSION")))
         .http1_only()
-        .pool_max_idle_per_host(0)
+        .pool_max_idle_per_host(idle)
         .connect_timeout(connect_timeout)
-        .redirect(redirect::Policy::none())
+        .redirect(redirect)
         .retry(retry::never())
         .referer(false)
         .no_proxy();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::state::DownReason;
+use crate::{mutant::mutant, state::DownReason};
 
 /// The last answers of one connection.
 ///
@@ -35,6 +35,9 @@ impl Breaker {
         if waited < self.slow {
             return None;
         }
+        if mutant("breaker_never_opens") {
+            return None;
+        }
         self.silent_in_a_row += 1;
         (self.silent_in_a_row >= SILENT_LIMIT).then_some(DownReason::Silent)
     }
@@ -51,7 +54,7 @@ impl Breaker {
     fn is_slow(&self) -> bool {
         let filled = self.seen.min(WINDOW);
         let slow = self.latencies[..filled].iter().filter(|latency| **latency > self.slow).count();
-        filled >= ENOUGH && slow * 2 > filled
+        filled >= ENOUGH && slow * 2 > filled && !mutant("breaker_never_opens")
     }
 }
 
@@ -61,6 +64,9 @@ const WINDOW: usize = 16;
 const ENOUGH: usize = 8;
 /// Calls without an answer in a row that open the breaker.
 const SILENT_LIMIT: u32 = 3;
+
+#[cfg(test)]
+mod laws;
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,7 @@
 //! - a deadline on every call, and an error that says whether the command may have run ([`LinkError`]);
 //! - a breaker: while the server is away or too slow, calls fail at once and the link probes by itself ([`LinkState`]);
 //! - scripts by hash that survive `SCRIPT FLUSH` and failover ([`Script`]);
+//! - reads of many callers that share round trips ([`Looks`]);
 //! - one subscriber connection that says when it may have missed something ([`Subscription`], [`Event::Gap`]).
 //!
 //! ```no_run
@@ -42,6 +43,8 @@ mod backoff;
 mod breaker;
 mod error;
 mod link;
+mod looks;
+mod mutant;
 mod news;
 mod options;
 mod pipeline;
@@ -54,6 +57,9 @@ mod watchdog;
 
 pub use error::LinkError;
 pub use link::RedisLink;
+pub use looks::{Looks, Seen};
+#[doc(hidden)]
+pub use mutant::{ScriptMutant, mutant, script_mutant};
 pub use news::{Event, News, Subscription};
 pub use options::{InvalidOption, LinkOptions};
 pub use pipeline::{Pipeline, Replies};

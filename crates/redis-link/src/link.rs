@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use crate::error::{Failure, LinkError};
+use crate::looks::Looks;
 use crate::news::{Hub, Subscription};
 use crate::options::{InvalidOption, LinkOptions};
 use crate::pipeline::{Pipeline, Replies};
@@ -67,7 +68,7 @@ impl RedisLink {
         let options = options.validated()?;
         let server = client(url, &options)?;
         let push = Some(server.clone());
-        Ok(Self::start(Source::Server(server), push, options).await)
+        Ok(Self::start(Source::Server(Box::new(server)), push, options).await)
     }
 
     /// Links through `pool`: one connection is taken out of it and shared, and another one whenever that breaks.
@@ -174,6 +175,17 @@ impl RedisLink {
             Some(connection) => self.owner.shared.failed(&connection, error, Duration::ZERO),
             None => Failure::from(error).error,
         })
+    }
+
+    /// Reads that share round trips with those of others, and tell the server's time.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn looks(&self) -> Looks {
+        let (looks, asker) = Looks::new(self);
+        self.owner.tasks.spawn(asker.run(self.owner.shared.stop.clone()));
+        looks
     }
 
     /// Subscribes to `channels` and waits until the server has confirmed, at most for the timeout of this handle.

@@ -7,6 +7,7 @@ use redis::{Cmd, FromRedisValue, RedisResult, ToRedisArgs, Value};
 
 use crate::error::{LinkError, is_noscript};
 use crate::link::RedisLink;
+use crate::mutant::ScriptMutant;
 
 /// The text of a Lua script; a `static` beside the code that calls it.
 ///
@@ -20,22 +21,55 @@ use crate::link::RedisLink;
 pub struct Script {
     text: &'static str,
     hash: OnceLock<String>,
+    #[cfg(solekey_mutant)]
+    mutants: &'static [ScriptMutant],
+    #[cfg(solekey_mutant)]
+    mutated: OnceLock<&'static str>,
 }
 
 impl Script {
     /// Names a script by its text; nothing is computed or sent yet.
     pub const fn new(text: &'static str) -> Self {
-        Self { text, hash: OnceLock::new() }
+        Self {
+            text,
+            hash: OnceLock::new(),
+            #[cfg(solekey_mutant)]
+            mutants: &[],
+            #[cfg(solekey_mutant)]
+            mutated: OnceLock::new(),
+        }
+    }
+
+    /// With known bugs, asleep; without them in ordinary builds.
+    #[doc(hidden)]
+    #[cfg(not(solekey_mutant))]
+    pub const fn with_mutants(self, _mutants: &[ScriptMutant]) -> Self {
+        self
+    }
+
+    /// With known bugs, asleep.
+    #[doc(hidden)]
+    #[cfg(solekey_mutant)]
+    pub const fn with_mutants(mut self, mutants: &'static [ScriptMutant]) -> Self {
+        self.mutants = mutants;
+        self
     }
 
     /// The text as the server sees it.
+    #[cfg(not(solekey_mutant))]
     pub fn text(&self) -> &'static str {
         self.text
     }
 
+    /// The text as the server sees it, with the bug that is awake.
+    #[cfg(solekey_mutant)]
+    pub fn text(&self) -> &'static str {
+        self.mutated.get_or_init(|| crate::mutant::mutated(self.text, self.mutants))
+    }
+
     /// The SHA-1 under which a server caches the text, in hex.
     pub fn hash(&self) -> &str {
-        self.hash.get_or_init(|| redis::Script::new(self.text).get_hash().to_owned())
+        self.hash.get_or_init(|| redis::Script::new(self.text()).get_hash().to_owned())
     }
 }
 

@@ -15,7 +15,7 @@ use crate::state::DownReason;
 
 /// Where connections come from.
 pub(crate) enum Source {
-    Server(Client),
+    Server(Box<Client>),
     #[cfg(feature = "deadpool")]
     Pool(deadpool_redis::Pool),
 }

@@ -128,6 +128,51 @@ async fn a_replica_promoted_back_is_written_to_again() {
 }
 
 #[tokio::test]
+async fn looks_asked_together_are_answered_each_by_itself() {
+    let server = Server::start().await;
+    let link = link(&server.url()).await;
+    for number in 0..500 {
+        set(&link, &format!("key-{number}"), &number.to_string()).await.unwrap();
+    }
+    let looks = link.looks();
+    let asked = (0..500).map(|number| {
+        let (looks, mut get) = (looks.clone(), cmd("GET"));
+        get.arg(format!("key-{number}"));
+        // One of them asks for what is no string, and that is nobody else's error.
+        let wrong = cmd("GET");
+        let commands = if number == 7 { vec![get, wrong] } else { vec![get] };
+        tokio::spawn(async move { looks.ask(commands).await })
+    });
+    for (number, seen) in asked.collect::<Vec<_>>().into_iter().enumerate() {
+        let seen = within("a look ends within its deadline", seen).await.unwrap();
+        if number == 7 {
+            assert!(matches!(seen, Err(LinkError::Refused { .. })), "{seen:?}");
+        } else {
+            let seen = seen.unwrap();
+            assert_eq!(seen.replies, [Value::BulkString(number.to_string().into_bytes())]);
+            assert!(seen.now_us > 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn looks_at_a_paused_server_end_within_the_timeout_and_go_on_afterwards() {
+    let server = Server::start().await;
+    let link = link(&server.url()).await;
+    let looks = link.looks();
+    server.pause();
+    let ping = || looks.ask(vec![cmd("PING")]);
+    for seen in within("bounded", futures_util::future::join_all((0..50).map(|_| ping()))).await {
+        assert!(seen.is_err());
+    }
+    server.resume();
+    heals(&link).await;
+    until("looks are answered again", async || ping().await.is_ok()).await;
+    within("the link closes although somebody could look", link.close()).await;
+    assert!(ping().await.is_err());
+}
+
+#[tokio::test]
 async fn a_call_that_times_out_is_unknown_and_sent_only_once() {
     let server = Server::start().await;
     let (link, observer) = (link(&server.url()).await, server.observer().await);
@@ -155,7 +200,7 @@ async fn calls_to_a_paused_server_are_bounded_and_soon_fail_without_waiting() {
 }
 
 #[tokio::test]
-async fn a_slow_server_opens_the_breaker_until_it_is_fast_again() {
+async fn b14_a_slow_server_opens_the_breaker_until_it_is_fast_again() {
     let server = Server::start().await;
     let options =
         LinkOptions { slow: Duration::from_nanos(1), heartbeat: Duration::from_secs(60), ..quick() };

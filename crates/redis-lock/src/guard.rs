@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use solekey_redis_link::LinkError;
+use solekey_redis_link::{LinkError, mutant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -72,6 +72,7 @@ impl Sent {
 impl Guard {
     pub(crate) fn new(lock: RedisLock, grant: Grant) -> Self {
         let Grant { key, token, fence, ttl, remaining, sent } = grant;
+        let sent = if mutant("lease_counts_from_the_reply") { Sent::now() } else { sent };
         let state = watch::Sender::new(State::new(&lock, sent, remaining));
         let hold = Arc::new(Hold { lock, key, token, fence, ttl, state });
         Self { hold, keeper: None, given_back: false }
@@ -221,6 +222,7 @@ impl Hold {
         let sent = Sent::now();
         match self.lock.renew_raw(&self.key, self.token, self.ttl).await {
             Ok(Renewed::Renewed) => {
+                let sent = if mutant("lease_counts_from_the_reply") { Sent::now() } else { sent };
                 self.state.send_modify(|state| state.prolong(State::new(&self.lock, sent, self.ttl)));
                 Ok(())
             }

@@ -40,7 +40,8 @@
 //! - *The machine was suspended.* Deadlines count from before the send, on the clock that went furthest.
 //! - *A guard or an acquire is dropped.* No IO in `Drop`: a bounded task releases by token, or the lease ends by its time.
 //!
-//! Each lease is one string key: `<fence> held <token>`, and for a day after a release `<fence> free <token>`.
+//! Each lease is one string key: `<fence> held <token> <end>`, after a release `<fence> free <token>`. It is kept for a day
+//! after the end or the release, for its fence.
 
 mod acquire;
 mod clock;

@@ -13,7 +13,7 @@ pub struct LockOptions {
     /// The channel on which releases are told to those who wait; the same for all processes that share leases. `None` leaves
     /// waiting to polling. Default: `solekey:lock`.
     pub channel: Option<Arc<str>>,
-    /// How long a released lease remembers its last fence. Default: one day.
+    /// How long the last fence is remembered after its lease was released or has ended. Default: one day.
     pub tombstone: Duration,
 }
 

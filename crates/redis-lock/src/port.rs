@@ -69,8 +69,12 @@ impl Lease for RedisLease {
 }
 
 fn trouble(error: LinkError) -> Trouble {
-    if error.is_not_applied() { Trouble::not_applied(error) } else { Trouble::unknown(error) }
+    let refused = matches!(&error, LinkError::Refused { code, .. } if REFUSALS.contains(&code.as_str()));
+    if refused || error.is_not_applied() { Trouble::not_applied(error) } else { Trouble::unknown(error) }
 }
+
+/// What the scripts say of their own before they have written anything.
+const REFUSALS: [&str; 2] = ["NOTALEASE", "FENCESPENT"];
 
 /// An acquire executed later than this leaves no lease behind: its caller has gone on without.
 const LATEST: Duration = Duration::from_secs(2);

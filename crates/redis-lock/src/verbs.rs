@@ -3,23 +3,42 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use solekey_redis_link::{LinkError, RedisLink, Script};
+use solekey_redis_link::{LinkError, RedisLink, Script, script_mutant};
 
 use crate::lease::{Acquired, Fence, LeaseToken, Released, Renewed};
 use crate::options::LockOptions;
 use crate::server_clock::{Sample, ServerClock};
 
-#[cfg(not(solekey_mutant = "incr_fence"))]
-static ACQUIRE: Script = Script::new(include_str!("../lua/acquire.lua"));
-#[cfg(solekey_mutant = "incr_fence")]
-static ACQUIRE: Script = Script::new(include_str!("../lua/mutants/incr_fence.lua"));
+static ACQUIRE: Script = Script::new(include_str!("../lua/acquire.lua")).with_mutants(&[
+    script_mutant("incr_fence", "fence = math.max(fence + 1, now, floor + 1)", "fence = fence + 1"),
+    script_mutant(
+        "floor_of_the_fence_is_ignored",
+        "math.max(fence + 1, now, floor + 1)",
+        "math.max(fence + 1, now)",
+    ),
+    script_mutant("acquire_forgets_its_token", "owner == token and 'granted' or 'busy'", "'busy'"),
+    script_mutant("late_acquire_is_made", "if not_after > 0 and now > not_after then", "if false then"),
+    script_mutant(
+        "acquire_overtaken_by_its_release",
+        "if state == 'free' and owner == token then",
+        "if false then",
+    ),
+]);
 
-static RENEW: Script = Script::new(include_str!("../lua/renew.lua"));
+static RENEW: Script = Script::new(include_str!("../lua/renew.lua")).with_mutants(&[
+    script_mutant(
+        "renewal_creates",
+        "if not value then",
+        "if not value then value = '1 held ' .. ARGV[1] .. ' ' .. string.format('%.0f', now + ttl * 1000) end if false then",
+    ),
+    script_mutant("renewal_of_any_token", "or owner ~= ARGV[1]", ""),
+]);
 
-#[cfg(not(solekey_mutant = "release_without_owner_check"))]
-static RELEASE: Script = Script::new(include_str!("../lua/release.lua"));
-#[cfg(solekey_mutant = "release_without_owner_check")]
-static RELEASE: Script = Script::new(include_str!("../lua/mutants/release_without_owner_check.lua"));
+static RELEASE: Script = Script::new(include_str!("../lua/release.lua")).with_mutants(&[script_mutant(
+    "release_without_owner_check",
+    "if owner ~= ARGV[1] then",
+    "if false then",
+)]);
 
 /// The scripts over one link, and what their replies tell about the server's clock.
 #[derive(Clone, Debug)]
@@ -49,6 +68,7 @@ impl Verbs {
         not_after: u64,
     ) -> Result<Acquired, LinkError> {
         let call = link.script(&ACQUIRE).key(key).arg(text(token)).arg(millis(ttl)).arg(floor).arg(not_after);
+        let call = call.arg(millis(self.options.tombstone));
         let sent = Instant::now();
         let (verdict, fence, left, now): (String, u64, u64, u64) = call.run().await?;
         self.observe(sent, now);
@@ -69,6 +89,7 @@ impl Verbs {
         not_after: u64,
     ) -> Result<Renewed, LinkError> {
         let call = self.link.script(&RENEW).key(key).arg(text(token)).arg(millis(ttl)).arg(not_after);
+        let call = call.arg(millis(self.options.tombstone));
         let sent = Instant::now();
         let (verdict, now): (String, u64) = call.run().await?;
         self.observe(sent, now);

@@ -23,7 +23,9 @@
 mod api;
 mod config;
 mod connections;
+pub mod doctor;
 mod listener;
+mod metrics;
 mod server;
 
 pub use config::{Config, ConfigError, Environment, Listen};

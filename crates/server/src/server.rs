@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use solekey::{BuildError, DEFAULT_DRAIN, Shutdown, Solekey, core::InputError};
+use solekey::{BuildError, DEFAULT_DRAIN, Observer, Shutdown, Solekey, core::InputError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     config::{Config, Listen},
     connections::{self, GRACE},
     listener::Listener,
+    metrics::Metrics,
 };
 
 /// A sidecar that is bound to its address.
@@ -40,11 +41,11 @@ pub enum ServerError {
 }
 
 impl Server {
-    /// Binds the address and opens what the configuration names. A Redis that is away is no error: the server starts,
-    /// warns, and waits for it.
+    /// Binds the address and opens what the configuration names. A Redis or PostgreSQL that is away is no error: the
+    /// server starts, warns, and waits for it.
     ///
     /// # Errors
-    /// The address cannot be bound, the Redis URL cannot be read, or the SQLite file or state folder cannot be opened.
+    /// The address cannot be bound, a URL cannot be read, or the SQLite file or state folder cannot be opened.
     ///
     /// # Cancel safety
     /// Dropped midway, nothing is bound.
@@ -54,9 +55,11 @@ impl Server {
         let listener = listener.map_err(|source| ServerError::Listen { address, source })?;
         let (providers, warnings) = (config.provider_names(), config.warnings());
         let coordination = config.coordination();
-        let solekey = config.into_builder().build().await.map_err(ServerError::from_build)?;
+        let metrics = Arc::new(Metrics::of(&providers));
+        let builder = config.into_builder().observer(Arc::clone(&metrics) as Arc<dyn Observer>);
+        let solekey = builder.build().await.map_err(ServerError::from_build)?;
         tracing::info!(address = %listener.address(), coordination, "bound");
-        Ok(Self { listener, api: Arc::new(Api { solekey, providers, warnings }) })
+        Ok(Self { listener, api: Arc::new(Api { solekey, metrics, providers, warnings }) })
     }
 
     /// Where it listens: with the port that the system chose.

@@ -25,6 +25,9 @@ struct Arguments {
     /// Replays this one alone and shows what happened.
     #[arg(long)]
     seed: Option<u64>,
+    /// Begins no further seed once one has a violation.
+    #[arg(long)]
+    first: bool,
     /// Shows how often what happened.
     #[arg(long)]
     tally: bool,
@@ -68,7 +71,8 @@ fn many(arguments: &Arguments) -> usize {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Relaxed);
-                    if seed >= end {
+                    // Seeds are taken in their order: whatever comes before one with a violation has begun.
+                    if seed >= end || (arguments.first && violations.load(Relaxed) > 0) {
                         break;
                     }
                     let run = fleet::run(seed);

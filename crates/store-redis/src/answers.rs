@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use solekey_core::{
-    Account, Answer, AnswerNote, Content, Found, Generation, InputError, KEEP_ANSWERS, Sealed, StoreTime,
+    Account, Answer, AnswerNote, ClaimId, Content, Found, Generation, InputError, KEEP_ANSWERS, Sealed,
+    StoreTime,
     ports::{Answers, Enrolment, Trouble},
 };
-use solekey_redis_link::{LinkError, Pipeline, RedisLink, Script, Value, cmd};
+use solekey_redis_link::{LinkError, Pipeline, RedisLink, Script, Value, cmd, script_mutant};
 
 use crate::{
     names::Names,
@@ -93,6 +94,18 @@ impl Answers for RedisAnswers {
         Ok(Found { newest, kept_since: since })
     }
 
+    async fn reseal(
+        &self,
+        account: &Account,
+        attempt: Generation,
+        claim: ClaimId,
+        payload: &Sealed,
+    ) -> Result<(), Trouble> {
+        let call = self.link.script(&RESEAL).key(self.names.answers(account.key()));
+        let call = call.arg(digits(attempt)).arg(claim.to_string()).arg(payload.as_bytes());
+        call.run::<i64>().await.map(drop).map_err(of_change)
+    }
+
     async fn erase(&self, account: &Account, before: Generation) -> Result<(), Trouble> {
         let call = self.link.script(&ERASE).key(self.names.answers(account.key())).arg(digits(before));
         call.run::<i64>().await.map(drop).map_err(of_change)
@@ -131,7 +144,11 @@ fn is_usable(note: &AnswerNote) -> bool {
     !matches!(note.content, Content::Unusable)
 }
 
-static WRITE: Script = Script::new(include_str!("../lua/write_answer.lua"));
+static WRITE: Script = Script::new(include_str!("../lua/write_answer.lua")).with_mutants(&[
+    script_mutant("answer_is_overwritten", "if redis.call('HEXISTS', KEYS[1], name) == 0 then", "do"),
+    script_mutant("newest_answer_is_dropped", "return a > b", "return a < b"),
+]);
+static RESEAL: Script = Script::new(include_str!("../lua/reseal_answer.lua"));
 static ERASE: Script = Script::new(include_str!("../lua/erase_answers.lua"));
 static ENROL: Script = Script::new(include_str!("../lua/enrol.lua"));
 

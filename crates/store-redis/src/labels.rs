@@ -40,14 +40,16 @@ impl Labels {
     }
 
     fn try_read(&self, key: AccountKey, name: &[u8]) -> Option<Account> {
-        let clear = match &self.0 {
-            Some(seal) => seal.open(key, name)?,
-            None => name.to_vec(),
-        };
-        // Names hold no control characters.
-        let (provider, id) = std::str::from_utf8(&clear).ok()?.split_once('\n')?;
-        Account::new(provider, id).ok().filter(|account| account.key() == key)
+        let opened = self.0.as_ref().and_then(|seal| seal.open(key, name));
+        // A name that was written before there was a seal is told from a false one by the key, which is its hash.
+        opened.and_then(|clear| named(key, &clear)).or_else(|| named(key, name))
     }
+}
+
+fn named(key: AccountKey, clear: &[u8]) -> Option<Account> {
+    // Names hold no control characters.
+    let (provider, id) = std::str::from_utf8(clear).ok()?.split_once('\n')?;
+    Account::new(provider, id).ok().filter(|account| account.key() == key)
 }
 
 #[cfg(test)]
@@ -77,5 +79,14 @@ mod tests {
             assert_eq!(labels.read(bob.key(), &written), None);
             assert_eq!(labels.read(alice.key(), b""), None);
         }
+    }
+
+    #[test]
+    fn a_name_in_clear_is_read_once_there_is_a_seal_and_only_by_its_own_key() {
+        let (alice, bob) = (Account::new("p", "alice").unwrap(), Account::new("p", "bob").unwrap());
+        let clear = Labels::default().write(&alice);
+        let sealed = Labels::sealed(Arc::new(Reversed));
+        assert_eq!(sealed.read(alice.key(), &clear), Some(alice));
+        assert_eq!(sealed.read(bob.key(), &clear), None);
     }
 }

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_account_is_the_hash_tag_of_its_keys_and_is_read_back_from_its_row() {
+    fn a18_the_account_is_the_hash_tag_of_its_keys_and_is_read_back_from_its_row() {
         let names = Names::new("solekey").unwrap();
         let key = Account::new("p", "x").unwrap().key();
         assert_eq!(names.row(key), format!("solekey:{{{key}}}:rec"));

@@ -8,7 +8,7 @@ use solekey_core::{
     Ruling, Sealed, Settle, StoreTime,
     ports::{Loaded, LoggedIn, Page, Store, StoreError, StoreIdentity, Trouble},
 };
-use solekey_redis_link::{Pipeline, RedisLink, Script, ScriptArgs, ScriptCall, Value};
+use solekey_redis_link::{Pipeline, RedisLink, Script, ScriptArgs, ScriptCall, Value, script_mutant};
 use uuid::Uuid;
 
 use crate::{
@@ -115,6 +115,12 @@ impl Store for RedisStore {
     async fn pin(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
         let call = self.link.script(&PIN).key(self.names.meta()).arg(name).arg(value);
         Ok(call.run().await.map_err(of_change)?)
+    }
+
+    async fn repin(&self, name: &str, seen: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let call = self.link.script(&REPIN).key(self.names.meta()).arg(name).arg(seen).arg(value);
+        let pinned: Option<Vec<u8>> = call.run().await.map_err(of_change)?;
+        Ok(pinned.unwrap_or_default())
     }
 
     async fn load(&self, account: &Account) -> Result<Loaded, StoreError> {
@@ -242,6 +248,17 @@ impl Store for RedisStore {
         Ok(loaded)
     }
 
+    async fn reseal(
+        &self,
+        account: &Account,
+        made_by: ClaimId,
+        payload: &Sealed,
+    ) -> Result<Loaded, StoreError> {
+        let call = self.call(&RESEAL, account).arg(made_by.to_string()).arg(payload.as_bytes());
+        let (_, loaded) = self.change(account, call, None).await?;
+        Ok(loaded)
+    }
+
     async fn list(
         &self,
         provider: Option<&str>,
@@ -330,13 +347,44 @@ macro_rules! row_script {
 }
 
 static LOAD: Script = row_script!("load.lua");
-static CLAIM: Script = row_script!("claim.lua");
-static COMMIT: Script = row_script!("commit.lua");
-static SETTLE: Script = row_script!("settle.lua");
-static LOGIN: Script = row_script!("login.lua");
+static CLAIM: Script = row_script!("claim.lua").with_mutants(&[
+    script_mutant("redis_claim_over_attempt_in_flight", "or in_flight() then", "then"),
+    script_mutant("redis_late_claim_is_made", "if now > tonumber(not_after) then", "if false then"),
+]);
+static COMMIT: Script = row_script!("commit.lua").with_mutants(&[
+    script_mutant(
+        "redis_commit_of_an_older_answer",
+        "tonumber(attempt) <= number('generation') or not fits",
+        "not fits",
+    ),
+    script_mutant(
+        "redis_commit_of_an_equal_number",
+        "tonumber(attempt) <= number('generation')",
+        "tonumber(attempt) < number('generation')",
+    ),
+]);
+static SETTLE: Script = row_script!("settle.lua").with_mutants(&[script_mutant(
+    "redis_settle_wipes_first",
+    "if row.open_first == row.open_attempt then",
+    "if true then",
+)]);
+static LOGIN: Script = row_script!("login.lua").with_mutants(&[
+    script_mutant("redis_login_with_spent_token", "(knows(refresh) or elsewhere == '1')", "elsewhere == '1'"),
+    script_mutant(
+        "redis_login_with_token_of_another",
+        "(knows(refresh) or elsewhere == '1')",
+        "knows(refresh)",
+    ),
+]);
 static DELETE: Script = row_script!("delete.lua");
+static RESEAL: Script = row_script!("reseal.lua").with_mutants(&[script_mutant(
+    "redis_reseal_of_any_credential",
+    "or row.made_by ~= ARGV[2] then",
+    "then",
+)]);
 static IDENTITY: Script = Script::new(include_str!("../lua/identity.lua"));
 static PIN: Script = Script::new(include_str!("../lua/pin.lua"));
+static REPIN: Script = Script::new(include_str!("../lua/repin.lua"));
 
 /// Batches looked through for one page of a provider that has few of many accounts; the next page goes on.
 const BATCHES_PER_PAGE: usize = 16;

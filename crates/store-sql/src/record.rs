@@ -1,7 +1,9 @@
 //! How a row stands in its columns.
 
+use std::collections::BTreeSet;
+
 use solekey_core::{
-    ROW_FORMAT, Row, Sealed, StoreTime,
+    Fingerprint, ROW_FORMAT, Row, Sealed, StoreTime,
     ports::{Record, StoreError},
 };
 
@@ -48,4 +50,10 @@ pub(crate) fn number(number: u64) -> i64 {
 /// A time as SQL kept it.
 pub(crate) fn time(micros: i64) -> StoreTime {
     StoreTime::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+/// The refresh tokens that the account holds or has presented.
+pub(crate) fn tokens(row: &Row) -> BTreeSet<Fingerprint> {
+    let held = row.facts.and_then(|facts| facts.refresh);
+    row.presented.iter().copied().chain(held).collect()
 }

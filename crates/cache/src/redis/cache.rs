@@ -1,15 +1,21 @@
 //! The shelf in Redis.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use solekey_core::{
     Account, Generation, InputError, StoreTime,
     ports::{Cache, Listen, Publication, Shelf, Trouble},
 };
-use solekey_redis_link::{FromRedisValue, LinkError, Pipeline, RedisLink, Script, Value, cmd};
+use solekey_redis_link::{
+    FromRedisValue, LinkError, Looks, Pipeline, RedisLink, Script, Seen, Value, cmd, script_mutant,
+};
 
 use super::{
+    fast,
     last::{Fields, Last},
     names::Names,
     news::{self, RedisListener},
@@ -26,6 +32,8 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct RedisCache {
     link: RedisLink,
+    /// Started by the first read, which is inside a runtime.
+    looks: Arc<OnceLock<Looks>>,
     names: Names,
 }
 
@@ -35,7 +43,7 @@ impl RedisCache {
     /// # Errors
     /// The prefix is empty, too long, or holds characters that mean something in key patterns.
     pub fn new(link: RedisLink, prefix: &str) -> Result<Self, InputError> {
-        Ok(Self { link, names: Names::new(prefix)? })
+        Ok(Self { link, looks: Arc::default(), names: Names::new(prefix)? })
     }
 
     /// The shelf by way of the fast path's entry, if that is there and belongs to the present state.
@@ -45,14 +53,15 @@ impl RedisCache {
         get.arg(&tok);
         let mut state = cmd("HMGET");
         state.arg(&last).arg("stamp").arg("rejected");
-        let pipeline = Pipeline::new().cmd(get).cmd(state).cmd(cmd("TIME"));
-        let [value, state, time] = self.ask(pipeline).await?;
+        // Many accounts are read at the same moment when a replica starts; the time is asked for behind them.
+        let Seen { replies, now_us } =
+            self.looks.get_or_init(|| self.link.looks()).ask(vec![get, state]).await?;
+        let [value, state] = replies.try_into().map_err(|_| SHORT)?;
 
         let value: Option<Vec<u8>> = decode(value)?;
         let (stamp, rejected): (Option<Vec<u8>>, Option<Vec<u8>>) = decode(state)?;
         let (Some(value), Some(stamp)) = (value, stamp) else { return Ok(None) };
-        let fast = Last::of_fast(value, instant(time)?, &stamp, rejected);
-        Ok(fast.map(|last| last.shelf()))
+        Ok(fast::shelf(value, now_us, &stamp, rejected.as_deref()))
     }
 
     async fn read_last(&self, account: &Account) -> Result<Shelf, LinkError> {
@@ -132,7 +141,7 @@ impl RedisCache {
     async fn ask<const N: usize>(&self, pipeline: Pipeline) -> Result<[Value; N], LinkError> {
         let replies: Vec<Value> =
             self.link.pipeline(&pipeline).await?.into_iter().collect::<Result<_, _>>()?;
-        replies.try_into().map_err(|_| LinkError::Shape { expected: "one reply per command" })
+        replies.try_into().map_err(|_| SHORT)
     }
 }
 
@@ -212,12 +221,24 @@ fn ttl_ms(valid: Duration) -> u64 {
     solekey_core::KEEP_ANSWERS.max(valid + DAY).as_millis() as u64
 }
 
-#[cfg(not(solekey_mutant = "cache_write_without_generation"))]
-static PUBLISH: Script = Script::new(concat!("local GUARD = true\n", include_str!("../../lua/publish.lua")));
-#[cfg(solekey_mutant = "cache_write_without_generation")]
-static PUBLISH: Script = Script::new(concat!("local GUARD = false\n", include_str!("../../lua/publish.lua")));
+static PUBLISH: Script = Script::new(include_str!("../../lua/publish.lua")).with_mutants(&[
+    script_mutant(
+        "cache_write_without_generation",
+        "if there[1] and newer(there[1], generation)",
+        "if false",
+    ),
+    script_mutant("late_publication_lives_longer", "math.min(now, tonumber(ARGV[13]) or now)", "now"),
+    script_mutant(
+        "login_leaves_the_old_token_on_the_shelf",
+        "or ARGV[12] == '1' and there[4] and newer(generation, there[4])",
+        "",
+    ),
+    script_mutant("delete_leaves_the_token_on_the_shelf", "gone == '1' or", "false or"),
+]);
 static REJECT: Script = Script::new(include_str!("../../lua/reject.lua"));
 static ABSOLVE: Script = Script::new(include_str!("../../lua/absolve.lua"));
+
+const SHORT: LinkError = LinkError::Shape { expected: "one reply per command" };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -46,17 +46,6 @@ impl Last {
         Some((fast::write(&self.fields)?, ends_ms))
     }
 
-    /// Reads the fast path's entry at `now`; `None` unless it belongs to the state with this `stamp` and its token is
-    /// still good.
-    pub(crate) fn of_fast(value: Vec<u8>, now: u64, stamp: &[u8], rejected: Option<Vec<u8>>) -> Option<Self> {
-        let mut fields = fast::read(value)?;
-        fields.extend(rejected.map(|rejected| ("rejected".to_owned(), rejected)));
-        let last = Self { now, fields };
-        let current = last.fields.get("stamp").map(Vec::as_slice) == Some(stamp);
-        let good = last.left("good_end").is_some_and(|good| !good.is_zero());
-        (current && good && last.token().is_some()).then_some(last)
-    }
-
     fn token(&self) -> Option<Shelved> {
         let valid = self.left("valid_end")?;
         if valid.is_zero() {

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_account_is_the_hash_tag_of_its_keys() {
+    fn a18_the_account_is_the_hash_tag_of_its_keys() {
         let key = Account::new("p", "x").unwrap().key();
         let names = Names::new("solekey").unwrap();
         assert_eq!(names.tok(key), format!("solekey:{{{key}}}:tok"));

@@ -3,6 +3,7 @@
 
 mod conformance;
 mod fixture;
+mod model;
 mod news;
 mod process;
 mod shelf;

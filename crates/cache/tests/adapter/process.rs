@@ -33,7 +33,7 @@ fn a_token_is_fresh_then_ahead_then_in_skew_then_expired() {
 }
 
 #[test]
-fn an_older_generation_never_comes_back() {
+fn b08_an_older_generation_never_comes_back() {
     let cache = ProcessCache::new(10);
     let asked = cache.asking(moment(0));
     assert!(cache.fill(key(), entry(2, asked)));
@@ -73,7 +73,7 @@ fn a_removed_token_leaves_its_generation_behind() {
 }
 
 #[test]
-fn an_entry_wants_confirmation_every_thirty_seconds_from_before_the_question() {
+fn b06_an_entry_wants_confirmation_every_thirty_seconds_from_before_the_question() {
     let cache = ProcessCache::new(10);
     cache.fill(key(), entry(1, cache.asking(moment(100))));
     let entry = cache.get(key()).unwrap();

@@ -45,7 +45,7 @@ async fn a_publication_is_read_back_with_the_time_left() {
 }
 
 #[tokio::test]
-async fn the_fast_entry_ends_at_expiry_minus_skew_and_the_token_stays_readable_after_it() {
+async fn b10_the_fast_entry_ends_at_expiry_minus_skew_and_the_token_stays_readable_after_it() {
     let fixture = Fixture::new().await;
     fixture.cache.publish(&fixture.account, &fresh(7)).await.unwrap();
     let left: u64 = fixture.ask("PTTL", "tok", &[]).await;

@@ -8,13 +8,13 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 
-use sidecar::{Listed, Sidecar};
+use sidecar::Listed;
+pub(crate) use sidecar::Sidecar;
 
 #[derive(Args)]
 pub(crate) struct AccountArgs {
-    /// Where the sidecar listens: http://HOST:PORT or unix:PATH.
-    #[arg(long, global = true, env = "SOLEKEY_URL", default_value = "http://127.0.0.1:8750")]
-    url: String,
+    #[command(flatten)]
+    at: At,
     #[command(subcommand)]
     command: Command,
 }
@@ -57,9 +57,17 @@ enum Command {
     },
 }
 
+/// Which sidecar.
+#[derive(Args)]
+pub(crate) struct At {
+    /// Where the sidecar listens: http://HOST:PORT or unix:PATH.
+    #[arg(long, global = true, env = "SOLEKEY_URL", default_value = "http://127.0.0.1:8750")]
+    pub(crate) url: String,
+}
+
 /// Which account.
 #[derive(Args)]
-struct Account {
+pub(crate) struct Account {
     /// The provider's name in the sidecar's configuration.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     provider: String,
@@ -78,7 +86,7 @@ pub(crate) fn run(args: AccountArgs) -> ExitCode {
 }
 
 async fn perform(args: AccountArgs) -> anyhow::Result<()> {
-    let sidecar = Sidecar::new(&args.url)?;
+    let sidecar = Sidecar::new(&args.at.url)?;
     match args.command {
         Command::Import { file, account, accept_spent } => {
             let document = import::read(&file)?;

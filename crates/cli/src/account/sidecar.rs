@@ -11,7 +11,7 @@ use url::Url;
 use super::Account;
 
 /// A running sidecar.
-pub(super) struct Sidecar {
+pub(crate) struct Sidecar {
     http: Client,
     base: Url,
     /// As it was given, for messages.
@@ -42,7 +42,7 @@ struct Failure {
 }
 
 impl Sidecar {
-    pub(super) fn new(url: &str) -> anyhow::Result<Self> {
+    pub(crate) fn new(url: &str) -> anyhow::Result<Self> {
         let builder = Client::builder()
             .no_proxy()
             .redirect(redirect::Policy::none())
@@ -75,6 +75,13 @@ impl Sidecar {
 
     pub(super) async fn state(&self, account: &Account) -> anyhow::Result<Value> {
         self.ask(self.http.get(self.account(account, &[])?)).await
+    }
+
+    /// Why its state is what it is.
+    pub(crate) async fn explain(&self, account: &Account) -> anyhow::Result<Value> {
+        let mut url = self.account(account, &[])?;
+        url.set_query(Some("explain=true"));
+        self.ask(self.http.get(url)).await
     }
 
     pub(super) async fn remove(&self, account: &Account) -> anyhow::Result<()> {

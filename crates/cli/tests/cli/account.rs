@@ -131,3 +131,27 @@ async fn what_goes_wrong_is_said_in_a_line_and_in_the_exit_status() {
     let listed = account(&world, &serving, &["list"], "").await;
     assert_eq!((listed.code, listed.out.as_str()), (Some(0), ""), "nothing was taken in");
 }
+
+#[tokio::test]
+async fn an_account_is_explained_in_sentences_or_as_json() {
+    let world = World::new().await;
+    let serving = world.serve().await;
+    let pair = world.provider.grant("alice");
+    let document =
+        json!({"access_token": pair.access_token, "refresh_token": pair.refresh_token, "expires_in": 3600});
+    account(&world, &serving, &[&["import", "-"], &ALICE[..]].concat(), &document.to_string()).await;
+    let explain = async |args: &[&str]| {
+        world.run(&[&["explain", "--url", &serving.url], &ALICE[..], args].concat(), "").await
+    };
+
+    let told = explain(&[]).await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert!(told.out.starts_with("acme/alice is at generation "), "{told:?}");
+    assert!(told.out.contains("Next: nothing until the account is due, in "), "{told:?}");
+    let machine: Value = serde_json::from_str(&explain(&["--json"]).await.out).unwrap();
+    assert_eq!((&machine["state"]["status"], &machine["next"]["step"]), (&json!("fresh"), &json!("serve")));
+    let nobody =
+        world.run(&["explain", "--url", &serving.url, "--provider", "acme", "--id", "nobody"], "").await;
+    assert_eq!((nobody.code, nobody.err.as_str()), (Some(1), "solekey: unknown_account: unknown account\n"));
+    assert_eq!(world.provider.presentations(), 0, "nothing was presented");
+}

@@ -105,3 +105,23 @@ async fn the_environment_alone_is_enough() {
         assert!(!ended.err.contains(&secret), "{}", ended.err);
     }
 }
+
+#[tokio::test]
+async fn the_doctor_tells_what_a_set_up_is_worth_in_lines_or_as_json() {
+    let world = World::new().await;
+    world.write("solekey.toml", &world.config());
+    let told = world.run(&["doctor"], "").await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert!(told.out.contains("ok       store"), "{told:?}");
+    let machine = world.run(&["doctor", "--json"], "").await;
+    let diagnosis: serde_json::Value = serde_json::from_str(&machine.out).unwrap();
+    assert_eq!(diagnosis["healthy"], true, "{diagnosis}");
+
+    world.write("broken.toml", &format!("{}[redis]\nurl = \"redis://127.0.0.1:1\"\n", world.config()));
+    let ill = world.run(&["doctor", "--config", "broken.toml"], "").await;
+    assert_eq!(ill.code, Some(1), "{ill:?}");
+    assert!(ill.out.contains("ERROR    redis.reachable"), "{ill:?}");
+    world.write("wrong.toml", "listen = 7\n");
+    let refused = world.run(&["doctor", "--config", "wrong.toml"], "").await;
+    assert!(refused.err.contains("listen: expected"), "{refused:?}");
+}

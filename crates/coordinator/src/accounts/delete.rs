@@ -1,6 +1,8 @@
 //! A delete under way.
 
-use solekey_core::{Account, Answer, AnswerNote, ClaimId, Content, Generation, Row, Sealed, ports::Loaded};
+use solekey_core::{
+    Account, Answer, AnswerNote, ClaimId, Content, Generation, Row, Sealed, mutant, ports::Loaded,
+};
 use uuid::Uuid;
 
 use super::retried;
@@ -41,12 +43,15 @@ impl Deleting {
             claim: tombstone.made_by,
             made_from: Generation::ZERO,
             content: Content::Deleted,
+            access_ends: None,
         };
         solekey.witness(account, Answer { note, payload: Sealed::default() }).await;
         if let Err(error) = instance.answers().erase(account, generation).await {
             tracing::debug!(account = %account.key(), error = &error as &dyn std::error::Error, "answers not erased yet");
         }
-        instance.publish(account, Announcement::gone(generation)).await;
+        if !mutant("delete_tells_nobody") {
+            instance.publish_change(account, Announcement::gone(generation)).await;
+        }
         instance.waits().wake(account.key(), generation);
     }
 }

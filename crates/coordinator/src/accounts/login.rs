@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use solekey_cache::Asked;
 use solekey_core::{
-    Account, Answer, AnswerNote, ClaimId, Content, Credential, ExposeSecret as _, Generation, Import,
-    Login as Wish, LoginEffect, NewFacts, Secret, StoreTime, next_look,
+    Account, Answer, AnswerNote, ClaimId, Content, Generation, Import, Login as Wish, LoginEffect, Moment,
+    NewFacts, StoreTime, next_look,
     ports::{LoggedIn, Record, StoreError},
 };
 use uuid::Uuid;
@@ -17,13 +17,17 @@ use crate::{announcement::Announcement, error::AccountError, provider::Provider,
 pub(super) struct LoggingIn {
     pub(super) account: Account,
     pub(super) provider: Arc<Provider>,
-    pub(super) document: Secret,
+    pub(super) import: Import,
+    /// When it was handed over.
+    pub(super) given: Moment,
     pub(super) accept_spent: bool,
 }
 
 impl LoggingIn {
     pub(super) async fn run(self, solekey: Solekey) -> Result<Login, AccountError> {
-        let as_of = solekey.ready().await?;
+        let now = solekey.ready().await?;
+        // The store read its clock at some time since: this is not after the hand-over.
+        let as_of = now - solekey.instance.now().since(self.given);
         let asked = solekey.instance.asking();
         let LoggedIn { effect, loaded } = match self.put(&solekey, as_of).await {
             Ok(done) => done,
@@ -45,16 +49,16 @@ impl LoggingIn {
     }
 
     async fn put(&self, solekey: &Solekey, as_of: StoreTime) -> Result<LoggedIn, AccountError> {
-        let Self { account, provider, document, accept_spent } = self;
-        let Import { credential, expires_in, refresh_expires_in, .. } =
-            Credential::import(document.expose_secret().as_bytes(), solekey.instance.wall())?;
+        let Self { account, provider, import, accept_spent, .. } = self;
+        let Import { credential, expires_in, refresh_expires_in, .. } = import;
         let vault = solekey.instance.vault();
-        let (access, refresh) = vault.prints(&credential);
+        let (access, refresh) = vault.prints(credential);
+        let (expires_in, refresh_expires_in) = (*expires_in, *refresh_expires_in);
         let facts = NewFacts { access, refresh, expires_in, refresh_expires_in };
         let id = ClaimId::new(Uuid::new_v4());
         let due_in = next_look(provider.policy(), &facts, account.key().spread());
         let wish = Wish { id, facts, accept_spent: *accept_spent, due_in, as_of: Some(as_of) };
-        let payload = vault.seal_credential(account, id, &credential);
+        let payload = vault.seal_credential(account, id, credential);
         retried(|| solekey.instance.store().login(account, &wish, &payload))
             .await
             .map_err(AccountError::Store)
@@ -85,7 +89,9 @@ impl LoggingIn {
             instance.fill(account.key(), held, None);
         }
         let token = held.cloned();
-        instance.publish(account, Announcement { generation, token, verdict, gone: false, replaces }).await;
+        instance
+            .publish_change(account, Announcement { generation, token, verdict, gone: false, replaces })
+            .await;
         instance.waits().wake(account.key(), generation);
     }
 }
@@ -99,5 +105,6 @@ fn login_note(record: &Record, now: StoreTime) -> Option<AnswerNote> {
         claim: row.made_by,
         made_from: Generation::ZERO,
         content: Content::LoggedIn(facts.as_of(now)),
+        access_ends: facts.expires_at,
     })
 }

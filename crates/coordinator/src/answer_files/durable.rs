@@ -36,6 +36,19 @@ pub(super) fn create(path: &Path, content: &[u8]) -> Result<bool, Trouble> {
     Ok(created)
 }
 
+/// Replaces a file by one with this content: whoever reads finds the one or the other, whole.
+pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), Trouble> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let unfinished = folder.join(format!("{UNFINISHED}{}", Uuid::new_v4().simple()));
+    let renamed = fill(&unfinished, content).and_then(|()| fs::rename(&unfinished, path));
+    if let Err(error) = renamed {
+        // Nothing depends on it: whoever writes next removes what is left over.
+        let _ = fs::remove_file(&unfinished);
+        return Err(Trouble::not_applied(error));
+    }
+    sync(folder).map_err(Trouble::unknown)
+}
+
 /// Creates a folder and its parents, for their owner alone.
 pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {

@@ -70,6 +70,18 @@ async fn files_pass_the_list_of_places_of_answers() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_written_is_said_to_be_and_written_once_it_can() {
+    let fixture = Fixture::enrolled().await;
+    fs::write(fixture.folder(), "in the way").unwrap();
+    let failed = fixture.files.write(&fixture.account, &answer(5)).await;
+    assert!(matches!(failed, Err(Trouble::NotApplied(_))), "{failed:?}");
+    assert!(fixture.newest().await.is_err(), "that there is no answer cannot be told");
+    fs::remove_file(fixture.folder()).unwrap();
+    let written = fixture.write(5).await;
+    assert_eq!(fixture.newest().await.unwrap(), Some(written));
+}
+
+#[tokio::test]
 async fn answers_and_enrolment_outlive_the_process_and_are_shared_with_others() {
     let fixture = Fixture::enrolled().await;
     let written = fixture.write(5).await;
@@ -205,6 +217,7 @@ fn answer(attempt: u64) -> Answer {
         claim: ClaimId::new(Uuid::new_v4()),
         made_from: Generation::ZERO,
         content: Content::Rotated(facts),
+        access_ends: None,
     };
     Answer { note, payload: Sealed::new(&b"sealed"[..]) }
 }

@@ -24,6 +24,11 @@ impl Written {
         Self { note: answer.note, written_at, payload: STANDARD.encode(answer.payload.as_bytes()) }
     }
 
+    /// The same answer, written at the same time, under another seal.
+    pub(super) fn under(self, payload: &Sealed) -> Self {
+        Self { payload: STANDARD.encode(payload.as_bytes()), ..self }
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("numbers and texts are always JSON")
     }

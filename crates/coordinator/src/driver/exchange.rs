@@ -1,10 +1,12 @@
 //! The one request of an attempt.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use solekey_core::{
-    ClaimId, Classified, Credential, Moment, NewFacts, Outcome, TokenAnswer, classify, flight::Event, merge,
-    ports::ExchangeRequest,
+    ClaimId, Classified, Credential, Fence, Generation, Moment, NewFacts, Outcome, TokenAnswer, classify,
+    flight::Event,
+    merge,
+    ports::{ExchangeRequest, WirePhase},
 };
 use tracing::Instrument as _;
 
@@ -26,8 +28,12 @@ struct Exchange {
     credential: Option<Credential>,
     /// What was known of it when the row was read.
     old: Option<NewFacts>,
-    attempt: solekey_core::Generation,
+    attempt: Generation,
     claim: ClaimId,
+    /// The generation whose refresh token is presented.
+    from: Generation,
+    /// The lease's, where there is a lease.
+    fence: Option<Fence>,
 }
 
 impl Driver {
@@ -41,11 +47,14 @@ impl Driver {
             provider = self.provider.name(),
             account = %account.key(),
             attempt = %attempt,
+            fence = self.flight.fence().map(Fence::get),
             outcome = tracing::field::Empty,
         );
         let provider = Arc::clone(&self.provider);
         let old = self.stock.row.as_ref().and_then(|row| row.facts);
-        let exchange = Exchange { instance, account, provider, credential, old, attempt, claim };
+        let from = self.stock.row.as_ref().map(|row| row.generation).unwrap_or_default();
+        let fence = self.flight.fence();
+        let exchange = Exchange { instance, account, provider, credential, old, attempt, claim, from, fence };
         Box::pin(exchange.run().instrument(span))
     }
 }
@@ -67,17 +76,16 @@ impl Exchange {
         let endpoint = self.provider.endpoint();
         let timeout = self.provider.policy().exchange_timeout();
         let wire = endpoint.exchange(account, ExchangeRequest::new(&refresh_token), timeout).await;
+        let phase = wire.phase();
         let Classified { outcome, reason } = classify(endpoint.dialect(), &wire, self.instance.wall());
         let named = outcome.as_ref().map(|_| ());
         self.instance.breakers.learn(&self.provider, account, named, self.instance.now());
-        tracing::Span::current().record("outcome", tracing::field::debug(&named));
-        tracing::info!(reason, "presented");
-        self.instance.observe(&observer::Event::Presented {
-            account,
-            attempt,
-            outcome: named,
-            reason: &reason,
-        });
+        let took = self.instance.now().since(sent_at);
+        tracing::Span::current().record("outcome", named.name());
+        self.audit(named, phase, took, &reason);
+        let presented =
+            observer::Event::Presented { account, attempt, outcome: named, phase, took, reason: &reason };
+        self.instance.observe(&presented);
         let mut keep = Keep::Nothing;
         let outcome = outcome.map(|answer| {
             for field in answer.unusable() {
@@ -91,6 +99,24 @@ impl Exchange {
             facts
         });
         Done { event: Event::Exchanged(outcome), keep }
+    }
+
+    /// The one line that says what was done with somebody's refresh token. It holds no token and no name.
+    fn audit(&self, outcome: Outcome<()>, phase: WirePhase, took: Duration, reason: &str) {
+        tracing::info!(
+            target: "solekey::audit",
+            provider = self.provider.name(),
+            account = %self.account.key(),
+            attempt = self.attempt.get(),
+            claim = %self.claim,
+            generation = self.from.get(),
+            outcome = outcome.name(),
+            phase = phase.name(),
+            reason,
+            duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            fence = self.fence.map(Fence::get),
+            "presented"
+        );
     }
 
     /// What the row will hold, sealed once for both of its places.

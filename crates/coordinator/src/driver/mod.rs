@@ -9,13 +9,12 @@ use std::{collections::VecDeque, sync::Arc};
 use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use solekey_cache::Waiting;
 use solekey_core::{
-    Account, ClaimId,
-    flight::{Command, Context, Event, Flight},
+    Account, ClaimId, Generation,
+    flight::{AnswersView, Command, Context, Event, Flight, StoreReply},
 };
-use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::{instance::Instance, memory::Memory, provider::Provider, told::Progress};
+use crate::{instance::Instance, memory::Memory, observer, progress::Teller, provider::Provider};
 pub(crate) use stock::{Held, StockedRow};
 use stock::{Keep, Stock};
 
@@ -30,7 +29,9 @@ pub(crate) struct Driver {
     lease: ClaimId,
     stock: Stock,
     waiting: Option<Waiting>,
-    told: watch::Sender<Progress>,
+    told: Teller,
+    /// The store has taken a change that the others wait for, and they have not been told by the shelf.
+    untold: Option<Generation>,
 }
 
 type Work = BoxFuture<'static, Done>;
@@ -54,7 +55,7 @@ impl Driver {
         provider: Arc<Provider>,
         memory: Arc<Memory>,
         flight: Flight,
-        told: watch::Sender<Progress>,
+        told: Teller,
     ) -> Self {
         let lease = ClaimId::new(Uuid::new_v4());
         Self {
@@ -67,6 +68,7 @@ impl Driver {
             stock: Stock::default(),
             waiting: None,
             told,
+            untold: None,
         }
     }
 
@@ -82,16 +84,21 @@ impl Driver {
                     pending.push(work);
                 }
             }
+            if let Some(generation) = self.untold.take() {
+                self.instance.hint(self.account.key(), generation).await;
+            }
             if self.flight.is_over() {
                 break;
             }
             let event = tokio::select! {
+                biased;
                 () = draining.cancelled(), if !drained => {
                     drained = true;
                     Event::Drain
                 }
                 Some(Done { event, keep }) = pending.next() => {
                     self.keep(keep);
+                    self.untold = changed(&event);
                     event
                 }
                 else => {
@@ -115,6 +122,9 @@ impl Driver {
     fn step(&mut self, event: Event) -> Vec<Command> {
         let policy = *self.provider.policy();
         tracing::trace!(account = %self.account.key(), ?event, "flight");
+        if let Event::Answers(answers) = &event {
+            self.tell_doubt(answers);
+        }
         let withheld = self.flight.knowledge().withheld();
         let commands = self.flight.step(&self.instance.context(&policy), event);
         if let Some(generation) = withheld.filter(|old| !self.flight.knowledge().is_rejected(*old)) {
@@ -122,10 +132,33 @@ impl Driver {
         }
         commands
     }
+
+    /// Answers that cannot be read are doubt.
+    fn tell_doubt(&self, answers: &AnswersView) {
+        let newest = match answers {
+            AnswersView::Read { newest, .. } => newest.map(|note| note.attempt),
+            AnswersView::Unreadable => None,
+        };
+        let row = self.stock.row.as_ref().filter(|row| newest <= Some(row.generation));
+        let Some(attempt) = row.and_then(|row| row.overdue) else { return };
+        if self.memory.lock().doubts(attempt) {
+            self.instance.observe(&observer::Event::InDoubt { account: &self.account, attempt });
+        }
+    }
+}
+
+/// What of this event the others wait for: a commit, a verdict.
+fn changed(event: &Event) -> Option<Generation> {
+    match event {
+        Event::Committed(StoreReply::Done(view)) => Some(view.row.as_ref()?.generation),
+        Event::Settled(StoreReply::Done(view)) => Some(view.row.as_ref()?.current_verdict()?.generation),
+        _ => None,
+    }
 }
 
 impl Instance {
-    fn context<'a>(&self, policy: &'a solekey_core::Policy) -> Context<'a> {
+    /// What a step of the machine is told besides the event.
+    pub(crate) fn context<'a>(&self, policy: &'a solekey_core::Policy) -> Context<'a> {
         Context {
             now: self.clock().now(),
             policy,

@@ -3,11 +3,12 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use solekey_core::{
-    Account, Answer, ClaimId, Found, Generation, Moment, Verdict,
+    Account, Answer, ClaimId, Found, Generation, Moment, Ruling, Verdict,
     flight::{
         AnswersView, Command, Delivery, Event, LeaseView, Notice, RowView, ShelfView, Source, StoreReply,
         TokenView,
     },
+    mutant,
     ports::{LeaseReply, Loaded, Shelf, StoreError},
 };
 use uuid::Uuid;
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     announcement::Announcement,
     instance::Instance,
-    observer,
+    observer::{self, Door},
     told::{Progress, Told},
 };
 
@@ -27,7 +28,7 @@ impl Driver {
     /// Starts a command; one that has a result returns the work that brings it.
     pub(super) async fn perform(&mut self, command: Command) -> Option<Work> {
         if matches!(command, Command::Claim(_) | Command::Sleep { .. }) {
-            self.told.send_if_modified(Progress::go_to_work);
+            self.told.go_to_work();
         }
         match command {
             Command::Register => self.waiting = Some(self.instance.waits().register(self.account.key())),
@@ -55,7 +56,11 @@ impl Driver {
             }
             Command::Settle(settle) => {
                 return Some(self.change(Event::Settled, move |instance, account| async move {
-                    instance.store().settle(&account, &settle).await
+                    let done = instance.store().settle(&account, &settle).await;
+                    if let (Ok(_), Some(verdict)) = (&done, settle.verdict) {
+                        instance.observe(&ruled(&account, settle.from, verdict.ruling));
+                    }
+                    done
                 }));
             }
             Command::Exchange => return Some(self.exchange()),
@@ -141,14 +146,15 @@ impl Driver {
         let (lease, ttl) = (self.lease, self.provider.policy().lease_ttl());
         Box::pin(async move {
             let Some(door) = instance.lease() else { return Event::Lease(LeaseView::Away).into() };
-            let view = match door.acquire(&account, lease, ttl, floor).await {
-                Ok(LeaseReply::Granted { fence }) => LeaseView::Granted(fence),
-                Ok(LeaseReply::Busy { .. }) => LeaseView::Busy,
+            let (view, door) = match door.acquire(&account, lease, ttl, floor).await {
+                Ok(LeaseReply::Granted { fence }) => (LeaseView::Granted(fence), Door::Granted),
+                Ok(LeaseReply::Busy { .. }) => (LeaseView::Busy, Door::Busy),
                 Err(error) => {
                     tracing::debug!(account = %account.key(), error = &error as &dyn std::error::Error, "lease away");
-                    LeaseView::Away
+                    (LeaseView::Away, Door::Unreachable)
                 }
             };
+            instance.observe(&observer::Event::Leased { account: &account, door });
             Event::Lease(view).into()
         })
     }
@@ -159,6 +165,9 @@ impl Driver {
         let deadline = self.store_deadline();
         Box::pin(async move {
             let answer = Answer { note, payload };
+            if mutant("answer_is_not_written") {
+                return Event::AnswerWritten(true).into();
+            }
             let written = tokio::time::timeout(deadline, instance.answers().write(&account, &answer)).await;
             if let Ok(Err(error)) = &written {
                 tracing::debug!(account = %account.key(), error = error as &dyn std::error::Error, "answer not written");
@@ -201,6 +210,7 @@ impl Driver {
                 None => instance.sleep_until(until).await,
                 Some(mut waiting) => {
                     tokio::select! {
+                        biased;
                         _ = waiting.woken() => {}
                         () = instance.sleep_until(until) => {}
                     }
@@ -243,7 +253,7 @@ impl Driver {
         }
     }
 
-    async fn publish(&self, notice: Notice) {
+    async fn publish(&mut self, notice: Notice) {
         let announcement = match notice {
             Notice::Token(source) => {
                 let Some(held) = self.stock.token(source) else { return };
@@ -262,7 +272,9 @@ impl Driver {
                 Announcement::gone(generation)
             }
         };
-        self.instance.publish(&self.account, announcement).await;
+        if self.instance.publish(&self.account, announcement).await {
+            self.untold = None;
+        }
     }
 
     fn announcement(
@@ -291,7 +303,7 @@ impl Driver {
         };
         // Whoever asked may have stopped waiting: what was learnt must not go with the last caller.
         self.instance.remember(&self.account, self.flight.need(), &told);
-        self.told.send_replace(Progress::Told(told));
+        self.told.tell(Progress::Told(told));
     }
 
     /// A token the machine counts on is not in stock: the credential does not open, or holds no access token yet.
@@ -314,6 +326,15 @@ impl Driver {
     /// A quarter of an attempt's span: an owner must be able to try again within it.
     fn store_deadline(&self) -> Duration {
         (self.provider.policy().span() / 4).clamp(MIN_STORE_DEADLINE, MAX_STORE_DEADLINE)
+    }
+}
+
+fn ruled(account: &Account, generation: Generation, ruling: Ruling<Duration>) -> observer::Event<'_> {
+    match ruling {
+        Ruling::LogIn { why } => observer::Event::LoginNeeded { account, generation, why },
+        Ruling::NotBefore { at: span, why } => {
+            observer::Event::CoolingDown { account, generation, span, why }
+        }
     }
 }
 

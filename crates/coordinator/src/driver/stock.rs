@@ -6,7 +6,7 @@ use solekey_cache::{Asked, Entry, Times};
 use solekey_core::{Answer, Credential, Generation, Moment, NewFacts, Sealed, flight::Source};
 
 use super::Driver;
-use crate::{seal::CannotOpen, token::TokenData};
+use crate::{observer::Level, seal::CannotOpen, token::TokenData};
 
 /// What a flight has in its hands.
 #[derive(Default)]
@@ -23,6 +23,8 @@ pub(crate) struct Held {
     pub(crate) data: Arc<TokenData>,
     pub(crate) times: Times,
     pub(crate) asked: Asked,
+    /// Where this process got it.
+    pub(crate) level: Level,
 }
 
 /// The row as last read.
@@ -31,6 +33,9 @@ pub(crate) struct StockedRow {
     pub(crate) facts: Option<NewFacts>,
     pub(crate) credential: Result<Option<Credential>, CannotOpen>,
     pub(crate) token: Option<Held>,
+    pub(crate) generation: Generation,
+    /// The attempt open in it that is past its time.
+    pub(crate) overdue: Option<Generation>,
     /// Its generation, where a login made the credential: what was served before is not its account's any more.
     pub(crate) login: Option<Generation>,
 }
@@ -62,6 +67,13 @@ impl Stock {
     /// Whether the row was read with this generation, made by a login.
     pub(super) fn is_login(&self, generation: Generation) -> bool {
         self.row.as_ref().is_some_and(|row| row.login == Some(generation))
+    }
+}
+
+impl StockedRow {
+    /// The row of a deleted account.
+    pub(crate) fn gone(generation: Generation) -> Self {
+        Self { facts: None, credential: Ok(None), token: None, generation, overdue: None, login: None }
     }
 }
 

@@ -8,7 +8,7 @@ use solekey_core::ports::Cache as _;
 use crate::fixture::{HOUR, World, account, policy, seal};
 
 #[tokio::test(start_paused = true)]
-async fn the_same_document_changes_nothing_and_a_spent_one_is_refused() {
+async fn a12_the_same_document_changes_nothing_and_a_spent_one_is_refused() {
     let world = World::new();
     let account = account("a");
     let replica = world.replica().await;
@@ -25,7 +25,7 @@ async fn the_same_document_changes_nothing_and_a_spent_one_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_refresh_token_under_two_ids_is_refused() {
+async fn a12_one_refresh_token_under_two_ids_is_refused() {
     let world = World::new();
     let replica = world.replica().await;
     let document = world.provider.grant("a", HOUR);
@@ -103,7 +103,7 @@ async fn a_flight_that_meets_a_login_serves_nothing_older() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delete_during_an_exchange_wins_over_its_answer() {
+async fn a15_a_delete_during_an_exchange_wins_over_its_answer() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -207,4 +207,27 @@ async fn a_replica_with_another_seal_key_refreshes_nothing() {
     }
     assert_eq!(world.provider.presentations(), 0);
     assert_eq!(sealed.token(&account("a")).await.unwrap().expose_secret(), "access-a-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_and_a_delete_that_the_store_forgot_come_back_from_the_answers() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let (before, operator) = (world.store.snapshot(), world.replica().await);
+    let document = world.provider.grant("a", HOUR);
+    operator.login(&account, document.as_bytes(), false).await.unwrap();
+    world.store.restore(&before);
+    world.cache.wipe();
+    let heir = world.replica().await;
+    // An owner path, because only a look that may claim reads the answers.
+    let taken = heir.refresh(&account, None).await.unwrap();
+    assert_eq!((taken.expose_secret(), world.provider.doubles()), ("access-a-3", 0));
+
+    let before = world.store.snapshot();
+    heir.delete(&account).await.unwrap();
+    world.store.restore(&before);
+    world.cache.wipe();
+    let told = world.replica().await.refresh(&account, None).await;
+    assert!(matches!(told, Err(TokenError::UnknownAccount)), "{told:?}");
+    assert_eq!(world.provider.presentations(), 1);
 }

@@ -145,7 +145,7 @@ async fn a_refresh_asked_for_during_a_refresh_takes_that_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unknown_account_is_answered_without_a_lease_and_remembered_for_a_moment() {
+async fn b12_an_unknown_account_is_answered_without_a_lease_and_remembered_for_a_moment() {
     let world = World::new();
     let replica = world.replica().await;
     for _ in 0..10 {

@@ -73,7 +73,7 @@ async fn one_bad_gateway_costs_clients_that_come_back_when_told_to_a_bounded_wai
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_in_doubt_is_refreshed_although_nobody_asks_for_it_again() {
+async fn a13_an_account_in_doubt_is_refreshed_although_nobody_asks_for_it_again() {
     for replay in REPLAYS {
         let (world, account) = doubtful().await;
         let replica = timed(&world, replay).await;

@@ -1,8 +1,7 @@
 //! Logins and deletes whose callers hang up.
 
-use std::{future::Future, pin::pin, task::Context, time::Duration};
+use std::time::Duration;
 
-use futures_util::task::noop_waker;
 use solekey::{AccountError, Login, Solekey, TokenError};
 use solekey_core::{
     Account, ClaimId, Content, Generation,
@@ -10,19 +9,7 @@ use solekey_core::{
 };
 use uuid::Uuid;
 
-use crate::fixture::{HOUR, World, account};
-
-/// Polls a future that often, a breath apart, and drops it; whether it came to its end.
-async fn polled(times: usize, future: impl Future) -> bool {
-    let mut future = pin!(future);
-    for _ in 0..times {
-        if future.as_mut().poll(&mut Context::from_waker(&noop_waker())).is_ready() {
-            return true;
-        }
-        tokio::task::yield_now().await;
-    }
-    false
-}
+use crate::fixture::{HOUR, World, account, polled};
 
 /// A world with an account that the second replica serves from memory.
 async fn warm() -> (World, Account, [Solekey; 2]) {

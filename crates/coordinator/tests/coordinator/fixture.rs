@@ -2,12 +2,16 @@
 
 use std::{
     collections::HashMap,
+    future::Future,
+    pin::pin,
     sync::{Arc, Mutex},
+    task::Context,
     time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::task::noop_waker;
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use solekey::{Provider, SealKeys, Solekey};
 use solekey_core::{
@@ -52,11 +56,15 @@ impl World {
 
     /// A replica that meets the others in the store only.
     pub(crate) fn embedded(&self, policy: Policy) -> solekey::Builder {
+        self.bare(policy).answers(self.answers.clone())
+    }
+
+    /// A replica that has yet to be told where answers are kept.
+    pub(crate) fn bare(&self, policy: Policy) -> solekey::Builder {
         let endpoint = Arc::clone(&self.provider) as Arc<dyn TokenEndpoint>;
         Solekey::builder()
             .provider(Provider::new("acme", policy, endpoint).unwrap())
             .store(self.store.clone())
-            .answers(self.answers.clone())
             .clock(Arc::new(TestClock::tokio()))
     }
 
@@ -70,6 +78,40 @@ impl World {
         replica.shutdown(Duration::from_secs(1)).await;
         account
     }
+
+    /// A world with an account whose token has ended.
+    pub(crate) async fn overdue() -> (Arc<Self>, Account) {
+        let world = Arc::new(Self::new());
+        let account = world.log_in("a", Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        (world, account)
+    }
+
+    /// Redis goes away with everything that lives there.
+    pub(crate) fn lose_redis(&self) {
+        self.cache.faults().leave();
+        self.lease.faults().leave();
+        self.answers.faults().leave();
+    }
+
+    /// Redis is back with what it had.
+    pub(crate) fn find_redis(&self) {
+        self.cache.faults().come_back();
+        self.lease.faults().come_back();
+        self.answers.faults().come_back();
+    }
+}
+
+/// Polls a future that often, a breath apart, and drops it; whether it came to its end.
+pub(crate) async fn polled(times: usize, future: impl Future) -> bool {
+    let mut future = pin!(future);
+    for _ in 0..times {
+        if future.as_mut().poll(&mut Context::from_waker(&noop_waker())).is_ready() {
+            return true;
+        }
+        tokio::task::yield_now().await;
+    }
+    false
 }
 
 pub(crate) fn account(id: &str) -> Account {
@@ -125,6 +167,11 @@ pub(crate) enum Script {
     Answer(u16, &'static str),
     /// "Not before": 429 with a Retry-After of this many seconds.
     Later(u16),
+    /// The token is rotated, and something in front of the endpoint answers in its place: with this status, a page and a
+    /// Retry-After of a second.
+    Hide(u16),
+    /// The new access token lives for so many seconds.
+    Lasting(u64),
 }
 
 impl Default for Strict {
@@ -173,8 +220,9 @@ impl Strict {
                 return Wire::NotSent { why: "refused".into() };
             }
             Some(Script::Answer(status, body)) => return reply(status, body.to_owned()),
-            Some(Script::Later(secs)) => return later(secs),
-            Some(Script::LoseAnswer | Script::WithoutAccessToken) | None => {}
+            Some(Script::Later(secs)) => return later(StatusCode::TOO_MANY_REQUESTS, secs),
+            Some(Script::LoseAnswer | Script::WithoutAccessToken | Script::Hide(_) | Script::Lasting(_))
+            | None => {}
         }
         if state.live.get(id).is_none_or(|live| live != refresh) {
             state.doubles += 1;
@@ -182,13 +230,13 @@ impl Strict {
             return reply(400, r#"{"error":"invalid_grant"}"#.to_owned());
         }
         let (access, refresh) = state.mint(id);
-        if matches!(script, Some(Script::WithoutAccessToken)) {
-            return reply(200, format!(r#"{{"refresh_token":"{refresh}"}}"#));
+        match script {
+            Some(Script::WithoutAccessToken) => reply(200, format!(r#"{{"refresh_token":"{refresh}"}}"#)),
+            Some(Script::LoseAnswer) => Wire::Lost { why: "connection reset".into() },
+            Some(Script::Hide(status)) => later(StatusCode::from_u16(status).unwrap(), 1),
+            Some(Script::Lasting(secs)) => reply(200, document(&access, &refresh, Duration::from_secs(secs))),
+            _ => reply(200, document(&access, &refresh, HOUR)),
         }
-        if script.is_some() {
-            return Wire::Lost { why: "connection reset".into() };
-        }
-        reply(200, document(&access, &refresh, HOUR))
     }
 }
 
@@ -211,9 +259,9 @@ fn reply(status: u16, body: String) -> Wire {
     Wire::Reply { status, headers: HeaderMap::new(), body: Bytes::from(body) }
 }
 
-fn later(secs: u16) -> Wire {
+fn later(status: StatusCode, secs: u16) -> Wire {
     let headers = HeaderMap::from_iter([(RETRY_AFTER, secs.into())]);
-    Wire::Reply { status: StatusCode::TOO_MANY_REQUESTS, headers, body: Bytes::new() }
+    Wire::Reply { status, headers, body: Bytes::from_static(b"<html>later</html>") }
 }
 
 #[async_trait]

@@ -1,6 +1,7 @@
 //! What is carried out late, and what is read late, makes no token live longer.
 
 use std::{
+    pin::pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -15,7 +16,7 @@ use solekey_core::{
 };
 use solekey_testkit::memory::{MemoryCache, TestClock};
 
-use crate::fixture::{HOUR, World, policy};
+use crate::fixture::{HOUR, World, account, policy, polled};
 
 /// A shelf at the end of a bad line.
 struct Slow {
@@ -110,6 +111,27 @@ async fn a_token_whose_end_came_while_the_process_was_stopped_is_not_handed_out(
         world.embedded(policy()).cache(line.clone()).lease(world.lease.clone()).build().await.unwrap();
     *line.stop.lock().unwrap() = Duration::from_secs(12);
     assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_whose_process_is_stopped_at_any_await_gives_its_token_no_longer_life() {
+    for polls in 1..40 {
+        let world = World::new();
+        let (account, replica) = (account("a"), world.replica().await);
+        let document = world.provider.grant("a", HOUR);
+        let mut login = pin!(replica.login(&account, document.as_bytes(), false));
+        let ended = polled(polls, login.as_mut()).await;
+        tokio::time::advance(Duration::from_secs(61)).await;
+        if !ended {
+            login.await.unwrap();
+        }
+        let shown = world.cache.read(&account).await.unwrap().token.expect("it has just been logged in");
+        assert!(shown.valid + Duration::from_secs(61) <= HOUR, "{polls}: {:?}", shown.valid);
+        if ended {
+            return;
+        }
+    }
+    panic!("it does not end");
 }
 
 #[tokio::test(start_paused = true)]

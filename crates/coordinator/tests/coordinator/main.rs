@@ -3,12 +3,21 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod accounts;
+mod attacks;
 mod callers;
 mod doubts;
 mod dropped;
+mod explained;
 mod fixture;
+mod keys;
+mod killed;
 mod late;
+mod leftovers;
+mod mortal;
+mod news;
+mod observed;
 mod outages;
 mod rejections;
 mod secrets;
 mod shutdown;
+mod waste;

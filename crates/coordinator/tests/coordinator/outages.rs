@@ -1,13 +1,17 @@
 //! Readers outlive the writers' troubles; no rotated pair is lost.
 
-use std::time::Duration;
-
-use solekey::TokenError;
-use solekey_core::{
-    Delay, Revocation,
-    ports::{Cache as _, Store as _},
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
 };
-use solekey_testkit::memory::Fault;
+
+use async_trait::async_trait;
+use solekey::{Provider, Solekey, TokenError};
+use solekey_core::{
+    Account, Delay, Dialect, Revocation,
+    ports::{Cache as _, ExchangeRequest, Store as _, TokenEndpoint, Wire},
+};
+use solekey_testkit::memory::{Fault, TestClock};
 
 use crate::fixture::{HOUR, Script, World, policy};
 
@@ -127,7 +131,7 @@ async fn a_lost_answer_is_resolved_only_when_nothing_is_left_to_lose() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_not_sent_cools_this_process_only() {
+async fn b01_what_was_not_sent_cools_this_process_only() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -302,7 +306,7 @@ async fn an_exchange_longer_than_the_lease_is_presented_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_is_not_accepted_stops_all_accounts_of_this_process_until_one_gets_through() {
+async fn b02_a_client_that_is_not_accepted_stops_all_accounts_of_this_process_until_one_gets_through() {
     let world = World::new();
     let mut accounts = Vec::new();
     for id in ["a", "b", "c", "d", "e"] {
@@ -338,7 +342,7 @@ async fn an_answer_without_an_access_token_is_followed_by_another_refresh() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_went_back_behind_a_token_that_is_served_is_not_believed() {
+async fn a11_a_store_that_went_back_behind_a_token_that_is_served_is_not_believed() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let (warm, other) = (world.replica().await, world.replica().await);
@@ -356,4 +360,94 @@ async fn a_store_that_went_back_behind_a_token_that_is_served_is_not_believed() 
     world.cache.wipe();
     warm.refresh(&account, Some(newer.generation())).await.unwrap_err();
     assert_eq!(world.provider.presentations(), 1, "the row's token is spent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_starts_over_an_emptied_store_refreshes_nothing() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let goes_on = world.replica().await;
+    goes_on.token(&account).await.unwrap();
+    // Redis was the store, and is back empty; the answers lie in files.
+    world.store.wipe();
+    world.cache.wipe();
+    let starts = world.replica().await;
+    for _ in 0..3 {
+        let told = starts.token(&account).await.unwrap_err();
+        assert!(matches!(&told, TokenError::Configuration { field, .. } if field == "store.url"), "{told:?}");
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+    assert_eq!(goes_on.token(&account).await.unwrap().expose_secret(), "access-a-1");
+    assert_eq!(world.provider.presentations(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_while_redis_is_away_is_seen_within_half_a_minute_by_replicas_in_use() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let (operator, warm) = (world.replica().await, world.replica().await);
+    warm.token(&account).await.unwrap();
+    world.lose_redis();
+    operator.delete(&account).await.unwrap();
+    operator.shutdown(Duration::from_secs(1)).await;
+    for _ in 0..32 {
+        let _ = warm.token(&account).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(matches!(warm.token(&account).await, Err(TokenError::UnknownAccount)));
+}
+
+/// A token endpoint with a bug.
+struct Panicking;
+
+#[async_trait]
+impl TokenEndpoint for Panicking {
+    async fn exchange(&self, _: &Account, _: ExchangeRequest<'_>, _: Duration) -> Wire {
+        panic!("a bug in the endpoint, which the test put there")
+    }
+
+    fn dialect(&self) -> &Dialect {
+        static DIALECT: LazyLock<Dialect> = LazyLock::new(Dialect::rfc6749);
+        &DIALECT
+    }
+
+    fn client(&self) -> &'static str {
+        "panicking"
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flight_that_panics_tells_its_callers_to_come_back_and_leaves_a_doubt() {
+    let (world, account) = World::overdue().await;
+    let endpoint = Provider::new("acme", policy(), Arc::new(Panicking)).unwrap();
+    let broken = Solekey::builder()
+        .provider(endpoint)
+        .store(world.store.clone())
+        .answers(world.answers.clone())
+        .cache(world.cache.clone())
+        .clock(Arc::new(TestClock::tokio()));
+    let broken = broken.build().await.unwrap();
+    let told = broken.token(&account).await;
+    assert!(matches!(told, Err(TokenError::RetryAt { why: Delay::InFlight, .. })), "{told:?}");
+    let row = world.store.load(&account).await.unwrap().record.unwrap().row;
+    assert!(row.open.is_some(), "its request may have been sent");
+    assert_eq!(broken.shutdown(Duration::from_secs(1)).await.in_doubt, 0, "nothing is left of the flight");
+    assert_eq!(world.replica().await.token(&account).await.unwrap().expose_secret(), "access-a-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_of_unknown_outcome_is_asked_for_three_times_more() {
+    for (fails, done) in [(3, true), (4, false)] {
+        for fault in [Fault::UnknownBefore, Fault::UnknownAfter] {
+            let world = World::new();
+            let account = world.log_in("a", HOUR).await;
+            let replica = world.replica().await;
+            world.store.faults().fail_next_of("delete", fails, fault);
+            let deleted = replica.delete(&account).await;
+            assert_eq!(deleted.is_ok(), done, "{fails} {fault:?}: {deleted:?}");
+            assert_eq!(world.store.faults().calls("delete"), 4);
+            let gone = world.store.load(&account).await.unwrap().record.unwrap().row.is_gone();
+            assert_eq!(gone, done || fault == Fault::UnknownAfter, "{fails} {fault:?}");
+        }
+    }
 }

@@ -108,7 +108,7 @@ async fn a_look_that_finds_a_newer_token_finds_its_mark_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_successor_rejected_again_speaks_about_the_resource_and_is_served_to_the_others() {
+async fn b03_the_successor_rejected_again_speaks_about_the_resource_and_is_served_to_the_others() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let replica = world.replica().await;
@@ -248,4 +248,22 @@ async fn what_is_written_down_bears_the_stores_fingerprints() {
     let document = r#"{"access_token":"access-a-2","refresh_token":"refresh-a-2","expires_in":3600}"#;
     let again = world.replica().await.login(&account, document.as_bytes(), false).await.unwrap();
     assert!(matches!(again, Login::Same { .. }), "{again:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejected_token_is_not_served_as_stale_while_its_rotation_is_under_way() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let replica = world.replica().await;
+    let token = replica.token(&account).await.unwrap();
+    world.provider.close();
+    let report = tokio::spawn({
+        let (replica, account, rejection) = (replica.clone(), account.clone(), refused(&token));
+        async move { replica.token_after_rejection(&account, rejection).await }
+    });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let told = replica.token_within(&account, Duration::from_millis(10)).await;
+    assert!(matches!(told, Err(TokenError::RetryAt { .. })), "{told:?}");
+    world.provider.open();
+    assert_eq!(report.await.unwrap().unwrap().expose_secret(), "access-a-2");
 }

@@ -7,7 +7,7 @@ use solekey::{DEFAULT_DRAIN, TokenError};
 use crate::fixture::{HOUR, World};
 
 #[tokio::test(start_paused = true)]
-async fn a_sent_exchange_is_awaited_and_its_answer_written() {
+async fn b15_a_sent_exchange_is_awaited_and_its_answer_written() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -40,7 +40,7 @@ async fn a_draining_replica_serves_what_it_has_and_claims_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_still_under_way_at_the_deadline_is_counted_as_in_doubt() {
+async fn b15_what_is_still_under_way_at_the_deadline_is_counted_as_in_doubt() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;

@@ -12,7 +12,7 @@ pub use answer::TokenAnswer;
 pub use dialect::Dialect;
 use retry_after::retry_after;
 
-use crate::{Delay, Outcome, ports::Wire};
+use crate::{Delay, Outcome, mutant, ports::Wire};
 
 /// What happened, for the protocol and for people.
 #[derive(Clone, Debug)]
@@ -54,6 +54,11 @@ fn reply(
         _ if unusable => said.verdict(dialect).unwrap_or(Outcome::Ambiguous),
         429 if dialect.leaves_unprocessed(status) => refused(Delay::RateLimited),
         _ if dialect.leaves_unprocessed(status) => refused(Delay::ProviderDown),
+        503 if mutant("503_is_not_processed") => refused(Delay::ProviderDown),
+        400..=499 if matches!(said, Said::NoJson) && mutant("page_ends_the_grant") => {
+            Outcome::Permanent(crate::Revocation::Refused)
+        }
+        500..=599 if mutant("body_of_5xx_is_believed") => said.verdict(dialect).unwrap_or(Outcome::Ambiguous),
         300..=399 => refused(Delay::ProviderDown),
         // A gateway that gave up on its backend, and the usual "not processed" where it was withdrawn.
         408 | 429 => Outcome::Ambiguous,
@@ -116,5 +121,7 @@ fn is_printable(code: &str) -> bool {
     code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
+#[cfg(test)]
+mod laws;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, header};
 
-use crate::MAX_RETRY_AFTER;
+use crate::{MAX_RETRY_AFTER, mutant};
 
 /// Reads `Retry-After`, seconds or HTTP date, clamped to [`MAX_RETRY_AFTER`].
 ///
@@ -12,7 +12,8 @@ use crate::MAX_RETRY_AFTER;
 pub(super) fn retry_after(headers: &HeaderMap, wall_now: SystemTime) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let wish = seconds(text).or_else(|| until(text, wall_now))?;
-    (!wish.is_zero()).then(|| wish.min(MAX_RETRY_AFTER))
+    let longest = if mutant("retry_after_is_believed") { Duration::MAX } else { MAX_RETRY_AFTER };
+    (!wish.is_zero()).then(|| wish.min(longest))
 }
 
 fn seconds(text: &str) -> Option<Duration> {

@@ -147,16 +147,17 @@ fn providers_that_answer_200_or_stretch_the_standard_are_data() {
 }
 
 #[test]
-fn only_provider_data_frees_a_token_after_503() {
+fn a14_only_provider_data_frees_a_token_after_503() {
     let both = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
     let open = Dialect::rfc6749().not_processed(both);
     assert_eq!(outcome(&open, 503, ""), refused(Delay::ProviderDown));
+    assert_eq!(outcome(&Dialect::rfc6749(), 503, ""), Outcome::Ambiguous);
     assert_eq!(outcome(&open, 429, ""), refused(Delay::RateLimited));
     assert_eq!(outcome(&Dialect::rfc6749().not_processed([]), 429, ""), Outcome::Ambiguous);
 }
 
 #[test]
-fn retry_after_is_believed_for_an_hour_at_most() {
+fn b11_retry_after_is_believed_for_an_hour_at_most() {
     for (header, expected) in [
         ("7", Some(Duration::from_secs(7))),
         ("Wed, 01 Jan 2025 00:00:30 GMT", Some(Duration::from_secs(30))),
@@ -252,6 +253,8 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    #![proptest_config(crate::laws::config(256))]
+
     #[test]
     fn no_answer_makes_it_panic_and_few_end_a_grant(
         status in 100_u16..1000, body in body(), header in "[ -~]{0,40}",

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Cause, Claim, Delay, Evidence, Fingerprint, Generation, Moment, NewFacts, Open, Outcome, Row, Ruling,
-    StoreTime, Verdict,
+    StoreTime, Verdict, mutant,
 };
 
 /// A claim on its way.
@@ -59,7 +59,7 @@ impl Flight {
         row: &Row,
         by: Option<Moment>,
     ) -> Vec<Command> {
-        if self.draining {
+        if self.draining && !mutant("claim_while_draining") {
             return self.wait_or_leave(cx, cx.now, Delay::ShuttingDown);
         }
         let Some(presents) = row.facts.and_then(|facts| facts.refresh) else {
@@ -70,7 +70,10 @@ impl Flight {
             from: row.generation,
             seen: row.open.map(|open| open.id),
             // A store that went back, or whose clock did, must not mint below what is known.
-            fence: self.fence().max(Some(crate::Fence::new(self.knowledge.known.get() + 1))),
+            fence: self.fence().max(
+                Some(crate::Fence::new(self.knowledge.known.get() + 1))
+                    .filter(|_| !mutant("claim_without_what_is_known")),
+            ),
             span: cx.policy.span(),
             not_after: view.now + cx.now.since(view.asked) + cx.room_for_claim(),
             cause: self.cause(row),
@@ -86,7 +89,7 @@ impl Flight {
             store_now: view.now,
             tries: 0,
         };
-        if cfg!(solekey_mutant = "claim_after_exchange") {
+        if mutant("claim_after_exchange") {
             let open = Open {
                 id: claim.id,
                 attempt: Generation::mint(row.minted, claim.fence, view.now),
@@ -120,7 +123,7 @@ impl Flight {
         match reply {
             StoreReply::Done(view) => self.claimed(cx, &claiming, &view),
             // An earlier copy of the claim may still be on its way, and would find its place once the row is at rest.
-            StoreReply::Moved(_) if claiming.tries > 0 => {
+            StoreReply::Moved(_) if claiming.tries > 0 && !mutant("copy_of_refused_claim_forgotten") => {
                 self.settle(cx, claiming.unconfirmed(), None, After::LookAgain)
             }
             StoreReply::Moved(_) => self.look_again(cx),
@@ -140,6 +143,9 @@ impl Flight {
         if wake < claiming.sent_at + cx.room_for_claim() {
             self.phase = Phase::Claiming(Box::new(claiming));
             return vec![Command::Sleep { until: wake, or_news: false }];
+        }
+        if mutant("given_up_claim_left_behind") {
+            return self.wait_or_leave(cx, cx.now + MIN_COOLDOWN, Delay::StoreDown);
         }
         let own = claiming.unconfirmed();
         self.settle(cx, own, None, After::RetryAt { at: cx.now + MIN_COOLDOWN, why: Delay::StoreDown })
@@ -185,14 +191,27 @@ impl Flight {
         let own = Own { tried: outcome.is_answer() && !once_more, ..own };
         match outcome {
             Outcome::Success(facts) => self.record(cx, own, facts),
+            Outcome::NotSent if mutant("unsent_attempt_left_open") => self.leave_in_doubt(cx, &own),
+            Outcome::NotSent if mutant("unsent_attempt_told_to_all") => {
+                self.refused(cx, own, None, Delay::Unreachable)
+            }
             Outcome::NotSent => self.cool_down_alone(cx, own, Delay::Unreachable),
             Outcome::Withheld | Outcome::OurFault => self.cool_down_alone(cx, own, Delay::OurFault),
             Outcome::NonceWanted if once_more => {
-                self.nonce_tried = true;
+                self.nonce_tried = !mutant("nonce_for_ever");
                 self.settle(cx, own, None, After::LookAgain)
             }
             Outcome::NonceWanted => self.refused(cx, own, None, Delay::ProviderDown),
             Outcome::Refused { retry_after, why } => self.refused(cx, own, retry_after, why),
+            Outcome::Permanent(why) if mutant("refusal_is_final") => self.settle_log_in(cx, own, why),
+            Outcome::Ambiguous if mutant("ambiguous_is_refused") => {
+                self.refused(cx, own, None, Delay::ProviderDown)
+            }
+            Outcome::Ambiguous if mutant("request_sent_again") && !self.nonce_tried => {
+                self.nonce_tried = true;
+                self.phase = Phase::Exchanging(own);
+                vec![Command::Exchange]
+            }
             Outcome::Permanent(why) => self.load(cx, super::Then::Convict(own, why)),
             Outcome::Ambiguous => self.leave_in_doubt(cx, &own),
         }
@@ -226,8 +245,7 @@ impl Flight {
         retry_after: Option<Duration>,
         why: Delay,
     ) -> Vec<Command> {
-        let span =
-            retry_after.unwrap_or_else(|| cooldown(own.strikes, cx.jitter)).min(crate::MAX_RETRY_AFTER);
+        let span = retry_after.unwrap_or_else(|| cooldown(own.strikes, cx.jitter)).min(longest_pause());
         let verdict = Verdict {
             generation: own.from,
             ruling: Ruling::NotBefore { at: span, why },
@@ -257,7 +275,8 @@ impl Claiming {
             open,
             from: self.claim.from,
             held: self.held,
-            deadline: self.sent_at + self.claim.span,
+            deadline: if mutant("attempt_counts_from_the_reply") { now } else { self.sent_at }
+                + self.claim.span,
             not_after: self.claim.not_after,
             confirmed: true,
             strikes: self.strikes,
@@ -280,7 +299,10 @@ impl Claiming {
     /// The interval doubles while successors keep being rejected soon after it ended.
     fn next_interval(&self) -> Duration {
         match self.evidence {
-            Some(last) if self.store_now < last.at + last.interval * 2 => {
+            Some(last)
+                if self.store_now < last.at + last.interval * 2
+                    && !mutant("evidence_interval_never_grows") =>
+            {
                 (last.interval * 2).min(MAX_EVIDENCE_INTERVAL)
             }
             _ => MIN_EVIDENCE_INTERVAL,
@@ -296,13 +318,17 @@ impl Context<'_> {
 
     /// Whether an exchange and the writing of its answer still fit before `deadline`.
     pub(super) fn fits(&self, deadline: Moment) -> bool {
-        cfg!(solekey_mutant = "deadline_ignores_attempt") || self.fits_at(self.now, deadline)
+        mutant("deadline_ignores_attempt") || self.fits_at(self.now, deadline)
     }
 
     /// Whether they fit between `start` and `deadline`.
     pub(super) fn fits_at(&self, start: Moment, deadline: Moment) -> bool {
         start + self.policy.exchange_timeout() + self.policy.answer_budget() <= deadline
     }
+}
+
+fn longest_pause() -> Duration {
+    if mutant("retry_after_is_believed") { Duration::MAX } else { crate::MAX_RETRY_AFTER }
 }
 
 /// 1 s doubling to 5 min, jittered.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     AnswerNote, Commit, Delay, Facts, Generation, KEEP_ANSWERS, Moment, Need, Remaining, Revocation, Row,
-    Ruling, SETTLED_FOR, StoreTime, Verdict, Window,
+    Ruling, SETTLED_FOR, StoreTime, Verdict, Window, mutant,
 };
 
 impl Flight {
@@ -20,7 +20,7 @@ impl Flight {
         reply: StoreReply,
     ) -> Vec<Command> {
         match (reply, then) {
-            #[cfg(solekey_mutant = "answers_before_until")]
+            #[cfg(solekey_mutant)]
             (StoreReply::Done(view), Then::Judge) if self.early_answers(&view).is_some() => {
                 let answers = self.early_answers(&view).unwrap_or(AnswersView::Unreadable);
                 self.judge(cx, &RowView { asked, ..view }, answers)
@@ -48,7 +48,12 @@ impl Flight {
         }
     }
 
-    #[cfg(solekey_mutant = "answers_before_until")]
+    #[cfg(solekey_mutant)]
+    fn remember_answers(&mut self, open: &crate::Open, answers: AnswersView) {
+        self.early = mutant("answers_before_until").then_some((open.id, answers));
+    }
+
+    #[cfg(solekey_mutant)]
     fn early_answers(&self, view: &RowView) -> Option<AnswersView> {
         let open = view.row.as_ref()?.open.filter(|open| !open.in_flight(view.now))?;
         self.early.filter(|(id, _)| *id == open.id).map(|(_, answers)| answers)
@@ -67,12 +72,13 @@ impl Flight {
         let row = view.row.as_ref().unwrap_or(&unborn);
         if let AnswersView::Read { newest: Some(note), .. } = answers
             && note.attempt > row.generation
+            && !mutant("answers_are_skipped")
         {
             return self.commit_found(cx, note, row, view.now);
         }
         let Some(facts) = row.facts else { return self.gone(cx, view.row.as_ref(), answers) };
         self.knowledge.learn_evidence(row, view.now, view.asked);
-        if self.knowledge.known > row.generation {
+        if self.knowledge.known > row.generation && !mutant("store_that_went_back_is_believed") {
             // What was ruled since then holds: a refused token is not presented again and again.
             let forbidden = self.forbidden(cx, view, row);
             return forbidden.unwrap_or_else(|| self.resolve_went_back(cx, view, row, &facts, answers));
@@ -92,8 +98,8 @@ impl Flight {
         }
         match row.open {
             Some(open) if open.in_flight(view.now) => {
-                #[cfg(solekey_mutant = "answers_before_until")]
-                self.early.replace((open.id, answers));
+                #[cfg(solekey_mutant)]
+                self.remember_answers(&open, answers);
                 self.knowledge.observe(Subject::Attempt(open.id), cx.now, cx.policy.span());
                 if matches!(answers, AnswersView::Unreadable) {
                     self.knowledge.lose_sight();
@@ -148,7 +154,7 @@ impl Flight {
         if facts.refresh.is_none() {
             return Some(self.without_refresh_token(view, row, facts));
         }
-        if self.draining {
+        if self.draining && !mutant("claim_while_draining") {
             return Some(self.wait_or_leave(cx, cx.now, Delay::ShuttingDown));
         }
         None
@@ -158,6 +164,9 @@ impl Flight {
     /// attempt may still be under way.
     fn forbidden(&mut self, cx: &Context<'_>, view: &RowView, row: &Row) -> Option<Vec<Command>> {
         let person = self.is_operator();
+        if mutant("verdict_of_the_row_is_ignored") {
+            return None;
+        }
         if let Some(verdict) = row.current_verdict() {
             let verdict = verdict.map(|at| view.moment_of(at));
             match verdict.ruling {
@@ -210,7 +219,8 @@ impl Flight {
 
     /// A mark on the successor of a rejected token is about the resource: it holds nobody else up.
     fn excuse(&mut self, cx: &Context<'_>, row: &Row) -> Option<Command> {
-        let marked = self.need.rejection().is_none() && self.knowledge.is_rejected(row.generation);
+        // Whoever reported an older token did not report this one.
+        let marked = !self.is_reported(row) && self.knowledge.is_rejected(row.generation);
         self.knowledge.resource_at_fault(row.generation, cx.now).filter(|_| marked)?;
         self.knowledge.absolve(row.generation);
         Some(Command::Unmark(row.generation))
@@ -227,10 +237,10 @@ impl Flight {
         let settled_at = facts.made_at + SETTLED_FOR;
         let valid = !Remaining::of(facts, view.now).valid.is_zero();
         let exempt = match self.need {
-            Need::Now { seen } => seen.is_some(),
+            Need::Now { seen } => seen.is_some() || mutant("every_click_rotates"),
             _ => valid && self.is_refused(row),
         };
-        if !rotated || exempt || view.now >= settled_at {
+        if !rotated || exempt || view.now >= settled_at || mutant("no_rest_after_a_success") {
             return None;
         }
         if valid && !matches!(self.need, Need::RefreshedAhead | Need::Resolved) {
@@ -264,7 +274,9 @@ impl Flight {
     }
 
     fn gone(&mut self, cx: &Context<'_>, row: Option<&Row>, answers: AnswersView) -> Vec<Command> {
-        let forgotten = row.is_none() && self.knowledge.known > Generation::ZERO;
+        let forgotten = !mutant("forgotten_account_is_unknown")
+            && row.is_none()
+            && self.knowledge.known > Generation::ZERO;
         if forgotten && matches!(answers, AnswersView::Unreadable) {
             // An answer may bring the account back: that it is unknown cannot be told yet.
             return self.store_away(cx, &StoreReply::NotApplied);
@@ -272,7 +284,9 @@ impl Flight {
         let mut commands = Vec::new();
         if let Some(row) = row {
             self.knowledge.saw(row.generation);
-            commands.push(Command::EraseAnswers(row.generation));
+            if !mutant("deleted_account_keeps_answers") {
+                commands.push(Command::EraseAnswers(row.generation));
+            }
             commands.push(Command::Publish(Notice::Gone(row.generation)));
         }
         commands.extend(self.deliver_and_end(Delivery::Unknown));
@@ -294,10 +308,15 @@ impl Flight {
         // By then nobody keeps an answer any more: there is nothing left to wait for.
         let over = view.now >= first + KEEP_ANSWERS;
         let (newest, vouched) = match answers {
-            AnswersView::Unreadable if !over => return self.refused_in_doubt(cx, &own),
+            AnswersView::Unreadable if !over && !mutant("verdict_without_answers") => {
+                return self.refused_in_doubt(cx, &own);
+            }
             AnswersView::Unreadable => (None, true),
-            AnswersView::Read { newest, kept_since } => (newest, over || kept_since <= first),
+            AnswersView::Read { newest, kept_since } => {
+                (newest, over || kept_since <= first || mutant("verdict_by_an_empty_place"))
+            }
         };
+        let newest = newest.filter(|_| !mutant("verdict_without_answers"));
         let answered = newest.is_some_and(|note| Some(note.attempt) > generation);
         if generation != Some(own.from) || answered {
             return self.judge(cx, view, answers);
@@ -323,6 +342,7 @@ impl Flight {
         read_at: StoreTime,
     ) -> Vec<Command> {
         self.phase = Phase::Adopting;
+        let note = note.by(read_at);
         let due_in = note.content.facts().and_then(|facts| cx.due_in(&facts, self.spread));
         let seen = row.open.map(|open| open.id);
         let commit = Commit { note, seen, evidence: None, due_in, as_of: Some(read_at) };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Cause, ClaimId, Delay, Generation, Moment, Row, StoreTime};
+use crate::{Cause, ClaimId, Delay, Generation, Moment, Row, StoreTime, mutant};
 
 /// What a process remembers of an account between flights. Losing it costs time, never safety.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -107,6 +107,7 @@ impl Knowledge {
     pub(super) fn believe_claim(&mut self, row: &Row, store_now: StoreTime) {
         let settled = row.current_verdict().is_some_and(|verdict| verdict.stands(store_now));
         let open = row.open.filter(|open| open.cause == Cause::Rejected && !settled);
+        let open = open.filter(|_| !mutant("rejection_is_not_in_the_claim"));
         let seen = open.map(|open| (row.generation, open.id));
         let in_flight = open.is_some_and(|open| open.in_flight(store_now));
         self.rotated = seen.filter(|_| in_flight || self.rotated == seen);
@@ -119,24 +120,32 @@ impl Knowledge {
 
     /// Whether the access token of this generation was rejected and not yet retried.
     pub fn is_rejected(&self, generation: Generation) -> bool {
-        self.withheld() >= Some(generation)
+        self.withheld() >= Some(generation) && !mutant("rejected_token_is_served")
     }
 
     pub(super) fn resource_at_fault(&self, generation: Generation, now: Moment) -> Option<Moment> {
-        self.evidence.filter(|(about, until)| *about == generation && *until > now).map(|(_, until)| until)
+        self.evidence
+            .filter(|(about, until)| *about == generation && *until > now)
+            .filter(|_| !mutant("resource_is_never_at_fault"))
+            .map(|(_, until)| until)
     }
 
     /// Looks at a subject once more; starts anew when it is another one, or when the last look is so long ago that
     /// an outage in between could have hidden the owner's answer.
     pub(super) fn observe(&mut self, subject: Subject, now: Moment, span: Duration) {
-        let goes_on =
-            self.watch.filter(|watch| watch.subject == subject && now.since(watch.last) <= gap(span));
+        let goes_on = self.watch.filter(|watch| {
+            watch.subject == subject
+                && (now.since(watch.last) <= gap(span) || mutant("watch_goes_on_over_gaps"))
+        });
         let since = goes_on.map_or(now, |watch| watch.since);
         let widest = goes_on.map_or(Duration::ZERO, |watch| watch.widest.max(now.since(watch.last)));
         self.watch = Some(Watch { subject, since, last: now, widest });
     }
 
     pub(super) fn lose_sight(&mut self) {
+        if mutant("watch_goes_on_unseeing") {
+            return;
+        }
         self.watch = None;
     }
 
@@ -144,13 +153,16 @@ impl Knowledge {
     /// may have kept the owner from writing its answer: the outage itself, and the owner's sleep after it, which
     /// doubles from one failure to the next.
     pub(super) fn watched_until(&self, span: Duration) -> Option<Moment> {
-        self.watch.map(|watch| watch.since + span + watch.widest * 2)
+        let factor = if mutant("watch_without_the_owners_sleep") { 0 } else { 2 };
+        self.watch.map(|watch| watch.since + span + watch.widest * factor)
     }
 
     /// What holds this process up, whatever others do: the account's own trouble here, or its provider's.
     pub(super) fn hold(&self, generation: Generation, now: Moment) -> Option<(Moment, Delay)> {
-        let local =
-            self.local.filter(|hold| hold.generation == generation).map(|hold| (hold.until, hold.why));
+        let local = self
+            .local
+            .filter(|hold| hold.generation == generation || mutant("cooldown_outlives_a_login"))
+            .map(|hold| (hold.until, hold.why));
         local.max(self.provider).filter(|(until, _)| *until > now)
     }
 

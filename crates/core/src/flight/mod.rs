@@ -13,7 +13,10 @@ mod command;
 mod event;
 mod judge;
 mod knowledge;
+#[cfg(test)]
+mod laws;
 mod recording;
+mod rehearsal;
 mod resolve;
 mod settling;
 mod shelf;
@@ -25,9 +28,10 @@ pub use command::{Command, Delivery, Notice, Source};
 pub use event::{AnswersView, Event, LeaseView, RowView, ShelfView, StoreReply, TokenView};
 pub use judge::next_look;
 pub use knowledge::{Knowledge, LocalHold, Subject, Watch};
+pub use rehearsal::{Prospect, rehearse};
 pub use vigil::Vigil;
 
-use crate::{ClaimId, Fence, Fingerprint, Generation, Moment, Need, Policy};
+use crate::{ClaimId, Fence, Fingerprint, Generation, Moment, Need, Policy, mutant};
 use claiming::{Claiming, Own};
 use recording::Recording;
 use settling::Settling;
@@ -62,15 +66,14 @@ pub struct Flight {
     hiccups: u8,
     /// Looks at the row that came to nothing because it moved; bounded by [`MAX_LOOKS`].
     looks: u8,
-    /// The verdict that everyone has been told of, as far as this flight knows.
-    posted: Option<crate::Verdict<Moment>>,
+    said: waiting::Said,
     delivered: bool,
     nonce_tried: bool,
     draining: bool,
     /// What to do by itself once this is over.
     vigil: Vigil,
     /// What the answers held while this attempt was in flight.
-    #[cfg(solekey_mutant = "answers_before_until")]
+    #[cfg(solekey_mutant)]
     early: Option<(ClaimId, AnswersView)>,
 }
 
@@ -144,12 +147,12 @@ impl Flight {
             polls: 0,
             hiccups: 0,
             looks: 0,
-            posted: None,
+            said: waiting::Said::default(),
             delivered: false,
             nonce_tried: false,
             draining: false,
             vigil: if need == Need::Resolved { Vigil::LookAt(now) } else { Vigil::Unchanged },
-            #[cfg(solekey_mutant = "answers_before_until")]
+            #[cfg(solekey_mutant)]
             early: None,
         }
     }
@@ -185,7 +188,7 @@ impl Flight {
     ) -> Option<Command> {
         let (named, reported) = self.need.rejection()?;
         let excused = self.knowledge.resource_at_fault(generation, cx.now).is_some();
-        if reported != access || named >= generation || excused {
+        if reported != access || named >= generation || excused || mutant("rejected_string_is_returned") {
             return None;
         }
         self.need = Need::NotThis { generation, access };
@@ -265,7 +268,8 @@ impl Flight {
         Some((own.open.attempt, own.open.id))
     }
 
-    fn fence(&self) -> Option<Fence> {
+    /// The fence of the lease it holds.
+    pub fn fence(&self) -> Option<Fence> {
         match self.door {
             Door::Holding(fence) => Some(fence),
             Door::Outside | Door::Missing => None,
@@ -275,7 +279,7 @@ impl Flight {
     fn leave_door(&mut self) -> Option<Command> {
         let held = matches!(self.door, Door::Holding(_));
         self.door = Door::Outside;
-        held.then_some(Command::LeaveDoor)
+        held.then_some(Command::LeaveDoor).filter(|_| !mutant("door_is_never_left"))
     }
 
     fn deliver(&mut self, delivery: Delivery) -> Option<Command> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     Command, Context, Flight, Notice, Phase, Source, StoreReply, Then, claiming::Own, waiting::backoff,
 };
-use crate::{AnswerNote, Commit, Content, Need, NewFacts};
+use crate::{AnswerNote, Commit, Content, Need, NewFacts, mutant};
 
 /// A success on its way into row and answers.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -71,7 +71,9 @@ impl Flight {
         match reply {
             StoreReply::Done(_) => recording.commit = Leg::Done,
             StoreReply::Moved(view) => {
-                if view.row.as_ref().is_some_and(|row| row.generation >= own.open.attempt) {
+                if view.row.as_ref().is_some_and(|row| row.generation >= own.open.attempt)
+                    || mutant("moved_commit_given_up")
+                {
                     recording.commit = Leg::Void;
                     return self.go_on_recording(cx, recording);
                 }
@@ -142,7 +144,10 @@ impl Flight {
 impl Recording {
     /// Whether a copy of the pair is acknowledged somewhere.
     fn is_safe(&self) -> bool {
-        self.answer == Leg::Done && self.commit == Leg::Failed || self.commit == Leg::Done
+        self.answer == Leg::Done && self.commit == Leg::Failed
+            || self.commit == Leg::Done
+            || self.commit == Leg::Void && mutant("history_is_published")
+            || self.commit == Leg::Failed && mutant("unacknowledged_is_published")
     }
 
     /// Without an access token in the answer the row keeps the old one, ended.
@@ -161,16 +166,20 @@ impl Recording {
     /// spend the only way back.
     fn may_be_served(&self, cx: &Context<'_>) -> bool {
         let both_failed = self.answer == Leg::Failed && self.commit == Leg::Failed;
-        self.is_safe() || (both_failed && !cx.policy.replay().needs_acknowledged_copy())
+        self.is_safe()
+            || (both_failed
+                && (!cx.policy.replay().needs_acknowledged_copy() || mutant("last_way_back_is_served")))
     }
 
     fn note(&self, cx: &Context<'_>) -> AnswerNote {
-        let passed = cx.now.since(self.own.sent_at);
+        let sent_at = if mutant("lifetime_counts_from_the_answer") { cx.now } else { self.own.sent_at };
+        let facts = self.facts.aged(cx.now.since(sent_at));
         AnswerNote {
             attempt: self.own.open.attempt,
             claim: self.own.open.id,
             made_from: self.own.from,
-            content: Content::Rotated(self.facts.aged(passed)),
+            content: Content::Rotated(facts),
+            access_ends: facts.expires_in.map(|left| self.own.store_time(cx.now) + left),
         }
     }
 
@@ -181,7 +190,7 @@ impl Recording {
     fn commit(&self, cx: &Context<'_>, spread: u64) -> Command {
         let note = self.note(cx);
         let due_in = note.content.facts().and_then(|facts| cx.due_in(&facts, spread));
-        let as_of = Some(self.own.store_time(cx.now));
+        let as_of = Some(self.own.store_time(cx.now)).filter(|_| !mutant("lifetime_counts_from_the_commit"));
         Command::CommitOwn(Commit { note, seen: self.seen, evidence: self.own.evidence, due_in, as_of })
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{AnswersView, Command, Context, Flight, RowView, knowledge::Subject};
 use crate::{
     ASSUMED_LIFETIME, Cause, Facts, InDoubt, KEEP_ANSWERS, Moment, Open, Row, Spent, StoreTime, Window,
+    mutant,
 };
 
 /// What to do about a doubt.
@@ -43,10 +44,12 @@ impl Flight {
         open: &Open,
         answers: AnswersView,
     ) -> Resolution {
-        let definitely_none = vouched_since(answers).is_some_and(|since| since <= open.first.at);
+        let definitely_none = vouched_since(answers)
+            .is_some_and(|since| since <= open.first.at || mutant("empty_place_is_believed"));
         self.keep_watch(cx, Subject::Attempt(open.id), definitely_none);
         let rejected = open.cause == Cause::Rejected || self.knowledge.is_rejected(row.generation);
-        let first = Some(open.first.at);
+        let last = open.until - cx.policy.span();
+        let first = Some(if mutant("grace_runs_from_the_last_attempt") { last } else { open.first.at });
         let doubt = Doubt { view, facts, replay: cx.policy.replay(), first, rejected, definitely_none };
         self.resolve(cx, &doubt)
     }
@@ -67,10 +70,13 @@ impl Flight {
         }
         let definitely_none = vouched_since(answers).is_some();
         self.keep_watch(cx, Subject::WentBack(row.generation), definitely_none);
+        let replay = cx.policy.replay();
+        let keeps = mutant("store_that_went_back_keeps_its_window");
+        let replay = if keeps { replay } else { replay.without_window() };
         let doubt = Doubt {
             view,
             facts,
-            replay: cx.policy.replay().without_window(),
+            replay,
             first: None,
             rejected: self.knowledge.is_rejected(row.generation),
             definitely_none,
@@ -81,7 +87,7 @@ impl Flight {
     }
 
     fn keep_watch(&mut self, cx: &Context<'_>, subject: Subject, readable: bool) {
-        if readable {
+        if readable || mutant("watch_goes_on_unseeing") {
             self.knowledge.observe(subject, cx.now, cx.policy.span());
         } else {
             self.knowledge.lose_sight();
@@ -91,6 +97,7 @@ impl Flight {
     fn resolve(&self, cx: &Context<'_>, doubt: &Doubt<'_>) -> Resolution {
         match doubt.replay.window() {
             Window::Always => return PRESENT,
+            Window::For(_) if mutant("grace_never_ends") => return PRESENT,
             Window::UntilUsed => return self.watched(cx, doubt).map_or(PRESENT, Resolution::Wait),
             Window::For(window) => {
                 if let Some(resolution) = self.resolve_inside(cx, doubt, window) {
@@ -100,10 +107,11 @@ impl Flight {
             Window::Closed => {}
         }
         if doubt.replay.spent() == Spent::RevokesFamily && !self.is_operator() {
-            if cx.policy.in_doubt() == InDoubt::AskLogin {
+            if cx.policy.in_doubt() == InDoubt::AskLogin || mutant("login_is_asked_for_always") {
                 return self.before_asking(cx, doubt).map_or(Resolution::AskLogin, Resolution::Wait);
             }
             let nothing_left = doubt.nothing_left_to_lose(cx, self.spread);
+            let nothing_left = nothing_left.filter(|_| !mutant("family_is_risked_at_once"));
             if let Some(at) = latest(nothing_left, self.watched(cx, doubt)) {
                 return Resolution::Wait(at);
             }
@@ -122,11 +130,13 @@ impl Flight {
     /// Inside a window of grace the retry must end inside it too; the watch is kept where it fits.
     fn resolve_inside(&self, cx: &Context<'_>, doubt: &Doubt<'_>, window: Duration) -> Option<Resolution> {
         let by = doubt.view.moment_of(doubt.first? + window);
-        if !cx.fits(by) {
+        let fits = cx.fits(by) || mutant("grace_retry_ends_outside") && cx.now < by;
+        if !fits {
             return None;
         }
         match self.watched(cx, doubt) {
             Some(at) if cx.fits_at(at, by) => Some(Resolution::Wait(at)),
+            Some(_) | None if mutant("grace_retry_ends_outside") => Some(PRESENT),
             Some(_) | None => Some(Resolution::Present { by: Some(by) }),
         }
     }
@@ -134,10 +144,13 @@ impl Flight {
     /// Until when the watch has to go on; `None` when it is over. Without a definite "none" there is no watch: it is
     /// asked again later, at most until no answer could be kept any more.
     fn watched(&self, cx: &Context<'_>, doubt: &Doubt<'_>) -> Option<Moment> {
-        if !doubt.definitely_none && !taken_for_none() {
+        if !doubt.definitely_none && !mutant("unreadable_as_empty") {
             let kept_until = doubt.first.map(|first| first + KEEP_ANSWERS);
             let expired = kept_until.is_some_and(|until| doubt.view.now >= until);
             return (!expired).then(|| cx.now + cx.policy.span());
+        }
+        if mutant("doubt_is_not_watched") {
+            return None;
         }
         let until = self.knowledge.watched_until(cx.policy.span()).unwrap_or(cx.now);
         (until > cx.now).then_some(until)
@@ -149,12 +162,13 @@ impl Doubt<'_> {
     /// claim, or half of the refresh token's remaining life is gone, plus one skew. `None` when that is over.
     fn nothing_left_to_lose(&self, cx: &Context<'_>, spread: u64) -> Option<Moment> {
         let Self { view, facts, first, rejected, .. } = self;
-        if *rejected {
+        if *rejected && !mutant("rejected_token_counts_as_life") {
             return None;
         }
         let expiry = facts.expires_at.unwrap_or(facts.made_at + ASSUMED_LIFETIME);
         let since = first.unwrap_or(facts.made_at);
-        let half_life = facts.refresh_expires_at.map(|end| since + end.since(since) / 2);
+        let refresh_end = facts.refresh_expires_at.filter(|_| !mutant("refresh_token_outlived_by_waiting"));
+        let half_life = refresh_end.map(|end| since + end.since(since) / 2);
         let skew = cx.policy.windows_spread(facts.lifetime(), spread).skew;
         let at = half_life.map_or(expiry, |half| half.min(expiry)) + skew;
         (at > view.now).then(|| view.moment_of(at))
@@ -171,8 +185,4 @@ fn vouched_since(answers: AnswersView) -> Option<StoreTime> {
         AnswersView::Read { kept_since, .. } => Some(kept_since),
         AnswersView::Unreadable => None,
     }
-}
-
-const fn taken_for_none() -> bool {
-    cfg!(solekey_mutant = "unreadable_as_empty")
 }

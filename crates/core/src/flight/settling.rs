@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     Command, Context, Delivery, Flight, Notice, Phase, RowView, StoreReply, claiming::Own, waiting::backoff,
 };
-use crate::{Cause, Delay, Generation, Moment, NewVerdict, Revocation, Row, Ruling, Settle, Verdict};
+use crate::{Cause, Delay, Generation, Moment, NewVerdict, Revocation, Row, Ruling, Settle, Verdict, mutant};
 
 /// A settling on its way: repeated by its id until it is acknowledged, so that no attempt is left open that was
 /// never sent.
@@ -85,7 +85,11 @@ impl Flight {
             StoreReply::Done(_) => self.settled(cx, &settling),
             // The attempt is not open. If its claim was never confirmed, the claim itself may still be on its way
             // until the store refuses it, as late or because the generation it names is gone.
-            StoreReply::Moved(view) if settling.own.confirmed || settling.own.cannot_be_made(&view) => {
+            StoreReply::Moved(view)
+                if settling.own.confirmed
+                    || settling.own.cannot_be_made(&view)
+                    || mutant("unconfirmed_claim_counts_as_settled") =>
+            {
                 self.moved_on(cx, &settling)
             }
             _ => self.not_settled(cx, settling),
@@ -164,7 +168,9 @@ impl Flight {
     /// One rotation was tried for a rejected token: from now on it may be served again. Not so where the provider was
     /// never asked.
     fn tried_on_evidence(&mut self, own: Own) -> Vec<Command> {
-        let tried = own.tried && own.open.cause == Cause::Rejected && own.from > Generation::ZERO;
+        let tried = (own.tried || mutant("unsent_attempt_absolves"))
+            && own.open.cause == Cause::Rejected
+            && own.from > Generation::ZERO;
         if !tried {
             return Vec::new();
         }

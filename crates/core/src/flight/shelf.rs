@@ -4,7 +4,7 @@ use super::{
     Command, Context, Delivery, Door, Event, Flight, LeaseView, Notice, Phase, RowView, ShelfView, Source,
     StoreReply, Then, TokenView,
 };
-use crate::{Candidate, Delay, Facts, Generation, Need, Remaining, Row, Ruling, StoreTime};
+use crate::{Candidate, Delay, Facts, Generation, Need, Remaining, Row, Ruling, StoreTime, mutant};
 
 impl Flight {
     pub(super) fn on_shelf(&mut self, cx: &Context<'_>, view: Option<ShelfView>) -> Vec<Command> {
@@ -16,7 +16,7 @@ impl Flight {
     }
 
     fn take_from_shelf(&mut self, cx: &Context<'_>, view: &ShelfView) -> Vec<Command> {
-        self.posted = view.verdict.map(|verdict| verdict.map(|left| cx.now + left));
+        self.said.shelf = view.verdict.map(|verdict| verdict.map(|left| cx.now + left));
         if let Some(token) =
             view.token.filter(|token| self.need != Need::Resolved && self.shelf_token_is_good(cx, token))
         {
@@ -24,7 +24,9 @@ impl Flight {
             return self
                 .deliver_and_end(Delivery::Token { generation: token.generation, source: Source::Shelf });
         }
-        let Some(known) = view.known else { return self.look() };
+        let Some(known) = view.known else {
+            return if mutant("unknown_id_takes_a_lease") { self.take_lease() } else { self.look() };
+        };
         self.knowledge.saw(known);
         if let Some((at, why)) = self.delay_on_shelf(cx, view) {
             return self.wait_or_leave(cx, at, why);
@@ -59,7 +61,9 @@ impl Flight {
     /// asking for a refresh is not held up by a cooldown; LogIn is confirmed by the row, as a login may have been
     /// published while the shelf was away.
     fn delay_on_shelf(&self, cx: &Context<'_>, view: &ShelfView) -> Option<(crate::Moment, Delay)> {
-        let verdict = view.verdict.filter(|verdict| view.known == Some(verdict.generation))?;
+        let verdict = view.verdict.filter(|verdict| {
+            view.known == Some(verdict.generation) || mutant("verdict_of_an_older_generation")
+        })?;
         let Ruling::NotBefore { at: left, why } = verdict.ruling else { return None };
         let held = !left.is_zero() && !self.is_operator();
         let watching = self.knowledge.watch.is_some() || self.need == Need::Resolved;
@@ -83,7 +87,7 @@ impl Flight {
     fn take_from_row(&mut self, cx: &Context<'_>, view: &RowView, row: &Row) -> Vec<Command> {
         if let Some(facts) = row.facts
             && self.row_is_good(cx, row, &facts, view.now)
-            && row.generation >= self.knowledge.known
+            && (row.generation >= self.knowledge.known || mutant("store_that_went_back_is_believed"))
         {
             return self.adopt(row);
         }
@@ -104,7 +108,8 @@ impl Flight {
     pub(super) fn take_lease(&mut self) -> Vec<Command> {
         self.phase = Phase::Door;
         let known = self.knowledge.known;
-        let floor = (known > Generation::ZERO).then(|| crate::Fence::new(known.get()));
+        let floor = (known > Generation::ZERO && !mutant("lease_without_a_floor"))
+            .then(|| crate::Fence::new(known.get()));
         vec![Command::TakeLease { floor }]
     }
 
@@ -127,10 +132,16 @@ impl Flight {
     }
 
     fn shelf_token_is_good(&self, cx: &Context<'_>, token: &TokenView) -> bool {
+        // A shelf that was lost may show again what it had before.
+        if token.generation < self.knowledge.known {
+            return false;
+        }
         let windows = cx.policy.windows_spread(token.lifetime, self.spread);
         let nominal = token.good + windows.skew;
         let freshness = Remaining { valid: token.valid, nominal }.freshness(windows);
-        self.is_good(&Candidate { generation: token.generation, access: token.access, freshness })
+        // A shelf that was away, or is still to be told, has what this process has long replaced or deleted.
+        let lags = token.generation < self.knowledge.known;
+        !lags && self.is_good(&Candidate { generation: token.generation, access: token.access, freshness })
     }
 
     pub(super) fn row_is_good(&self, cx: &Context<'_>, row: &Row, facts: &Facts, now: StoreTime) -> bool {

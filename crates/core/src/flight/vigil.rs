@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{Context, Flight, knowledge::gap};
-use crate::{Delay, Moment};
+use crate::{Delay, Moment, mutant};
 
 /// What a process does by itself about an account's doubt, once a flight is over.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -25,6 +25,9 @@ impl Flight {
     }
 
     pub(super) fn begin_vigil(&mut self, at: Moment) {
+        if mutant("nobody_looks_at_a_doubt") {
+            return;
+        }
         self.vigil = Vigil::LookAt(at);
     }
 

@@ -1,6 +1,9 @@
 //! Waiting for others, bounded.
 
-use std::time::Duration;
+use std::{
+    hash::{Hash, Hasher},
+    time::Duration,
+};
 
 use super::{Command, Context, Delivery, Flight, Notice, Phase};
 use crate::{Delay, Moment, Ruling, Verdict};
@@ -9,6 +12,9 @@ impl Flight {
     /// Registers, then reads the shelf: news published between the two are not lost.
     pub(super) fn read_shelf(&mut self) -> Vec<Command> {
         self.phase = Phase::Shelf;
+        if crate::mutant("look_then_register") {
+            return vec![Command::ReadShelf, Command::Register];
+        }
         vec![Command::Register, Command::ReadShelf]
     }
 
@@ -23,11 +29,16 @@ impl Flight {
     }
 
     /// Tells everyone, unless they have been told and it still holds: news that say nothing new would wake the waiters
-    /// of all replicas, who look, find the same, and tell each other again.
+    /// of all replicas, who look, find the same, and tell each other again. Nor does a flight repeat itself because
+    /// another one, which asks for something else, has said otherwise since: the two would never end.
     pub(super) fn post(&mut self, cx: &Context<'_>, verdict: Verdict<Moment>) -> Option<Command> {
-        let told = self.posted.is_some_and(|posted| stands(&posted, &verdict, cx.now));
-        self.posted = Some(verdict);
-        (!told).then_some(Command::Publish(Notice::Verdict(verdict)))
+        let known = self.said.stands(&verdict, cx.now);
+        self.said.shelf = Some(verdict);
+        if known {
+            return None;
+        }
+        self.said.own = Some(verdict).filter(|verdict| matches!(verdict.ruling, Ruling::NotBefore { .. }));
+        Some(Command::Publish(Notice::Verdict(verdict)))
     }
 
     /// Waits where waiting can help within the bound; otherwise tells the callers when to come back.
@@ -70,6 +81,26 @@ impl Flight {
         self.polls = (self.polls + 1).min(MAX_STEPS);
         (cx.now + step.max(POLL_FLOOR)).min(self.give_up_at)
     }
+}
+
+/// The verdicts that everyone has been told of, as far as a flight knows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Said {
+    /// On the shelf.
+    pub(super) shelf: Option<Verdict<Moment>>,
+    /// The delay it told of last.
+    own: Option<Verdict<Moment>>,
+}
+
+impl Said {
+    fn stands(&self, verdict: &Verdict<Moment>, now: Moment) -> bool {
+        [self.shelf, self.own].into_iter().flatten().any(|told| stands(&told, verdict, now))
+    }
+}
+
+/// Only news depend on it, which are hints: worlds that differ in nothing else are explored as one.
+impl Hash for Said {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 /// Whether what was told says the same and has not ended.

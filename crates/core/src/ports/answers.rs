@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Trouble;
-use crate::{Account, Answer, Found, Generation, StoreTime};
+use crate::{Account, Answer, ClaimId, Found, Generation, Sealed, StoreTime};
 
 /// Where answers are written the instant they are read, beside the store.
 ///
@@ -20,6 +20,16 @@ pub trait Answers: Send + Sync + 'static {
     /// no [`Enrolment`], because then nothing vouches for what is missing.
     async fn newest(&self, account: &Account) -> Result<Found, Trouble>;
 
+    /// Puts the same answer back under another seal: replaces the payload of the one of this attempt and claim, where it
+    /// is kept, and nothing else about it.
+    async fn reseal(
+        &self,
+        account: &Account,
+        attempt: Generation,
+        claim: ClaimId,
+        payload: &Sealed,
+    ) -> Result<(), Trouble>;
+
     /// Erases answers older than `before`: what a tombstone asks for.
     async fn erase(&self, account: &Account, before: Generation) -> Result<(), Trouble>;
 
@@ -33,7 +43,7 @@ pub trait Answers: Send + Sync + 'static {
 pub struct Enrolment {
     /// The store's identity.
     pub store: Uuid,
-    /// A value that only the right seal key makes; empty without sealing.
+    /// What the store's seal check was when the place was enrolled, for people: the store's own is the one that counts.
     pub seal_check: String,
     /// The store's time when the place began to keep everything.
     pub since: StoreTime,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::Trouble;
-use crate::{Account, AccountKey, Generation, Sealed, StoreTime, Verdict};
+use super::{Listen, Trouble};
+use crate::{Account, Generation, Sealed, StoreTime, Verdict};
 
 /// Tokens and verdicts that replicas share. Entries carry the generation and never go back.
 #[async_trait]
@@ -27,7 +27,7 @@ pub trait Cache: Send + Sync + 'static {
     async fn absolve(&self, account: &Account, generation: Generation) -> Result<(), Trouble>;
 
     /// Starts listening for what others publish. Returns once a message published from now on would be heard, or
-    /// could only be missed together with a [`Heard::Gap`].
+    /// could only be missed together with a [`Heard::Gap`](super::Heard::Gap).
     async fn listen(&self) -> Box<dyn Listen>;
 }
 
@@ -76,28 +76,4 @@ pub struct Publication {
     /// The shelf's time from which the spans count, as far as the caller can tell: a publication that is carried out
     /// late does not make anything last longer. `None`, or later than the shelf's clock: from when it is carried out.
     pub as_of: Option<StoreTime>,
-}
-
-/// A subscription to the news.
-#[async_trait]
-pub trait Listen: Send {
-    /// The next thing heard; `None` when the shelf is gone for good.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost when the future is dropped.
-    async fn next(&mut self) -> Option<Heard>;
-}
-
-/// What a listener hears.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Heard {
-    /// Something about this account changed: a hint where to look.
-    Changed {
-        /// The account.
-        key: AccountKey,
-        /// The generation published.
-        generation: Generation,
-    },
-    /// Messages may have been missed: look at everything.
-    Gap,
 }

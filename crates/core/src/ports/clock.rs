@@ -10,6 +10,12 @@ pub trait Clock: Send + Sync + 'static {
     /// clock when that runs ahead.
     fn now(&self) -> Moment;
 
+    /// About [`now`](Self::now), as of the last tick of a timer: cheap enough for every request. For what has a margin
+    /// of more than a tick.
+    fn glance(&self) -> Moment {
+        self.now()
+    }
+
     /// The wall clock, for showing times to people and programs. Never compared with another machine's.
     fn wall(&self) -> SystemTime;
 }

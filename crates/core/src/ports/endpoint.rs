@@ -63,6 +63,39 @@ pub enum Wire {
     },
 }
 
+/// How far an exchange came.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum WirePhase {
+    /// Provably nothing of the request left this process.
+    Unsent,
+    /// The request may have been processed; no whole answer arrived.
+    Unanswered,
+    /// A whole answer arrived.
+    Answered,
+}
+
+impl WirePhase {
+    /// Its name in logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unsent => "unsent",
+            Self::Unanswered => "unanswered",
+            Self::Answered => "answered",
+        }
+    }
+}
+
+impl Wire {
+    /// How far the exchange came.
+    pub fn phase(&self) -> WirePhase {
+        match self {
+            Self::NotSent { .. } => WirePhase::Unsent,
+            Self::Lost { .. } => WirePhase::Unanswered,
+            Self::Reply { .. } => WirePhase::Answered,
+        }
+    }
+}
+
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

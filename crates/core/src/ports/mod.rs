@@ -8,13 +8,15 @@ mod cache;
 mod clock;
 mod endpoint;
 mod lease;
+mod news;
 mod store;
 
 pub use answers::{Answers, Enrolment};
-pub use cache::{Cache, Heard, Listen, Publication, Shelf, Shelved};
+pub use cache::{Cache, Publication, Shelf, Shelved};
 pub use clock::Clock;
-pub use endpoint::{ExchangeRequest, TokenEndpoint, Wire};
+pub use endpoint::{ExchangeRequest, TokenEndpoint, Wire, WirePhase};
 pub use lease::{Lease, LeaseReply};
+pub use news::{Heard, Listen, News};
 pub use store::{Loaded, LoggedIn, Page, Record, Store, StoreError, StoreIdentity};
 
 /// The cause of a port's trouble, kept as the source of its error.

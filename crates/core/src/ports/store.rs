@@ -21,6 +21,10 @@ pub trait Store: Send + Sync + 'static {
     /// Writes `value` under `name` unless something is there; returns what is there afterwards.
     async fn pin(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError>;
 
+    /// Replaces what was pinned under `name` if that is `seen`; returns what is there afterwards, nothing where nothing was
+    /// pinned.
+    async fn repin(&self, name: &str, seen: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError>;
+
     /// The row as it is now, with the store's time at which it was read.
     async fn load(&self, account: &Account) -> Result<Loaded, StoreError>;
 
@@ -45,6 +49,14 @@ pub trait Store: Send + Sync + 'static {
 
     /// Leaves a tombstone: [`Row::delete`]. Returns the row as it is afterwards, nothing if there never was one.
     async fn delete(&self, account: &Account, id: ClaimId) -> Result<Loaded, StoreError>;
+
+    /// Puts the same credential back under another seal: [`Row::reseal`]. The payload is replaced, and nothing else.
+    async fn reseal(
+        &self,
+        account: &Account,
+        made_by: ClaimId,
+        payload: &Sealed,
+    ) -> Result<Loaded, StoreError>;
 
     /// Accounts that are not deleted, in a stable order, of one provider or of all; at most `limit` of them.
     async fn list(

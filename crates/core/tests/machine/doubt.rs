@@ -5,7 +5,9 @@ use std::time::Duration;
 use solekey_core::{
     AnswerNote, Cause, Delay, Generation, InDoubt, KEEP_ANSWERS, Need, PolicySettings, Replay, Revocation,
     Row, Ruling, Settle,
-    flight::{AnswersView, Command, Delivery, Event, Knowledge, LeaseView, ShelfView, StoreReply, Vigil},
+    flight::{
+        AnswersView, Command, Delivery, Event, Knowledge, LeaseView, RowView, ShelfView, StoreReply, Vigil,
+    },
 };
 
 use crate::fixture::{
@@ -20,14 +22,14 @@ const WATCHED: u64 = 60 + 2 * 10;
 const UNREADABLE: AnswersView = AnswersView::Unreadable;
 
 /// A row whose token lives for `left` from the start, its attempt claimed at the start.
-fn doubtful(left: u64) -> Row {
+pub(crate) fn doubtful(left: u64) -> Row {
     let mut row = row_with(facts(1, Some(secs(7200))), secs(7200 - left));
     open(&mut row, 50, secs(0));
     row
 }
 
 /// Looks every ten seconds, flight after flight of one process, from `from` on, until something is presented.
-fn presented_at(
+pub(crate) fn presented_at(
     mut pilot: Pilot,
     row: &Row,
     from: u64,
@@ -48,7 +50,7 @@ fn presented_at(
     None
 }
 
-fn with_replay(replay: Replay) -> Pilot {
+pub(crate) fn with_replay(replay: Replay) -> Pilot {
     Pilot::with(policy(replay), Need::RefreshedAhead, Knowledge::default(), Duration::ZERO)
 }
 
@@ -70,7 +72,7 @@ fn the_wait_is_told_to_everyone() {
 }
 
 #[test]
-fn a_family_is_risked_at_once_when_its_access_token_was_rejected_after_the_claim() {
+fn b05_a_family_is_risked_at_once_when_its_access_token_was_rejected_after_the_claim() {
     let row = doubtful(3600);
     let mut pilot = with_replay(Replay::STRICT_FAMILY);
     let mut knowledge = Knowledge::default();
@@ -84,7 +86,7 @@ fn a_family_is_risked_at_once_when_its_access_token_was_rejected_after_the_claim
 }
 
 #[test]
-fn a_family_is_risked_when_half_of_the_refresh_tokens_life_is_gone() {
+fn b05_a_family_is_risked_when_half_of_the_refresh_tokens_life_is_gone() {
     let mut long = facts(1, Some(secs(100_000)));
     long.refresh_expires_in = Some(secs(1000));
     let mut row = row_with(long, secs(0));
@@ -203,6 +205,24 @@ fn a04_a_place_that_has_kept_everything_only_since_after_the_claim_cannot_say_no
     let since = |at: u64| AnswersView::Read { newest: None, kept_since: store_at(secs(at)) };
     assert_eq!(presented_at(with_replay(Replay::STRICT_FAMILY), &row, 60, |_| since(1)), None);
     assert!(presented_at(with_replay(Replay::STRICT_FAMILY), &row, 60, |_| since(0)).is_some());
+}
+
+#[test]
+fn a_pair_whose_answer_was_written_late_lives_no_longer_for_it() {
+    let row = doubtful(0);
+    let note = AnswerNote {
+        attempt: row.open.unwrap().attempt,
+        access_ends: Some(store_at(secs(50))),
+        ..rotation(&row, 50, facts(2, Some(secs(3600))), store_at(secs(20)))
+    };
+    for (clock, left) in [(10, secs(40)), (70, secs(0))] {
+        let mut pilot = Pilot::new(Need::Valid);
+        pilot.clock = secs(clock);
+        let commands = pilot.judge(&row, answered(note));
+        let [Command::CommitFound(commit)] = commands[..] else { panic!("{commands:?}") };
+        assert_eq!(commit.note.content.facts().unwrap().expires_in, Some(left));
+        assert_eq!(commit.as_of, Some(pilot.store_now()));
+    }
 }
 
 #[test]
@@ -384,10 +404,10 @@ fn remembering(replay: Replay, known: Generation) -> Pilot {
 }
 
 #[test]
-fn a_store_that_went_back_is_doubt_from_the_start_and_has_no_window() {
+fn a11_a_store_that_went_back_is_doubt_from_the_start_and_has_no_window() {
     let row = row_with(facts(1, Some(secs(7200))), secs(7200 - 300));
     let known = Generation::new(row.generation.get() + 1);
-    for replay in [Replay::STRICT_FAMILY, Replay::grace(secs(100_000))] {
+    for replay in [Replay::STRICT_FAMILY, Replay::grace(secs(100_000)), Replay::UNTIL_USED] {
         let pilot = remembering(replay, known);
         assert_eq!(presented_at(pilot, &row, 0, |_| NO_ANSWERS), Some(secs(360)), "{replay:?}");
     }
@@ -399,19 +419,35 @@ fn a_store_that_went_back_is_doubt_from_the_start_and_has_no_window() {
 }
 
 #[test]
-fn a_store_that_went_back_does_not_have_its_old_token_served() {
+fn a11_a_store_that_went_back_does_not_have_its_old_token_served() {
     let row = row_with(facts(1, Some(secs(7200))), secs(0));
     let mut pilot = remembering(Replay::STRICT_FAMILY, Generation::new(row.generation.get() + 1));
     assert_eq!(delay(&pilot.judge(&row, NO_ANSWERS)).1, Delay::InDoubt);
 }
 
 #[test]
-fn a_store_that_went_back_gets_its_future_from_the_answers() {
+fn a11_a_store_that_went_back_gets_its_future_from_the_answers() {
     let row = overdue_row();
     let note = rotation(&row, 60, facts(2, None), store_at(secs(0)));
     let mut pilot = remembering(Replay::STRICT_FAMILY, note.attempt);
     let commands = pilot.judge(&row, answered(note));
     assert!(matches!(commands[..], [Command::CommitFound(_)]), "{commands:?}");
+}
+
+#[test]
+fn an_account_that_the_store_forgot_is_not_called_unknown_while_its_answers_cannot_be_read() {
+    for (known, answers, told) in [
+        (Generation::new(7), UNREADABLE, Delivery::RetryAt { at: moment_at(secs(1)), why: Delay::StoreDown }),
+        (Generation::new(7), NO_ANSWERS, Delivery::Unknown),
+        (Generation::ZERO, UNREADABLE, Delivery::Unknown),
+    ] {
+        let mut pilot = remembering(Replay::STRICT_FAMILY, known);
+        pilot.start();
+        pilot.hear(Event::Shelf(Some(ShelfView::default())));
+        let nothing = RowView { row: None, now: pilot.store_now(), asked: pilot.now() };
+        assert_eq!(pilot.hear(Event::Loaded(StoreReply::Done(nothing))), [Command::ReadAnswers]);
+        assert_eq!(pilot.hear(Event::Answers(answers)), [Command::Deliver(told)]);
+    }
 }
 
 #[test]

@@ -85,6 +85,7 @@ pub(crate) fn rotation(row: &Row, claim: u128, facts: NewFacts, at: StoreTime) -
         claim: id(claim),
         made_from: row.generation,
         content: Content::Rotated(facts),
+        access_ends: None,
     }
 }
 

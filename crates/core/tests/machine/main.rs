@@ -1,10 +1,15 @@
 //! The machine under test: tables of states, events and commands.
 #![allow(clippy::unwrap_used)]
 
+mod attacks;
+mod corpus;
 mod doubt;
 mod fixture;
+mod laws;
 mod outcomes;
 mod owner_path;
+mod rehearsal;
 mod rejections;
 mod request_path;
 mod row;
+mod windows;

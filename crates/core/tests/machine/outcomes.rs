@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use solekey_core::{
-    AnswerNote, Delay, KEEP_ANSWERS, MAX_RETRY_AFTER, Need, NewFacts, Outcome, Replay, Revocation, Row,
-    Ruling, StoreTime, Verdict,
+    AnswerNote, Delay, KEEP_ANSWERS, Login, MAX_RETRY_AFTER, Need, NewFacts, Outcome, Replay, Revocation,
+    Row, Ruling, StoreTime, Verdict,
     flight::{AnswersView, Command, Delivery, Event, Knowledge, Notice, Source, StoreReply, Subject, Watch},
 };
 
 use crate::fixture::{
-    NO_ANSWERS, PUBLISH_OWN, Pilot, answered, claimed, delay, facts, id, moment_at, open, overdue_row,
+    NO_ANSWERS, PUBLISH_OWN, Pilot, answered, claimed, delay, facts, held, id, moment_at, open, overdue_row,
     policy, presents, rotation, secs, settled, slept, store_at,
 };
 
@@ -49,12 +49,13 @@ fn a_pair_is_written_as_an_answer_and_into_the_row_at_once() {
 }
 
 #[test]
-fn a_lifetime_counts_from_before_the_send() {
+fn a17_a_lifetime_counts_from_before_the_send() {
     let (mut pilot, _) = flown();
     pilot.pass(secs(7));
     let commands = pilot.hear_outcome(Outcome::Success(facts(2, Some(secs(3600)))));
     let [Command::WriteAnswer(note), _] = commands[..] else { panic!("{commands:?}") };
     assert_eq!(note.content.facts().unwrap().expires_in, Some(secs(3593)));
+    assert_eq!(note.access_ends, Some(pilot.store_now() + secs(3593)));
 }
 
 #[test]
@@ -188,7 +189,7 @@ fn a_reply_that_was_lost_does_not_hide_a_commit_that_was_made() {
 }
 
 #[test]
-fn nothing_sent_and_our_fault_cool_this_process_alone() {
+fn b01_nothing_sent_and_our_fault_cool_this_process_alone() {
     for (heard, why) in [(Outcome::NotSent, Delay::Unreachable), (Outcome::OurFault, Delay::OurFault)] {
         let (mut pilot, mut row, commands) = outcome(heard);
         let settle = settled(&commands);
@@ -204,6 +205,24 @@ fn nothing_sent_and_our_fault_cool_this_process_alone() {
         let mut other = Pilot::of(Replay::STRICT_FAMILY);
         claimed(&other.judge(&row, NO_ANSWERS));
     }
+}
+
+#[test]
+fn a_login_ends_what_this_process_cools_down_for() {
+    let (pilot, mut row, commands) = outcome(Outcome::NotSent);
+    row.settle(&settled(&commands), pilot.store_now()).unwrap();
+    let login =
+        Login { id: id(3), facts: facts(3, Some(secs(0))), accept_spent: false, due_in: None, as_of: None };
+    row.login(&login, false, pilot.store_now()).unwrap();
+    let mut next = pilot.again(solekey_core::Need::Valid);
+    claimed(&next.judge(&row, NO_ANSWERS));
+}
+
+#[test]
+fn what_a_commit_takes_is_not_added_to_a_tokens_life() {
+    let (pilot, mut row, _, commit) = recording(Replay::STRICT_FAMILY);
+    row.commit(&commit, pilot.store_now() + secs(30)).unwrap();
+    assert_eq!(held(&row).expires_at, Some(pilot.store_now() + secs(3600)));
 }
 
 #[test]
@@ -466,7 +485,7 @@ fn a_reporter_is_not_given_its_own_token_back_with_a_new_generation() {
 }
 
 #[test]
-fn a_new_token_that_has_ended_already_is_handed_to_whoever_waited_for_it() {
+fn b09_a_new_token_that_has_ended_already_is_handed_to_whoever_waited_for_it() {
     let (mut pilot, mut row) = flown();
     let commands = pilot.hear_outcome(Outcome::Success(facts(2, Some(secs(0)))));
     let [Command::WriteAnswer(note), Command::CommitOwn(commit)] = commands[..] else {

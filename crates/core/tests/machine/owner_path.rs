@@ -154,7 +154,7 @@ fn a_login_voids_what_was_ruled_about_the_generation_before() {
 }
 
 #[test]
-fn a_success_of_the_last_5_seconds_is_not_rotated_away() {
+fn b09_a_success_of_the_last_5_seconds_is_not_rotated_away() {
     let row = rotated_row(millis(4800), secs(5));
     let mut pilot = Pilot::new(Need::Valid);
     let delivery = Delivery::Token { generation: row.generation, source: Source::Row };

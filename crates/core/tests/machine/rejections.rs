@@ -84,7 +84,7 @@ fn a_rejected_token_is_rotated_although_it_is_fresh() {
 }
 
 #[test]
-fn a_report_of_a_token_that_was_replaced_adopts_the_successor() {
+fn b04_a_report_of_a_token_that_was_replaced_adopts_the_successor() {
     let row = rotated_on_evidence(0, 300);
     let mut late = rejecting(fresh_row().generation, fingerprint(1));
     late.start();
@@ -104,7 +104,7 @@ fn reports_that_meet_the_rotation_wait_for_it() {
 }
 
 #[test]
-fn a_successor_with_the_same_string_is_not_adopted() {
+fn b04_a_successor_with_the_same_string_is_not_adopted() {
     let row = fresh_row();
     let older = Generation::new(row.generation.get() - 1);
     let mut pilot = rejecting(older, held(&row).access);
@@ -347,7 +347,21 @@ fn a_successor_rejected_within_five_minutes_is_kept_and_its_reporter_told() {
 }
 
 #[test]
-fn after_five_minutes_evidence_counts_again_and_the_interval_doubles_to_an_hour() {
+fn b03_a_mark_on_the_successor_does_not_hold_up_whoever_reported_an_older_token() {
+    let row = rotated_on_evidence(0, 300);
+    let need = Need::NotThis { generation: Generation::new(1), access: fingerprint(99) };
+    let knowledge = Knowledge { rejected: Some(row.generation), ..Knowledge::default() };
+    let mut pilot = Pilot::with(policy(Replay::STRICT_FAMILY), need, knowledge, Duration::ZERO);
+    pilot.clock = secs(100);
+    pilot.start();
+    let commands = pilot.judge(&row, NO_ANSWERS);
+    assert!(commands.contains(&Command::Unmark(row.generation)), "{commands:?}");
+    assert!(!presents(&commands), "{commands:?}");
+    assert!(commands.iter().any(|command| matches!(command, Command::Deliver(Delivery::Token { .. }))));
+}
+
+#[test]
+fn b03_after_five_minutes_evidence_counts_again_and_the_interval_doubles_to_an_hour() {
     for (interval, next) in [(300, 600), (600, 1200), (2400, 3600), (3600, 3600)] {
         let mut row = rotated_on_evidence(0, interval);
         let mut pilot = reporter(&row);
@@ -387,7 +401,7 @@ fn a_login_forgets_all_evidence() {
 }
 
 #[test]
-fn a_person_who_asks_for_a_refresh_of_what_they_saw_gets_one_and_later_clicks_share_it() {
+fn b16_a_person_who_asks_for_a_refresh_of_what_they_saw_gets_one_and_later_clicks_share_it() {
     let mut row = fresh_row();
     let seen = row.generation;
     claimed(&Pilot::new(Need::Now { seen: Some(seen) }).judge(&row, NO_ANSWERS));

@@ -1,13 +1,17 @@
 //! From a caller's need to the door: shelf, look, waiting.
 
+use std::time::Duration;
+
 use solekey_core::{
-    Delay, Fence, Generation, Need, Ruling, Verdict,
-    flight::{Command, Delivery, Event, LeaseView, Notice, ShelfView, Source, StoreReply, TokenView},
+    Delay, Fence, Generation, Need, Replay, Ruling, Verdict,
+    flight::{
+        Command, Delivery, Event, Knowledge, LeaseView, Notice, ShelfView, Source, StoreReply, TokenView,
+    },
 };
 
 use crate::fixture::{
     NO_ANSWERS, PUBLISH_ROW, Pilot, delay, facts, fingerprint, held, millis, moment_at, open, overdue_row,
-    presents, row_with, secs, slept,
+    policy, presents, row_with, secs, slept,
 };
 
 fn shelved(generation: Generation, left: u64) -> ShelfView {
@@ -44,6 +48,19 @@ fn a_good_token_on_the_shelf_is_delivered_without_a_look_at_the_row() {
 }
 
 #[test]
+fn a_token_on_the_shelf_that_is_older_than_what_is_known_is_not_delivered() {
+    let mut pilot = Pilot::patient(Need::Valid, secs(8));
+    pilot.start();
+    let newer = Generation::new(G.get() + 1);
+    pilot.hear(Event::Shelf(Some(ShelfView { known: Some(newer), ..ShelfView::default() })));
+    pilot.hear(Event::Lease(LeaseView::Busy));
+    pilot.hear(Event::Woken);
+    // The shelf was lost meanwhile, and somebody who has not heard of the newer one yet published what it has.
+    let commands = pilot.hear(Event::Shelf(Some(shelved(G, 3600))));
+    assert!(matches!(commands[..], [Command::TakeLease { .. }]), "{commands:?}");
+}
+
+#[test]
 fn a_token_inside_refresh_ahead_is_good_for_a_caller_and_not_for_the_refresher() {
     for (need, good) in
         [(Need::Valid, true), (Need::RefreshedAhead, false), (Need::AtLeast(Generation::new(8)), false)]
@@ -53,6 +70,15 @@ fn a_token_inside_refresh_ahead_is_good_for_a_caller_and_not_for_the_refresher()
         pilot.hear(Event::Shelf(Some(shelved(G, 300))));
         assert_eq!(pilot.flight.is_over(), good, "{need:?}");
     }
+}
+
+#[test]
+fn a_token_on_a_shelf_that_lags_behind_this_process_is_good_for_nobody() {
+    let knowledge = Knowledge { known: Generation::new(8), ..Knowledge::default() };
+    let mut pilot = Pilot::with(policy(Replay::STRICT_FAMILY), Need::Valid, knowledge, Duration::ZERO);
+    pilot.start();
+    let floor = Some(Fence::new(8));
+    assert_eq!(pilot.hear(Event::Shelf(Some(shelved(G, 3600)))), [Command::TakeLease { floor }]);
 }
 
 #[test]
@@ -257,6 +283,30 @@ fn an_attempt_in_flight_is_published_as_a_not_before_and_the_door_is_left() {
     assert_eq!(commands[..2], [Command::Publish(Notice::Verdict(verdict)), Command::LeaveDoor]);
     assert_eq!(delay(&commands), (moment_at(secs(60)), Delay::InFlight));
     assert_eq!(held(&row).access, fingerprint(1));
+}
+
+#[test]
+fn flights_that_see_different_reasons_for_a_delay_do_not_tell_each_other_for_ever() {
+    let mut row = overdue_row();
+    open(&mut row, 50, secs(0));
+    let mut pilot = Pilot::patient(Need::Valid, secs(300));
+    let told = |commands: &[Command]| {
+        commands.iter().filter(|command| matches!(command, Command::Publish(Notice::Verdict(_)))).count()
+    };
+    let mut commands = pilot.judge(&row, NO_ANSWERS);
+    assert_eq!(told(&commands), 1);
+    for _ in 0..3 {
+        // The other one, a person's, has just said that the provider limits the rate.
+        let until = slept(&commands);
+        pilot.pass(until.since(pilot.now()));
+        pilot.hear(Event::Woken);
+        let ruling = Ruling::NotBefore { at: std::time::Duration::ZERO, why: Delay::RateLimited };
+        let verdict = Some(Verdict { generation: G, ruling, strikes: 0 });
+        pilot.hear(Event::Shelf(Some(ShelfView { known: Some(G), verdict, ..ShelfView::default() })));
+        pilot.hear(Event::Lease(LeaseView::Away));
+        commands = pilot.look(&row, NO_ANSWERS);
+        assert_eq!(told(&commands), 0);
+    }
 }
 
 #[test]

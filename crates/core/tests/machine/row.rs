@@ -1,7 +1,8 @@
 //! The row's four changes, against the executions that broke earlier rules.
 
 use solekey_core::{
-    AnswerNote, Content, Delay, Login, Refusal, Replay, Ruling, Settle, Verdict, flight::next_look,
+    AnswerNote, Commit, Content, Delay, Generation, Login, NewVerdict, Refusal, Replay, Ruling, Settle,
+    Verdict, flight::next_look,
 };
 
 use crate::fixture::{
@@ -121,6 +122,81 @@ fn a15_a_delete_leaves_a_tombstone_that_only_a_login_lifts() {
         claim: id(50),
         made_from: before,
         content: Content::Rotated(facts(2, None)),
+        access_ends: None,
     };
     assert_eq!(row.commit(&commit(note), store_at(secs(6))), Err(Refusal::Moved));
+}
+
+#[test]
+fn a_claim_over_an_attempt_in_flight_is_refused_although_it_was_seen() {
+    let mut row = overdue_row();
+    open(&mut row, 50, secs(0));
+    let before = row.clone();
+    let claim = claim_of(&row, 51, Some(id(50)), secs(59));
+    assert_eq!(row.claim(&claim, store_at(secs(59))), Err(Refusal::Moved));
+    assert_eq!(row, before);
+    open(&mut row, 52, secs(60));
+}
+
+#[test]
+fn a_settling_ends_only_the_attempt_it_names() {
+    let mut row = overdue_row();
+    open(&mut row, 50, secs(0));
+    let before = row.clone();
+    let other = Settle { id: id(49), from: row.generation, verdict: None, due_in: None };
+    assert_eq!(row.settle(&other, store_at(secs(1))), Err(Refusal::Moved));
+    assert_eq!(row, before);
+}
+
+#[test]
+fn a_doubt_left_by_a_further_attempt_lasts_as_long_as_its_verdict() {
+    let mut row = overdue_row();
+    open(&mut row, 50, secs(0));
+    open(&mut row, 51, secs(60));
+    let ruling = Ruling::NotBefore { at: secs(120), why: Delay::RateLimited };
+    let verdict = Some(NewVerdict { ruling, strikes: 1 });
+    let settle = Settle { id: id(51), from: row.generation, verdict, due_in: None };
+    row.settle(&settle, store_at(secs(61))).unwrap();
+    assert_eq!(row.open.unwrap().until, store_at(secs(181)));
+}
+
+#[test]
+fn of_two_answers_with_one_number_the_first_stays() {
+    let mut row = overdue_row();
+    let note = rotation(&row, 50, facts(2, None), store_at(secs(1)));
+    row.commit(&commit(note), store_at(secs(1))).unwrap();
+    let before = row.clone();
+    let twin = AnswerNote { claim: id(51), content: Content::Rotated(facts(3, None)), ..note };
+    assert_eq!(row.commit(&commit(twin), store_at(secs(2))), Err(Refusal::Moved));
+    assert_eq!(row, before);
+}
+
+#[test]
+fn an_answer_made_from_another_generation_has_to_know_the_attempt_that_is_open() {
+    let mut row = overdue_row();
+    open(&mut row, 50, secs(0));
+    let note = AnswerNote {
+        made_from: Generation::new(row.generation.get() - 1),
+        ..rotation(&row, 49, facts(2, None), store_at(secs(1)))
+    };
+    let before = row.clone();
+    assert_eq!(row.commit(&commit(note), store_at(secs(1))), Err(Refusal::Moved));
+    assert_eq!(row, before);
+    row.commit(&Commit { seen: Some(id(50)), ..commit(note) }, store_at(secs(1))).unwrap();
+}
+
+#[test]
+fn another_seal_is_for_the_credential_that_was_opened_and_no_other() {
+    let mut row = overdue_row();
+    let before = row.made_by;
+    assert_eq!(row.reseal(before), Ok(()));
+    open(&mut row, 50, secs(0));
+    assert_eq!(row.reseal(before), Ok(()), "an open attempt has brought nothing yet");
+    let attempt = row.open.unwrap().attempt;
+    let note = AnswerNote { attempt, ..rotation(&row, 50, facts(2, None), store_at(secs(1))) };
+    row.commit(&commit(note), store_at(secs(2))).unwrap();
+    assert_eq!(row.reseal(before), Err(Refusal::Moved));
+    assert_eq!(row.reseal(row.made_by), Ok(()));
+    row.delete(id(60), store_at(secs(3)));
+    assert_eq!(row.reseal(row.made_by), Err(Refusal::Moved), "a tombstone has no payload");
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod model;
 mod stub;
 
 use std::time::{Duration, SystemTime};
@@ -106,7 +107,7 @@ async fn a_client_secret_travels_in_the_header_or_in_the_body() {
 }
 
 #[tokio::test]
-async fn every_exchange_has_a_connection_of_its_own() {
+async fn a02_every_exchange_has_a_connection_of_its_own() {
     let stub = Stub::start(json("200 OK", r#"{"access_token":"at"}"#)).await;
     let endpoint = settings(&stub).build().unwrap();
     for _ in 0..3 {
@@ -169,7 +170,7 @@ async fn an_answer_beyond_the_cap_is_not_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_early_leaves_doubt_and_no_second_request() {
+async fn a02_a_connection_that_ends_early_leaves_doubt_and_no_second_request() {
     for bytes in [
         "",
         "HTTP/1.1 200 OK\r\ncontent-",

@@ -2,7 +2,7 @@
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use solekey::core::{Account, InputError};
+use solekey::core::{Account, InputError, mutant};
 
 use super::failure::Failure;
 
@@ -19,7 +19,9 @@ impl<S: Sync> FromRequestParts<S> for AccountPath {
 }
 
 fn account(path: &str) -> Result<Account, InputError> {
-    let mut segments = path.split('/').skip(FIRST);
+    let whole =
+        if mutant("path_is_decoded_before_it_is_split") { decoded("id", path)? } else { path.to_owned() };
+    let mut segments = whole.split('/').skip(FIRST);
     let mut segment = |field| decoded(field, segments.next().unwrap_or_default());
     Account::new(&segment("provider")?, &segment("id")?)
 }
@@ -46,6 +48,9 @@ fn escaped(high: Option<u8>, low: Option<u8>) -> Option<u8> {
 
 /// Of `/v1/accounts/{provider}`, split at slashes.
 const FIRST: usize = 3;
+
+#[cfg(test)]
+mod laws;
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ use axum::{
 };
 use http::{StatusCode, Uri};
 use serde::Serialize;
-use solekey::{AccountError, AccountPage, AccountState, Login, Solekey, TokenError, core::Generation};
+use solekey::{AccountError, AccountPage, Login, Solekey, TokenError, core::Generation};
 
 use super::{Shared, account_path::AccountPath, body, failure::Failure, query::Query};
 
@@ -40,9 +40,11 @@ pub(super) async fn show(
     State(api): Shared,
     AccountPath(account): AccountPath,
     uri: Uri,
-) -> Result<Json<AccountState>, Failure> {
-    Query::none(&uri)?;
-    Ok(Json(api.solekey.state(&account).await?))
+) -> Result<Response, Failure> {
+    if Query::of(&uri, &["explain"])?.flag("explain")? {
+        return Ok(Json(api.solekey.explain(&account).await?).into_response());
+    }
+    Ok(Json(api.solekey.state(&account).await?).into_response())
 }
 
 pub(super) async fn delete(

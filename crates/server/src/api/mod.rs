@@ -6,6 +6,7 @@ mod body;
 mod evidence;
 mod failure;
 mod health;
+mod metrics;
 mod query;
 mod tokens;
 
@@ -22,11 +23,13 @@ use futures_util::FutureExt as _;
 use http::{HeaderValue, header};
 use solekey::Solekey;
 
+use crate::metrics::Metrics;
 use failure::Failure;
 
 /// What the handlers share.
 pub(crate) struct Api {
     pub(crate) solekey: Solekey,
+    pub(crate) metrics: Arc<Metrics>,
     /// The configured providers, to tell "none of its accounts" from "no such provider".
     pub(crate) providers: Vec<String>,
     /// What works but should not stay as it is.
@@ -45,6 +48,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/v1/accounts/{provider}/{id}/refresh", post(tokens::refresh))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
         .fallback(|| async { Failure::not_found() })
         .method_not_allowed_fallback(|| async { Failure::method_not_allowed() })
         .layer(middleware::from_fn(guarded))

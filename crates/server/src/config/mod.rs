@@ -17,6 +17,8 @@ use solekey::{
     core::{InputError, MAX_NAME_BYTES},
 };
 
+use crate::doctor::Parts;
+
 pub use environment::Environment;
 pub use listen::Listen;
 pub use read::ConfigError;
@@ -66,7 +68,7 @@ impl Config {
         &self.listen
     }
 
-    /// What replicas coordinate through: `redis`, `redis and sqlite`, or `embedded`.
+    /// What replicas coordinate through: `redis`, `redis and sqlite`, `redis and postgres`, `postgres`, or `embedded`.
     pub fn coordination(&self) -> &'static str {
         self.place.name()
     }
@@ -89,6 +91,22 @@ impl Config {
     /// The names of its providers.
     pub(crate) fn provider_names(&self) -> Vec<String> {
         self.providers.iter().map(|configured| configured.provider.name().to_owned()).collect()
+    }
+
+    /// Whether what is stored and shared is sealed.
+    pub(crate) fn is_sealing(&self) -> bool {
+        self.seal.is_sealing()
+    }
+
+    /// What can be looked at apart from the rest.
+    pub(crate) fn parts(&self) -> Parts {
+        let hosts = self.providers.iter().filter_map(Configured::token_host);
+        Parts {
+            redis: self.place.redis_part(self.accept_loss),
+            rows_in_redis: self.place.is_redis_alone(),
+            answer_folder: self.place.answer_folder(),
+            token_hosts: hosts.collect(),
+        }
     }
 
     pub(crate) fn into_builder(self) -> Builder {

@@ -8,6 +8,7 @@ use solekey::{
 };
 
 use super::settings::{Password, RedisSettings, StoreSettings};
+use crate::doctor::RedisPart;
 
 /// Where rows and answers are kept, and through what replicas coordinate.
 #[derive(Debug)]
@@ -23,10 +24,12 @@ struct Redis {
     prefix: Option<String>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Rows {
     Redis,
     Sqlite(PathBuf),
+    /// At this URL, which may hold a password.
+    Postgres(Secret),
 }
 
 impl Place {
@@ -50,34 +53,51 @@ impl Place {
 
     /// Whether rows are kept in Redis and nowhere else.
     pub(super) fn is_redis_alone(&self) -> bool {
-        self.rows == Rows::Redis
+        matches!(self.rows, Rows::Redis)
     }
 
-    /// Whether replicas of other hosts can share it.
+    /// What replicas coordinate through.
     pub(super) fn name(&self) -> &'static str {
         match (&self.rows, &self.redis) {
             (Rows::Redis, _) => "redis",
             (Rows::Sqlite(_), Some(_)) => "redis and sqlite",
             (Rows::Sqlite(_), None) => "embedded",
+            (Rows::Postgres(_), Some(_)) => "redis and postgres",
+            (Rows::Postgres(_), None) => "postgres",
+        }
+    }
+
+    pub(super) fn redis_part(&self, accept_loss: bool) -> Option<RedisPart> {
+        self.redis.as_ref().map(|redis| RedisPart { url: redis.url.clone(), accept_loss })
+    }
+
+    /// Where answers are kept as files: beside rows in Redis, or without Redis.
+    pub(super) fn answer_folder(&self) -> Option<PathBuf> {
+        match (&self.rows, &self.redis) {
+            (Rows::Redis, _) | (Rows::Postgres(_), None) => {
+                Some(self.state_dir.clone().unwrap_or_else(|| DEFAULT_STATE_DIR.into()))
+            }
+            (Rows::Sqlite(_) | Rows::Postgres(_), Some(_)) => None,
+            (Rows::Sqlite(file), None) => {
+                Some(self.state_dir.clone().unwrap_or_else(|| solekey::folder_of_answers(file)))
+            }
         }
     }
 
     pub(super) fn furnish(self, mut builder: Builder) -> Builder {
-        let Self { redis, rows, state_dir } = self;
-        if let Some(Redis { url, prefix }) = redis {
+        let folder = self.answer_folder();
+        if let Some(Redis { url, prefix }) = self.redis {
             builder = builder.redis(url.expose_secret());
             if let Some(prefix) = prefix {
                 builder = builder.redis_prefix(prefix);
             }
         }
-        let state_dir = match rows {
-            Rows::Redis => Some(state_dir.unwrap_or_else(|| DEFAULT_STATE_DIR.into())),
-            Rows::Sqlite(path) => {
-                builder = builder.sqlite(path);
-                state_dir
-            }
+        builder = match self.rows {
+            Rows::Redis => builder,
+            Rows::Sqlite(path) => builder.sqlite(path),
+            Rows::Postgres(url) => builder.postgres(url.expose_secret()),
         };
-        match state_dir {
+        match folder {
             Some(folder) => builder.state_dir(folder),
             None => builder,
         }
@@ -94,12 +114,12 @@ impl Rows {
                 Err(refused("redis only together with redis.url"))
             };
         }
-        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            return Err(refused("redis or sqlite://PATH; PostgreSQL is not part of this build"));
+        if ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Ok(Self::Postgres(solekey::core::secret(url.to_owned())));
         }
         match url.strip_prefix("sqlite://") {
             Some(path) if !path.is_empty() && !path.contains(['?', '#']) => Ok(Self::Sqlite(path.into())),
-            _ => Err(refused("redis, or sqlite://PATH")),
+            _ => Err(refused("redis, postgres://USER@HOST/DATABASE, or sqlite://PATH")),
         }
     }
 }
@@ -109,13 +129,25 @@ const DEFAULT_STATE_DIR: &str = "solekey-state";
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]
     fn a_store_is_named_by_url() {
-        assert_eq!(Rows::parse("redis", true), Ok(Rows::Redis));
-        assert_eq!(Rows::parse("sqlite://solekey.db", false), Ok(Rows::Sqlite("solekey.db".into())));
-        assert_eq!(Rows::parse("sqlite:///var/lib/x.db", true), Ok(Rows::Sqlite("/var/lib/x.db".into())));
+        let parse = |url, has_redis| Rows::parse(url, has_redis).unwrap();
+        assert!(matches!(parse("redis", true), Rows::Redis));
+        let file = |url| match parse(url, true) {
+            Rows::Sqlite(path) => path,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(file("sqlite://solekey.db"), PathBuf::from("solekey.db"));
+        assert_eq!(file("sqlite:///var/lib/x.db"), PathBuf::from("/var/lib/x.db"));
+        for url in ["postgres://u:hush@db/solekey?sslmode=verify-full", "postgresql://db"] {
+            let rows = parse(url, false);
+            assert!(matches!(&rows, Rows::Postgres(kept) if kept.expose_secret() == url));
+            assert!(!format!("{rows:?}").contains("hush"));
+        }
     }
 
     #[test]
@@ -123,7 +155,7 @@ mod tests {
         for url in [
             "redis",
             "redis://:hush@h",
-            "postgres://u:hush@db/solekey",
+            "postgres:u:hush@db/solekey",
             "sqlite://",
             "sqlite:x",
             "mysql://h",
@@ -133,7 +165,5 @@ mod tests {
             assert_eq!(error.field(), "store.url");
             assert!(!error.to_string().contains("hush"), "{error}");
         }
-        let error = Rows::parse("postgresql://db/solekey", false).expect_err("refused");
-        assert!(error.expected().contains("PostgreSQL is not part of this build"), "{error}");
     }
 }

@@ -7,6 +7,7 @@ use solekey::{
 };
 use solekey_providers::{BodyFormat, ClientAuth, EndpointSettings, Preset};
 use std::{sync::Arc, time::Duration};
+use url::Url;
 
 use super::{
     environment::Environment,
@@ -16,12 +17,27 @@ use super::{
     },
     span::Span,
 };
+use crate::doctor::TokenHost;
 
 /// A provider, and whether its owner accepts that a weak store may lose a rotation.
 #[derive(Debug)]
 pub(super) struct Configured {
     pub(super) provider: Provider,
     pub(super) accepts_loss: bool,
+    token_url: String,
+}
+
+impl Configured {
+    /// Where its token endpoint listens.
+    pub(super) fn token_host(&self) -> Option<TokenHost> {
+        let url = Url::parse(&self.token_url).ok()?;
+        let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
+        Some(TokenHost {
+            provider: self.provider.name().to_owned(),
+            host,
+            port: url.port_or_known_default()?,
+        })
+    }
 }
 
 impl ProviderSettings {
@@ -81,8 +97,9 @@ impl ProviderSettings {
         };
         let client_secret =
             client_secret_env.map(|variable| client_secret(&variable, environment)).transpose()?;
+        let token_url = token_url.unwrap_or(endpoint.token_url);
         let endpoint = EndpointSettings {
-            token_url: token_url.unwrap_or(endpoint.token_url),
+            token_url: token_url.clone(),
             client_id: client_id.unwrap_or(endpoint.client_id),
             client_auth: authentication(client_auth, client_secret, endpoint.client_auth)?,
             body: body.map_or(endpoint.body, BodyName::into),
@@ -93,7 +110,7 @@ impl ProviderSettings {
             proxy: endpoint.proxy,
         };
         let provider = Provider::new(&name, policy.build()?, Arc::new(endpoint.build()?))?;
-        Ok(Configured { provider, accepts_loss: accept_loss })
+        Ok(Configured { provider, accepts_loss: accept_loss, token_url })
     }
 }
 

@@ -9,13 +9,13 @@ use super::{environment::PROVIDER_KEYS, *};
 const ACME: &str =
     "[[provider]]\nname = \"acme\"\ntoken_url = \"http://127.0.0.1:9/t\"\nclient_id = \"gateway\"\n";
 
-/// The sample of the design; only the store is one that this build has.
+/// The sample of the design.
 const SAMPLE: &str = r#"
 listen = "127.0.0.1:8750"                            # or "unix:/run/solekey.sock"
 [redis]
 url = "redis://127.0.0.1:6379"                       # leave the table out for the embedded mode
 [store]
-url = "sqlite://solekey.db"
+url = "postgres://solekey@db/solekey"                # or "redis", or "sqlite://solekey.db" (one host)
 [seal]
 key_env = "SOLEKEY_SEAL_KEY"                         # key ring "id:base64[,id:base64]", the first seals
 [[provider]]
@@ -64,7 +64,7 @@ fn policy(config: &Config) -> solekey::core::Policy {
 fn the_sample_of_the_design_is_taken_as_it_is() {
     let config = Config::parse(SAMPLE, &environment([("SOLEKEY_SEAL_KEY", RING)])).unwrap();
     assert_eq!(config.provider_names(), ["codex", "acme"]);
-    assert_eq!(config.coordination(), "redis and sqlite");
+    assert_eq!(config.coordination(), "redis and postgres");
     assert!(config.seal.is_sealing());
     assert_eq!(config.warnings(), Vec::<String>::new());
 }
@@ -75,6 +75,19 @@ fn seven_keys_are_enough_and_two_do() {
     assert_eq!(config.listen().to_string(), "127.0.0.1:8750");
     assert_eq!(config.coordination(), "embedded");
     assert_eq!(policy(&config).replay(), Replay::STRICT_FAMILY);
+}
+
+#[test]
+fn replicas_on_several_hosts_need_postgres_or_redis_and_may_have_both() {
+    for (head, coordination) in [
+        ("[redis]\nurl = \"redis://h\"", "redis"),
+        ("[redis]\nurl = \"redis://h\"\n[store]\nurl = \"postgres://db/x\"", "redis and postgres"),
+        ("[store]\nurl = \"postgresql://db/x\"", "postgres"),
+    ] {
+        let config = parse(&format!("{head}\n{ACME}")).unwrap();
+        assert_eq!(config.coordination(), coordination);
+        assert_eq!(config.warnings().is_empty(), coordination != "redis");
+    }
 }
 
 #[test]
@@ -136,7 +149,7 @@ fn values_that_cannot_work_are_refused_by_key() {
         ("listen = 8750", "listen"),
         ("[redis]\nprefix = \"x\"", "redis.url"),
         ("[store]\nurl = \"redis\"", "store.url"),
-        ("[store]\nurl = \"postgres://db/solekey\"", "store.url"),
+        ("[store]\nurl = \"postgres:db/solekey\"", "store.url"),
         ("state_dir = \"a\"\n[store]\nstate_dir = \"b\"", "store.state_dir"),
         ("[seal]\nkey_env = \"ABSENT\"", "seal.key_env"),
     ] {
@@ -168,7 +181,7 @@ fn a_value_is_never_quoted_for_it_may_be_a_password() {
         "redis = \"redis://:hush@h\"",
         "redis = [\"hush expected hush\"]",
         "[redis]\nurl = \"redis://:hush@h\"\nprefix = 1",
-        "[store]\nurl = \"postgres://u:hush@db/x\"",
+        "[store]\nurl = \"postgres:u:hush@db/x\"",
         "[redis]\nurl = [\"redis://:hush@h\"]",
         "[redis]\nurl = \"redis://:hush@h",
         ACME,

@@ -69,7 +69,9 @@ async fn a_state_says_what_an_operator_needs_and_no_secret() {
     assert_eq!((shown.text("provider"), shown.text("id"), shown.text("status")), ("acme", "alice", "fresh"));
     assert_eq!((&shown.body["rotations"], &shown.body["refreshable"]), (&json!(0), &json!(true)));
     let listed = sidecar.get("/v1/accounts").await;
-    for answer in [&shown, &listed] {
+    let explained = sidecar.get(&format!("{}?explain=true", account("alice"))).await;
+    assert_eq!((&explained.body["state"], &explained.body["next"]["step"]), (&shown.body, &json!("serve")));
+    for answer in [&shown, &listed, &explained] {
         let text = answer.body.to_string();
         assert!(!text.contains(&pair.access_token) && !text.contains(&pair.refresh_token), "{text}");
     }

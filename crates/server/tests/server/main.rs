@@ -3,6 +3,8 @@
 
 mod accounts;
 mod bad_input;
+mod corpus;
+mod doctored;
 mod draining;
 mod endpoint_trouble;
 mod fixture;

@@ -3,7 +3,7 @@
 use crate::fixture::{World, document};
 
 #[tokio::test]
-async fn an_id_is_what_stands_between_two_slashes_decoded_once() {
+async fn a18_an_id_is_what_stands_between_two_slashes_decoded_once() {
     let world = World::new().await;
     let sidecar = world.sidecar().await;
     let ids = [
@@ -57,7 +57,7 @@ async fn an_id_is_what_stands_between_two_slashes_decoded_once() {
 }
 
 #[tokio::test]
-async fn dot_segments_are_ids_and_lead_nowhere() {
+async fn a18_dot_segments_are_ids_and_lead_nowhere() {
     let world = World::new().await;
     let sidecar = world.sidecar().await;
     sidecar.log_in("alice", &world.provider.grant("alice")).await;

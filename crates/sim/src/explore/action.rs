@@ -1,11 +1,14 @@
 //! What can happen next, and what must not.
 
-use solekey_core::flight::Command;
+use solekey_core::{
+    Fence,
+    flight::{Command, LeaseView},
+};
 
 use super::{
     scene::{EXCHANGE, SPAN, Scene, moment, secs, token_of},
     worker::{How, Request, Worker},
-    world::{Left, Place, World},
+    world::{Left, Place, Reach, World},
 };
 
 /// One atomic step of one actor.
@@ -20,6 +23,8 @@ pub(crate) enum Action {
     /// A process looks at a reply.
     Look(usize),
     Wake(usize),
+    /// A process hears from the lease.
+    Lease(usize, LeaseView),
     /// A process sends its request.
     Send(usize),
     /// A process finds that nothing can be sent.
@@ -38,6 +43,10 @@ pub(crate) enum Action {
     RunHung,
     Store(Place),
     Answers(Place),
+    /// A process reaches less than it did, until the world heals; from an island it may come back before.
+    Reach(usize, Reach),
+    /// The place of answers loses everything.
+    LoseAnswers,
     LogIn,
     Delete,
     /// The store's state is copied away.
@@ -62,8 +71,11 @@ impl World {
     /// Everything that can happen next.
     pub(crate) fn actions(&self, scene: &Scene) -> Vec<Action> {
         let mut actions = Vec::with_capacity(16);
-        for w in 0..self.workers.len() {
-            self.actions_of(scene, w, &mut actions);
+        for (w, worker) in self.workers.iter().enumerate() {
+            // Of two that are alike it does not matter which one does something.
+            if !self.workers[..w].contains(worker) {
+                self.actions_of(scene, w, &mut actions);
+            }
         }
         for index in 0..self.orphans.len() {
             actions.extend([Action::AnswerOrphan(index), Action::LoseOrphan(index)]);
@@ -80,7 +92,7 @@ impl World {
 
     fn actions_of(&self, scene: &Scene, w: usize, actions: &mut Vec<Action>) {
         let worker = &self.workers[w];
-        let Left { crashes, .. } = self.left;
+        let Left { crashes, cut_offs, islands, .. } = self.left;
         if worker.flight.is_none() {
             self.starts(scene, w, actions);
         }
@@ -97,10 +109,26 @@ impl World {
                     actions.push(Action::CannotSend(w));
                 }
             }
+            Some(Command::TakeLease { .. }) => {
+                let fence = Fence::new(self.store_now().as_micros());
+                let views = [LeaseView::Granted(fence), LeaseView::Busy, LeaseView::Away];
+                actions.extend(views.map(|view| Action::Lease(w, view)));
+            }
             _ => self.performances(w, actions),
         }
         if worker.request.is_some() {
             self.replies(w, actions);
+        }
+        // Of nobody else it matters what it can write down.
+        let owns = worker.request.is_some() && worker.reach == Reach::Everything;
+        if owns && cut_offs > 0 {
+            actions.push(Action::Reach(w, Reach::Answers));
+        }
+        if owns && islands > 0 {
+            actions.push(Action::Reach(w, Reach::Nothing));
+        }
+        if worker.reach == Reach::Nothing {
+            actions.push(Action::Reach(w, Reach::Everything));
         }
         if crashes > 0 && **worker != Worker::default() {
             actions.push(Action::Crash(w));
@@ -109,7 +137,8 @@ impl World {
 
     fn starts(&self, scene: &Scene, w: usize, actions: &mut Vec<Action>) {
         let Some(facts) = self.row.facts else { return };
-        if self.callers_come(scene) && scene.wants_refresh(&facts, self.store_now()) {
+        let wanted = scene.wants_refresh(&facts, self.store_now()) || self.is_withheld(&self.workers[w]);
+        if self.callers_come(scene) && wanted {
             actions.push(Action::Start(w, Asked::Token));
         }
         if self.left.rejections > 0 {
@@ -120,17 +149,22 @@ impl World {
         }
     }
 
+    /// Whether callers of this process get no token because it was rejected.
+    pub(super) fn is_withheld(&self, worker: &Worker) -> bool {
+        worker.knowledge.is_rejected(self.row.generation)
+    }
+
     /// A pair at stake is written down again at once while it can be; everybody else sleeps until a later second.
     pub(super) fn may_wake(&self, worker: &Worker) -> bool {
         worker.wake.is_some_and(|wake| moment(self.tick) >= wake)
-            && (moment(self.tick) > worker.issued || (self.is_at_stake(worker) && self.can_write()))
+            && (moment(self.tick) > worker.issued || (self.is_at_stake(worker) && self.can_write(worker)))
     }
 
     fn performances(&self, w: usize, actions: &mut Vec<Action>) {
         let worker = &self.workers[w];
         for (index, command) in worker.pending.iter().enumerate() {
             let to_answers = matches!(command, Command::ReadAnswers | Command::WriteAnswer(_));
-            let place = if to_answers { self.place } else { self.store };
+            let place = if to_answers { self.place_of(worker) } else { self.store_of(worker) };
             if place == Place::Down {
                 actions.push(Action::Perform(w, index, How::Before));
                 continue;
@@ -178,6 +212,9 @@ impl World {
             Place::Up if left.answer_outages > 0 => actions.push(Action::Answers(Place::Down)),
             Place::Down => actions.push(Action::Answers(Place::Up)),
             Place::Up => {}
+        }
+        if left.answers_lost > 0 {
+            actions.push(Action::LoseAnswers);
         }
         let both_up = self.store == Place::Up && self.place == Place::Up;
         if left.logins > 0 && both_up {
@@ -252,18 +289,19 @@ impl World {
         }
         // Nor between the last byte of an answer and its writing, where it can be written.
         let ends = worker.is_past_until(moment(self.tick + 1));
-        !(ends && self.is_at_stake(worker) && self.can_write())
+        !(ends && self.is_at_stake(worker) && self.can_write(worker))
     }
 
     /// Whether this process holds the only copy of a pair.
-    fn is_at_stake(&self, worker: &Worker) -> bool {
+    pub(super) fn is_at_stake(&self, worker: &Worker) -> bool {
         worker.holds.is_some_and(|token| {
             let written = self.answers.iter().filter_map(|written| written.note.content.facts()?.refresh);
             self.row_token() != Some(token) && !written.map(token_of).any(|other| other == token)
         })
     }
 
-    fn can_write(&self) -> bool {
-        self.store == Place::Up || self.place == Place::Up
+    /// Whether it could write its pair down now; an answer is not written again once that was acknowledged.
+    fn can_write(&self, worker: &Worker) -> bool {
+        self.store_of(worker) == Place::Up || (self.place_of(worker) == Place::Up && !worker.wrote)
     }
 }

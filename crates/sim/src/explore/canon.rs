@@ -8,10 +8,7 @@
 //! Numbers are told apart by their ranges, for the machine's own state is private: see [`STORE_TIMES`], [`MOMENTS`] and
 //! [`FIRST_CLAIM`].
 
-use std::{
-    hash::{BuildHasherDefault, Hash, Hasher},
-    time::Duration,
-};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use super::{
     scene::{FIRST_CLAIM, MOMENTS, STORE_TIMES, Scene, moment},
@@ -19,12 +16,17 @@ use super::{
 };
 
 impl World {
-    /// The same for worlds that will behave alike.
-    pub(crate) fn key(&self, scene: &Scene) -> u128 {
-        let mut found = Found::new(self, scene);
-        self.visit(&mut found, Hash::hash);
-        let mut canon = Canon { wide: Wide::NEW, names: &found.sorted() };
-        let mut workers: Vec<_> = self.workers.iter().map(|worker| canon.apart(worker)).collect();
+    /// The same for worlds that will behave alike. `found` is taken from world to world: this runs for every step of
+    /// an exploration.
+    pub(crate) fn key(&self, scene: &Scene, found: &mut Found) -> u128 {
+        found.restart(self, scene);
+        self.visit(found, Hash::hash);
+        found.sort();
+        let mut canon = Canon { wide: Wide::NEW, names: found };
+        let mut workers = [0; MOST_WORKERS];
+        for (key, worker) in workers.iter_mut().zip(&self.workers) {
+            *key = canon.apart(worker);
+        }
         workers.sort_unstable();
         workers.hash(&mut canon);
         self.visit(&mut canon, |_, _| {});
@@ -40,12 +42,15 @@ impl World {
             answers,
             store,
             place,
+            kept_since,
             provider,
             workers,
             orphans,
             hung,
             backup,
             went_back,
+            came_late,
+            forgotten,
             family,
             claims: _,
             logins,
@@ -55,14 +60,17 @@ impl World {
             worker(one, hasher);
         }
         let news = |written: &&Written| self.may_go_back() || written.note.attempt > row.generation;
-        let answers: Vec<_> = answers.iter().filter(news).collect();
-        (*step != 0, row, answers, store, place, provider, orphans).hash(hasher);
+        answers.iter().filter(news).count().hash(hasher);
+        answers.iter().filter(news).for_each(|answer| answer.hash(hasher));
+        (*step != 0, row, store, place, kept_since, provider, orphans).hash(hasher);
         (hung.map(|claim| (claim.id, claim.not_after)), backup, went_back, family, logins, left).hash(hasher);
+        (came_late, forgotten).hash(hasher);
     }
 }
 
 /// Now, and what is too old to have a distance from it.
-struct Found {
+#[derive(Default)]
+pub(crate) struct Found {
     store_now: u64,
     now: u64,
     memory: u64,
@@ -71,22 +79,19 @@ struct Found {
 }
 
 impl Found {
-    fn new(world: &World, scene: &Scene) -> Self {
-        Self {
-            store_now: world.store_now().as_micros(),
-            now: moment(world.tick).as_micros(),
-            memory: u64::try_from(Duration::from_secs(scene.memory.into()).as_micros()).unwrap_or(u64::MAX),
-            old: Vec::with_capacity(16),
-            claims: Vec::with_capacity(8),
-        }
+    fn restart(&mut self, world: &World, scene: &Scene) {
+        self.store_now = world.store_now().as_micros();
+        self.now = moment(world.tick).as_micros();
+        self.memory = u64::from(scene.memory) * 1_000_000;
+        self.old.clear();
+        self.claims.clear();
     }
 
-    fn sorted(mut self) -> Self {
+    fn sort(&mut self) {
         self.old.sort_unstable();
         self.old.dedup();
         self.claims.sort_unstable();
         self.claims.dedup();
-        self
     }
 
     /// The clock an instant is on, read now; `None` for other numbers.
@@ -124,6 +129,9 @@ impl Hasher for Found {
         0
     }
 }
+
+/// Room for the keys of processes; those that are not there have none.
+const MOST_WORKERS: usize = 4;
 
 /// The number of a claim's id; `None` for other bytes.
 fn claim_of(bytes: &[u8]) -> Option<u128> {

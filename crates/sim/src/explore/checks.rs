@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use solekey_core::{
-    Cause, Refusal, Row, Ruling,
+    Cause, Claim, Delay, Facts, InDoubt, Open, Refusal, Remaining, Revocation, Row, Ruling, StoreTime,
+    Verdict,
     flight::{Command, Event},
 };
 
@@ -21,11 +22,13 @@ pub(crate) struct Log {
     pub(crate) story: Option<String>,
     /// What the checks have to know of the provider.
     rule: Rule,
+    /// And of the policy.
+    in_doubt: InDoubt,
 }
 
 impl Log {
     pub(crate) fn new(scene: &Scene) -> Self {
-        Self { violation: None, story: None, rule: scene.rule }
+        Self { violation: None, story: None, rule: scene.rule, in_doubt: scene.policy.in_doubt() }
     }
 
     pub(crate) fn told(scene: &Scene) -> Self {
@@ -75,6 +78,14 @@ pub(crate) fn name(w: usize) -> char {
     char::from(b'A' + u8::try_from(w).unwrap_or(25))
 }
 
+/// When a family has nothing left to lose: its access token has ended, or half of what was left to its refresh token
+/// when it was first presented.
+pub(crate) fn nothing_left(facts: &Facts, open: Option<Open>) -> Option<StoreTime> {
+    let first = open.map(|open| open.first.at);
+    let half = facts.refresh_expires_at.zip(first).map(|(end, first)| first + end.since(first) / 2);
+    facts.expires_at.map(|end| half.map_or(end, |half| half.min(end)))
+}
+
 impl World {
     /// A request is about to leave.
     pub(crate) fn check_sent(&self, request: Request, log: &mut Log) {
@@ -96,7 +107,11 @@ impl World {
             return;
         }
         let harmful = reply == Reply::Revoked || (rule == Rule::Strict && spent);
-        if harmful && let Some(place) = before.living_pair(rule) {
+        // An answer that nobody could write down before its attempt's `until` is not covered.
+        if harmful
+            && !before.came_late
+            && let Some(place) = before.living_pair(rule)
+        {
             log.violated(place);
         }
         let clock_kept_its_word = before.step == 0 && !before.went_back;
@@ -104,7 +119,7 @@ impl World {
             let valid = before
                 .row
                 .facts
-                .and_then(|facts| facts.expires_at)
+                .and_then(|facts| nothing_left(&facts, before.row.open))
                 .is_some_and(|end| end > before.store_now());
             if valid && before.row_token() == Some(token) {
                 log.violated("a family was revoked while its access token was valid");
@@ -131,6 +146,36 @@ impl World {
         self.living_pair(rule).is_some()
     }
 
+    /// A claim was executed by a process that saw this verdict. One written since then is not seen: a claim does not name
+    /// it.
+    pub(crate) fn check_claimed(
+        &self,
+        before: &Row,
+        claim: &Claim,
+        saw: Option<Verdict<StoreTime>>,
+        log: &mut Log,
+    ) {
+        let open = |row: &Row| row.open.map(|open| open.id);
+        if open(&self.row) != Some(claim.id) || open(before) == Some(claim.id) || self.step != 0 {
+            return;
+        }
+        let now = self.store_now();
+        let person = claim.cause == Cause::Operator;
+        let stands = before.current_verdict().filter(|verdict| saw == Some(*verdict));
+        let forbids = stands.is_some_and(|verdict| match verdict.ruling {
+            Ruling::NotBefore { at, why } => at > now && (why == Delay::InFlight || !person),
+            Ruling::LogIn { .. } => !person,
+        });
+        if forbids {
+            log.violated("a refresh token was claimed although a verdict forbids it");
+        }
+        let about_the_resource = before.evidence.is_some_and(|last| now < last.at + last.interval);
+        let valid = before.facts.is_some_and(|facts| !Remaining::of(&facts, now).valid.is_zero());
+        if claim.cause == Cause::Rejected && about_the_resource && valid {
+            log.violated("a resource that refuses also the token made for it was given another one");
+        }
+    }
+
     /// A commit was executed.
     pub(crate) fn check_replaced(&self, before: &Row, log: &mut Log) {
         if self.row.generation == before.generation {
@@ -153,19 +198,26 @@ impl World {
 
     /// A verdict was written by a settling of `w`.
     pub(crate) fn check_verdict(&self, w: usize, log: &mut Log) {
-        let Some(Ruling::LogIn { .. }) = self.row.current_verdict().map(|verdict| verdict.ruling) else {
+        let Some(Ruling::LogIn { why }) = self.row.current_verdict().map(|verdict| verdict.ruling) else {
             return;
         };
         let rule = log.rule;
+        if why == Revocation::InDoubt && log.in_doubt != InDoubt::AskLogin {
+            log.violated("LogIn was ruled for a doubt although no policy asks for it");
+        }
         if self.row_token().is_some_and(|token| self.counts(rule, token)) {
             log.violated("LogIn was ruled over a living pair in the row");
         }
         // An answer written between the convicting look and the verdict is not seen: no store can make the two one.
-        if self.workers[w].saw_pair && self.answers_hold(rule) {
+        if self.workers[w].saw_pair && self.answers_held(rule) {
             log.violated("LogIn was ruled over a living pair in the answers");
         }
-        let can_write = self.store == Place::Up || self.place == Place::Up;
-        if can_write && self.held().any(|token| self.counts(rule, token)) {
+        let could_write = self
+            .workers
+            .iter()
+            .filter(|worker| self.store_of(worker) == Place::Up || self.place_of(worker) == Place::Up);
+        let mut held = could_write.filter_map(|worker| worker.holds);
+        if !self.came_late && held.any(|token| self.counts(rule, token)) {
             log.violated("LogIn was ruled over a living pair in a process");
         }
     }
@@ -175,6 +227,13 @@ impl World {
             .iter()
             .filter_map(|written| written.note.content.facts()?.refresh)
             .any(|refresh| self.counts(rule, token_of(refresh)))
+    }
+
+    /// Whether a pair that lives lies in the answers, or lay there before the place forgot it and will come back from
+    /// the process that holds it.
+    pub(crate) fn answers_held(&self, rule: Rule) -> bool {
+        let mut forgotten = self.held().filter(|token| self.forgotten.contains(token));
+        self.answers_hold(rule) || forgotten.any(|token| self.counts(rule, token))
     }
 
     fn held(&self) -> impl Iterator<Item = Token> {

@@ -1,5 +1,7 @@
 //! What an action does.
 
+use std::time::Duration;
+
 use solekey_core::{
     AnswerNote, ClaimId, Content, Delay, Generation, Need, Outcome, Revocation,
     flight::{Command, Event, Knowledge, Subject},
@@ -10,20 +12,25 @@ use super::{
     action::{Action, Asked},
     checks::Log,
     provider::{Reply, Token},
-    scene::{Asks, Scene, facts, login, moment, secs, token_of},
-    worker::{Claimed, How, Request},
-    world::{Place, World},
+    scene::{Asks, Scene, moment, secs, token_of},
+    worker::{Claimed, How, Request, Worker},
+    world::{Place, Reach, World},
 };
 
 impl World {
     /// Lets it happen, and time pass while nothing else can.
     pub(crate) fn apply(&mut self, scene: &Scene, action: Action, log: &mut Log) {
-        self.perform_one(scene, action, log);
-        self.forget_what_is_void();
+        self.act(scene, action, log);
         while log.violation.is_none() && self.is_dull(scene) {
             self.pass_second();
             self.forget_what_is_void();
         }
+    }
+
+    /// Lets it happen, and no time pass but by a tick.
+    pub(crate) fn act(&mut self, scene: &Scene, action: Action, log: &mut Log) {
+        self.perform_one(scene, action, log);
+        self.forget_what_is_void();
     }
 
     fn perform_one(&mut self, scene: &Scene, action: Action, log: &mut Log) {
@@ -43,6 +50,10 @@ impl World {
                 worker.wake = None;
                 worker.is_fresh = worker.claim.is_none();
                 self.feed(scene, w, Event::Woken, log);
+            }
+            Action::Lease(w, view) => {
+                self.workers[w].pending.remove(0);
+                self.feed(scene, w, Event::Lease(view), log);
             }
             Action::Send(w) => self.send(w, log),
             Action::CannotSend(w) => {
@@ -86,9 +97,10 @@ impl World {
             }
             Action::RunHung => {
                 let claim = self.hung.take().expect("a claim");
-                let now = self.store_now();
+                let (before, now) = (self.row.clone(), self.store_now());
                 let result = self.row.claim(&claim, now);
                 self.row.due_at = None;
+                self.check_claimed(&before, &claim, None, log);
                 log.row(&self.row, result);
                 self.note_until();
             }
@@ -99,6 +111,21 @@ impl World {
             Action::Answers(place) => {
                 self.left.answer_outages -= u8::from(place == Place::Down);
                 self.place = place;
+            }
+            Action::LoseAnswers => {
+                self.left.answers_lost -= 1;
+                let lost = self.answers.iter().filter_map(|written| written.note.content.facts()?.refresh);
+                self.forgotten = lost.map(token_of).collect();
+                self.answers.clear();
+                self.kept_since = self.store_now() + NEW_PLACE;
+            }
+            Action::Reach(w, reach) => {
+                match reach {
+                    Reach::Everything => {}
+                    Reach::Answers => self.left.cut_offs -= 1,
+                    Reach::Nothing => self.left.islands -= 1,
+                }
+                self.workers[w].reach = reach;
             }
             Action::LogIn => self.log_in(scene, log),
             Action::Delete => self.delete(log),
@@ -127,6 +154,12 @@ impl World {
             self.left.pauses -= u8::from(worker.is_paused());
         }
         self.tick += 1;
+        let late = |worker: &Worker| {
+            worker.reach == Reach::Nothing
+                && worker.is_past_until(moment(self.tick))
+                && self.is_at_stake(worker)
+        };
+        self.came_late |= self.workers.iter().any(|worker| late(worker));
         self.claims = 0;
     }
 
@@ -188,7 +221,8 @@ impl World {
     fn pay_for(&mut self, w: usize, index: usize, how: How) {
         let to_answers =
             matches!(self.workers[w].pending[index], Command::ReadAnswers | Command::WriteAnswer(_));
-        let place = if to_answers { self.place } else { self.store };
+        let worker = &self.workers[w];
+        let place = if to_answers { self.place_of(worker) } else { self.store_of(worker) };
         match how {
             How::Before if place == Place::Down => {}
             How::Before | How::After => self.left.failures -= 1,
@@ -229,10 +263,14 @@ impl World {
     fn hear(&mut self, scene: &Scene, w: usize, outcome: Outcome<Token>, log: &mut Log) {
         if let Outcome::Success(token) = outcome {
             self.workers[w].holds = Some(token);
+            self.workers[w].wrote = false;
+        }
+        if matches!(outcome, Outcome::Permanent(_)) {
+            self.workers[w].saw_pair = self.answers_held(scene.rule);
         }
         // Every exchange makes another access token, also where refresh tokens do not rotate.
         let access = 100 + u8::try_from(self.row.rotations).unwrap_or(0);
-        let outcome = outcome.map(|token| facts(access + token, token, secs(scene.life)));
+        let outcome = outcome.map(|token| scene.facts(access + token, token, secs(scene.life)));
         self.feed(scene, w, Event::Exchanged(outcome), log);
     }
 
@@ -241,7 +279,7 @@ impl World {
         self.logins += 1;
         let token = self.provider.log_in();
         self.family = Some(self.provider.family(token));
-        let login = login(self.logins, token, secs(scene.life));
+        let login = scene.login(self.logins, token, secs(scene.life));
         let now = self.store_now();
         let result = self.row.login(&login, false, now).map(drop);
         self.row.due_at = None;
@@ -261,6 +299,15 @@ impl World {
     }
 
     fn witness(&self, claim: ClaimId, content: Content) -> AnswerNote {
-        AnswerNote { attempt: self.row.generation, claim, made_from: Generation::ZERO, content }
+        AnswerNote {
+            attempt: self.row.generation,
+            claim,
+            made_from: Generation::ZERO,
+            content,
+            access_ends: None,
+        }
     }
 }
+
+/// Whoever enrols a place anew does not vouch for what was claimed at that moment.
+const NEW_PLACE: Duration = Duration::from_millis(500);

@@ -34,10 +34,14 @@ pub struct Scene {
     pub first_left: u8,
     /// Seconds of life of later access tokens.
     pub life: u8,
+    /// Seconds of life of refresh tokens, where they end unless used.
+    pub refresh_life: Option<u8>,
     /// What callers ask for besides valid tokens.
     pub asks: Asks,
     /// How long a flight waits for others, in seconds.
     pub patience: u8,
+    /// What becomes of those who ask for the lease.
+    pub lease: Lease,
     /// Seconds after which it no longer matters how long ago something was, only in which order: more than any window
     /// of the policy and any life.
     pub memory: u16,
@@ -56,6 +60,15 @@ pub enum Asks {
     Overdue,
     /// As soon as refreshing starts.
     Ahead,
+}
+
+/// The lease.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lease {
+    /// There is none: anybody may enter the owner path at any time.
+    Away,
+    /// It is granted, refused or away as it pleases, to several at once too.
+    Lies,
 }
 
 /// Seconds since the beginning.
@@ -102,8 +115,10 @@ impl Scene {
             first_life: 6,
             first_left: 1,
             life: 6,
+            refresh_life: None,
             asks: Asks::Overdue,
             patience: 0,
+            lease: Lease::Away,
             memory: 10,
             left: Left::NONE,
             healed: 1,
@@ -134,7 +149,7 @@ impl Scene {
         let token = provider.log_in();
         let mut row = Row::unborn();
         let begun = store_time(0) - secs(self.first_life - self.first_left);
-        let login = login(0, token, secs(self.first_life));
+        let login = self.login(0, token, secs(self.first_life));
         row.login(&login, false, begun).expect("a first login");
         row.due_at = None;
         let note = AnswerNote {
@@ -142,14 +157,35 @@ impl Scene {
             claim: login.id,
             made_from: Generation::ZERO,
             content: Content::LoggedIn(login.facts),
+            access_ends: None,
         };
         let answers = vec![Written { note, at: begun }];
         World::new(self.workers, row, answers, provider, self.left)
     }
+
+    pub(crate) fn login(&self, number: u8, token: Token, life: Duration) -> Login {
+        Login {
+            id: ClaimId::new(Uuid::from_u128(0xA000 + u128::from(number))),
+            facts: self.facts(token, token, life),
+            accept_spent: false,
+            due_in: None,
+            as_of: None,
+        }
+    }
+
+    /// The facts of a pair; `access` tells access tokens apart where refresh tokens do not rotate.
+    pub(crate) fn facts(&self, access: u8, refresh: Token, life: Duration) -> NewFacts {
+        NewFacts {
+            access: fingerprint(0xA0, access),
+            refresh: Some(fingerprint(0xB0, refresh)),
+            expires_in: Some(life),
+            refresh_expires_in: self.refresh_life.map(secs),
+        }
+    }
 }
 
 /// How early refreshing starts.
-const AHEAD: u8 = 10;
+const AHEAD: u8 = 60;
 
 /// From connect to the last byte of an answer.
 pub(crate) const EXCHANGE: u8 = 1;
@@ -177,26 +213,6 @@ pub(crate) fn tick_of(moment: Moment) -> Tick {
 /// Names claims by the second in which they are made, and their order in it.
 pub(crate) fn claim_id(tick: Tick, number: u8) -> ClaimId {
     ClaimId::new(Uuid::from_u128(FIRST_CLAIM + (u128::from(tick) << 8) + u128::from(number)))
-}
-
-pub(crate) fn login(number: u8, token: Token, life: Duration) -> Login {
-    Login {
-        id: ClaimId::new(Uuid::from_u128(0xA000 + u128::from(number))),
-        facts: facts(token, token, life),
-        accept_spent: false,
-        due_in: None,
-        as_of: None,
-    }
-}
-
-/// The facts of a pair; `access` tells access tokens apart where refresh tokens do not rotate.
-pub(crate) fn facts(access: u8, refresh: Token, life: Duration) -> NewFacts {
-    NewFacts {
-        access: fingerprint(0xA0, access),
-        refresh: Some(fingerprint(0xB0, refresh)),
-        expires_in: Some(life),
-        refresh_expires_in: None,
-    }
 }
 
 /// The refresh token that this fingerprint stands for.

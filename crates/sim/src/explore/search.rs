@@ -3,9 +3,17 @@
 use std::{
     collections::HashSet,
     panic::{AssertUnwindSafe, catch_unwind},
+    time::Instant,
 };
 
-use super::{action::Action, canon::GivenKeys, checks::Log, heal::Healer, scene::Scene, world::World};
+use super::{
+    action::Action,
+    canon::{Found, GivenKeys},
+    checks::Log,
+    heal::Healer,
+    scene::Scene,
+    world::World,
+};
 
 /// How a state was reached first.
 #[derive(Clone, Copy)]
@@ -19,9 +27,10 @@ struct Step {
 /// # Panics
 /// Tells the shortest execution of the first violation found, or that there are more states than the scene's cap.
 pub fn explore(name: &str, scene: &Scene) -> usize {
+    let began = Instant::now();
     match catch_unwind(AssertUnwindSafe(|| Search::new(scene).run())) {
         Ok(Ok(states)) => {
-            println!("{name}: {states} states");
+            println!("{name}: {states} states in {:.0} s", began.elapsed().as_secs_f64());
             states
         }
         Ok(Err(story)) => panic!("{name}: {story}"),
@@ -34,16 +43,23 @@ struct Search<'a> {
     steps: Vec<Option<Step>>,
     seen: HashSet<u128, GivenKeys>,
     healer: Healer,
+    found: Found,
 }
 
 impl<'a> Search<'a> {
     fn new(scene: &'a Scene) -> Self {
-        Self { scene, steps: Vec::new(), seen: HashSet::default(), healer: Healer::default() }
+        Self {
+            scene,
+            steps: Vec::new(),
+            seen: HashSet::default(),
+            healer: Healer::default(),
+            found: Found::default(),
+        }
     }
 
     fn run(mut self) -> Result<usize, String> {
         let first = self.scene.first();
-        self.seen.insert(first.key(self.scene));
+        self.seen.insert(first.key(self.scene, &mut self.found));
         self.steps.push(None);
         let mut layer = vec![(0, first)];
         while !layer.is_empty() {
@@ -65,7 +81,7 @@ impl<'a> Search<'a> {
             if done.is_err() || log.violation.is_some() {
                 return Err(self.tell(step, false));
             }
-            let key = reached.key(self.scene);
+            let key = reached.key(self.scene, &mut self.found);
             if !self.seen.insert(key) {
                 continue;
             }

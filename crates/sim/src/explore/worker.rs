@@ -1,15 +1,15 @@
 //! A process that drives a flight: what it was told to do and has not done yet.
 
 use solekey_core::{
-    AnswerNote, Cause, Claim, Commit, Moment, Need, Refusal, Row, Settle, StoreTime,
+    AnswerNote, Cause, Claim, Commit, Moment, Need, Refusal, Row, Settle, StoreTime, Verdict,
     flight::{AnswersView, Command, Context, Event, Flight, Knowledge, LeaseView, RowView, StoreReply},
 };
 
 use super::{
     checks::Log,
     provider::{Rule, Token},
-    scene::{SPAN, Scene, moment, secs, tick_of},
-    world::{Place, World, Written},
+    scene::{Lease, SPAN, Scene, moment, secs, tick_of},
+    world::{Place, Reach, World, Written},
 };
 
 /// One process; it has at most one flight.
@@ -31,10 +31,15 @@ pub(crate) struct Worker {
     pub(crate) request: Option<Request>,
     /// The pair it has read from the endpoint and is writing down.
     pub(crate) holds: Option<Token>,
-    /// Its last look at the answers found a pair that lives.
+    /// The answer that made this pair was written down.
+    pub(crate) wrote: bool,
+    /// A pair that lives lay in the answers, or had lain there, when it looked last, or when its token was refused.
     pub(crate) saw_pair: bool,
+    /// The verdict that its last look at the row showed.
+    pub(crate) saw_verdict: Option<Verdict<StoreTime>>,
     /// Nothing was done since a caller or a timer came.
     pub(crate) is_fresh: bool,
+    pub(crate) reach: Reach,
 }
 
 /// The claim a flight made.
@@ -99,7 +104,7 @@ impl Worker {
     /// The flight is over: only what was learnt stays.
     fn land(&mut self) {
         if let Some(flight) = self.flight.take_if(|flight| flight.is_over()) {
-            *self = Self { knowledge: flight.knowledge().clone(), ..Self::default() };
+            *self = Self { knowledge: flight.knowledge().clone(), reach: self.reach, ..Self::default() };
         } else if self.flight.as_ref().is_some_and(|flight| !flight.is_committed()) {
             self.holds = None;
         }
@@ -143,9 +148,12 @@ impl World {
     fn take_up(&mut self, scene: &Scene, w: usize, command: Command, log: &mut Log) {
         match command {
             Command::ReadShelf => self.feed(scene, w, Event::Shelf(None), log),
+            Command::TakeLease { .. } if scene.lease == Lease::Lies => {
+                self.workers[w].begin(command, moment(self.tick));
+            }
             Command::TakeLease { .. } => self.feed(scene, w, Event::Lease(LeaseView::Away), log),
             Command::EraseAnswers(before) => {
-                if self.place == Place::Up {
+                if self.place_of(&self.workers[w]) == Place::Up {
                     self.answers.retain(|written| written.note.attempt >= before);
                 }
             }
@@ -166,7 +174,12 @@ impl World {
                 worker.begin(command, moment(self.tick));
             }
             // To start and to look a while later is the same as to start later, unless the process was stopped.
-            Command::Load if self.workers[w].is_fresh && self.store == Place::Up && self.left.stalls == 0 => {
+            Command::Load
+                if self.workers[w].is_fresh
+                    && self.store_of(&self.workers[w]) == Place::Up
+                    && self.left.stalls == 0 =>
+            {
+                self.workers[w].saw_verdict = self.row.current_verdict();
                 let view = self.view(w);
                 self.feed(scene, w, Event::Loaded(StoreReply::Done(view)), log);
             }
@@ -199,7 +212,7 @@ impl World {
                 Event::Committed(self.commit(w, commit, how, log))
             }
             Command::Settle(settle) => Event::Settled(self.settle(w, settle, how, log)),
-            Command::WriteAnswer(note) => Event::AnswerWritten(self.write_answer(note, how)),
+            Command::WriteAnswer(note) => Event::AnswerWritten(self.write_answer(w, note, how)),
             other => unreachable!("{other:?} is not left pending"),
         };
         if how == How::Held {
@@ -213,8 +226,12 @@ impl World {
         RowView { row: Some(Row::clone(&self.row)), now: self.store_now(), asked: self.workers[w].issued }
     }
 
-    fn load(&self, w: usize, how: How) -> StoreReply {
-        if how == How::Done { StoreReply::Done(self.view(w)) } else { StoreReply::NotApplied }
+    fn load(&mut self, w: usize, how: How) -> StoreReply {
+        if how != How::Done {
+            return StoreReply::NotApplied;
+        }
+        self.workers[w].saw_verdict = self.row.current_verdict();
+        StoreReply::Done(self.view(w))
     }
 
     fn claim(&mut self, w: usize, claim: Claim, how: How, log: &mut Log) -> StoreReply {
@@ -222,7 +239,9 @@ impl World {
             self.hung = Some(claim);
             return StoreReply::Unknown;
         }
+        let before = self.row.clone();
         let reply = self.change(w, how, log, |row, now| row.claim(&claim, now));
+        self.check_claimed(&before, &claim, self.workers[w].saw_verdict, log);
         self.note_until();
         reply
     }
@@ -282,19 +301,20 @@ impl World {
         if how != How::Done {
             return AnswersView::Unreadable;
         }
-        self.workers[w].saw_pair = self.answers_hold(rule);
+        self.workers[w].saw_pair = self.answers_held(rule);
         let now = self.store_now();
         let newest = self.answers.iter().max_by_key(|written| written.note.attempt).map(|written| {
             AnswerNote { content: written.note.content.aged(now.since(written.at)), ..written.note }
         });
-        AnswersView::Read { newest, kept_since: StoreTime::from_micros(0) }
+        AnswersView::Read { newest, kept_since: self.kept_since }
     }
 
-    fn write_answer(&mut self, note: AnswerNote, how: How) -> bool {
+    fn write_answer(&mut self, w: usize, note: AnswerNote, how: How) -> bool {
         if how == How::Before {
             return false;
         }
         self.keep(note);
+        self.workers[w].wrote |= how == How::Done;
         how == How::Done
     }
 

@@ -21,6 +21,8 @@ pub(crate) struct World {
     pub(crate) answers: Shared<Vec<Written>>,
     pub(crate) store: Place,
     pub(crate) place: Place,
+    /// Since when the place of answers has kept everything.
+    pub(crate) kept_since: StoreTime,
     pub(crate) provider: Shared<Provider>,
     pub(crate) workers: Vec<Shared<Worker>>,
     /// Requests whose process died.
@@ -30,6 +32,10 @@ pub(crate) struct World {
     /// What the store will be set back to.
     pub(crate) backup: Option<Shared<Row>>,
     pub(crate) went_back: bool,
+    /// A pair came too late to be seen: its process reached neither store nor answers when its attempt's `until` came.
+    pub(crate) came_late: bool,
+    /// Refresh tokens whose answers were written down and lost.
+    pub(crate) forgotten: Vec<Token>,
     /// The login that counts; none after a delete.
     pub(crate) family: Option<u8>,
     /// Claims made within this second.
@@ -50,6 +56,15 @@ pub(crate) struct Written {
 pub(crate) enum Place {
     Up,
     Down,
+}
+
+/// What a process can reach, of what is up.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub(crate) enum Reach {
+    #[default]
+    Everything,
+    Answers,
+    Nothing,
 }
 
 /// What may still go wrong, or be done from outside: how often each.
@@ -77,6 +92,12 @@ pub struct Left {
     pub store_outages: u8,
     /// Times at which the answers cannot be had, for all.
     pub answer_outages: u8,
+    /// Times at which the place of answers loses everything and begins anew.
+    pub answers_lost: u8,
+    /// Processes that cannot reach the store from the moment at which they have sent a request.
+    pub cut_offs: u8,
+    /// The same that can reach neither store nor answers for a while.
+    pub islands: u8,
     /// Logins of a person.
     pub logins: u8,
     /// Deletes.
@@ -107,6 +128,9 @@ impl Left {
         hangs: 0,
         store_outages: 0,
         answer_outages: 0,
+        answers_lost: 0,
+        cut_offs: 0,
+        islands: 0,
         logins: 0,
         deletes: 0,
         went_back: 0,
@@ -115,6 +139,13 @@ impl Left {
         rejections: 0,
         operators: 0,
     };
+}
+
+impl Left {
+    /// Whether every request is answered and nobody dies or is stopped: single operations fail at most, or hang.
+    pub(crate) fn loses_nothing(&self) -> bool {
+        Self { hangs: 0, failures: 0, ..*self } == Self::NONE
+    }
 }
 
 impl World {
@@ -132,12 +163,15 @@ impl World {
             answers: answers.into(),
             store: Place::Up,
             place: Place::Up,
+            kept_since: StoreTime::default(),
             provider: provider.into(),
             workers: vec![Shared::default(); workers],
             orphans: Vec::new(),
             hung: None,
             backup: None,
             went_back: false,
+            came_late: false,
+            forgotten: Vec::new(),
             family: Some(0),
             claims: 0,
             logins: 0,
@@ -153,6 +187,16 @@ impl World {
     /// Every request that may still reach the endpoint.
     pub(crate) fn requests(&self) -> impl Iterator<Item = &Request> {
         self.workers.iter().filter_map(|worker| worker.request.as_ref()).chain(&self.orphans)
+    }
+
+    /// The store, as this process finds it.
+    pub(crate) fn store_of(&self, worker: &Worker) -> Place {
+        if worker.reach == Reach::Everything { self.store } else { Place::Down }
+    }
+
+    /// The place of answers, as this process finds it.
+    pub(crate) fn place_of(&self, worker: &Worker) -> Place {
+        if worker.reach == Reach::Nothing { Place::Down } else { self.place }
     }
 
     /// A name that no claim bears.

@@ -10,7 +10,7 @@ use std::{
 
 use http::{HeaderMap, HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
 use solekey::{AccessToken, AccountError, Login, TokenError};
-use solekey_core::{Account, Secret};
+use solekey_core::{Account, Generation, Secret};
 use tokio::time::sleep;
 
 use super::{
@@ -80,10 +80,12 @@ fn draw(fleet: &Fleet) -> Ask {
         790..830 => Ask::StaleString,
         830..890 => Ask::Refresh,
         890..910 => Ask::Login,
-        910..920 => Ask::LoginSame,
-        920..930 => Ask::LoginSpent,
+        910..918 => Ask::LoginSame,
+        918..924 => Ask::LoginOther,
+        924..930 => Ask::LoginSpent,
         930..935 => Ask::LoginAcceptSpent,
         935..945 => Ask::Delete,
+        945..965 => Ask::Stranger,
         _ => Ask::State,
     }
 }
@@ -118,10 +120,13 @@ impl Caller {
             Ask::Rejected | Ask::FalselyRejected => self.report(ask).await,
             Ask::StaleString => self.report_string().await,
             Ask::Refresh => drop(self.refresh().await),
-            Ask::Login | Ask::LoginSame | Ask::LoginSpent => self.login(ask, false).await,
+            Ask::Login | Ask::LoginSame | Ask::LoginOther | Ask::LoginSpent => {
+                self.login(ask, false).await;
+            }
             Ask::LoginAcceptSpent => self.login(ask, true).await,
             Ask::Delete => self.delete().await,
             Ask::State => self.state().await,
+            Ask::Stranger => self.stranger().await,
         }
     }
 
@@ -133,7 +138,7 @@ impl Caller {
             && !self.bring(token)
             && self.dice.chance(700)
         {
-            self.replace(token, Ask::Rejected).await;
+            drop(self.replace(token, Ask::Rejected).await);
         }
         told
     }
@@ -150,6 +155,16 @@ impl Caller {
         self.asked(Ask::Refresh, self.fleet.world.policy.max_wait(), None).await
     }
 
+    /// Whose caller it is.
+    pub(crate) fn process(&self) -> Arc<super::process::Process> {
+        Arc::clone(&self.replica.process)
+    }
+
+    /// It hangs up.
+    pub(crate) fn leave(&self) {
+        self.fleet.world.log(self.replica.process.who(), What::Left { call: self.call });
+    }
+
     /// The resource's word on a token.
     pub(crate) fn bring(&self, token: &AccessToken) -> bool {
         let world = &self.fleet.world;
@@ -157,21 +172,22 @@ impl Caller {
     }
 
     /// Reports a token that the resource refused.
-    pub(crate) async fn replace(&self, token: &AccessToken, ask: Ask) {
-        let _ = self.asked(ask, self.fleet.world.policy.max_wait(), Some(token)).await;
+    pub(crate) async fn replace(&self, token: &AccessToken, ask: Ask) -> Told {
+        self.asked(ask, self.fleet.world.policy.max_wait(), Some(token)).await
     }
 
     async fn asked(&self, ask: Ask, bound: Duration, rejected: Option<&AccessToken>) -> Told {
         let Self { replica, account, .. } = self;
         replica.process.gate().await;
-        let call = self.ask(ask, bound);
+        let named = match rejected {
+            Some(token) => Some(token.generation()),
+            None if ask == Ask::Refresh => self.seen(),
+            None => None,
+        };
+        let call = self.ask_about(ask, named, bound);
         let solekey = &replica.solekey;
         let told = match (ask, rejected) {
-            (Ask::Refresh, _) => {
-                let seen = self.dice.chance(500).then(|| self.fleet.world.peek(account).0);
-                let seen = seen.flatten().map(|record| record.row.generation);
-                solekey.refresh(account, seen).await
-            }
+            (Ask::Refresh, _) => solekey.refresh(account, named).await,
             (_, Some(token)) => match token.rejected_by(StatusCode::UNAUTHORIZED, &challenge()) {
                 Some(rejection) => solekey.token_after_rejection(account, rejection).await,
                 None => unreachable!("the challenge names the token"),
@@ -182,12 +198,26 @@ impl Caller {
         told
     }
 
+    /// What a person has before their eyes.
+    fn seen(&self) -> Option<Generation> {
+        let looks = self.dice.chance(500).then(|| self.fleet.world.peek(&self.account).0);
+        looks.flatten().map(|record| record.row.generation)
+    }
+
+    /// Somebody asks for what nobody ever logged in.
+    async fn stranger(&self) {
+        let id = format!("nobody{}", self.dice.below(3));
+        let account = Account::new("acme", &id).expect("a plain name");
+        let nobody = Self { account, ..Self::new(&self.fleet, &self.replica, &self.account) };
+        drop(nobody.asked(Ask::Stranger, self.fleet.world.policy.max_wait(), None).await);
+    }
+
     async fn report(&self, ask: Ask) {
         let Ok(token) = self.token().await else { return };
         if ask == Ask::Rejected {
             lock(&self.fleet.world.provider).reject(token.expose_secret());
         }
-        self.replace(&token, ask).await;
+        drop(self.replace(&token, ask).await);
     }
 
     /// A script reports a string, which may be ages old.
@@ -199,7 +229,8 @@ impl Caller {
         let max_wait = world.policy.max_wait();
         let (solekey, account) = (&self.replica.solekey, &self.account);
         if self.dice.chance(300) {
-            let call = self.ask(Ask::StaleString, max_wait * 2 + STORE);
+            let named = Some(token.generation());
+            let call = self.ask_about(Ask::StaleString, named, max_wait * 2 + STORE);
             let told = solekey.token_after_rejected_generation(account, token.generation()).await;
             return self.answered(call, self.told(&told, None));
         }
@@ -210,16 +241,26 @@ impl Caller {
     }
 
     pub(crate) async fn login(&self, ask: Ask, accept_spent: bool) {
-        self.replica.process.gate().await;
         let world = &self.fleet.world;
         let lifetime = if world.setup.calm {
             world.setup.lifetime
         } else {
             self.dice.span(Duration::from_secs(3), world.setup.lifetime)
         };
+        self.login_for(ask, accept_spent, lifetime).await;
+    }
+
+    /// A login whose access token lives that long.
+    pub(crate) async fn login_for(&self, ask: Ask, accept_spent: bool, lifetime: Duration) {
+        self.replica.process.gate().await;
+        let world = &self.fleet.world;
         let pair = match ask {
             Ask::Login => lock(&world.provider).grant(&self.account, world.now(), lifetime),
-            Ask::LoginSame => match self.held() {
+            Ask::LoginSame => match self.held(&self.account) {
+                Some(pair) => pair,
+                None => return,
+            },
+            Ask::LoginOther => match self.of_another() {
                 Some(pair) => pair,
                 None => return,
             },
@@ -250,13 +291,24 @@ impl Caller {
         self.answered(call, told);
     }
 
+    /// What another account holds. A store that forgets may forget that, too.
+    fn of_another(&self) -> Option<Pair> {
+        let world = &self.fleet.world;
+        let others: Vec<_> = world
+            .accounts
+            .iter()
+            .filter(|other| **other != self.account && world.never_went_back())
+            .collect();
+        self.held(others.get(self.dice.below(others.len()))?)
+    }
+
     /// What the account holds, where that can be read.
-    fn held(&self) -> Option<Pair> {
-        let refresh = self.fleet.world.peek(&self.account).1?;
+    fn held(&self, account: &Account) -> Option<Pair> {
+        let refresh = self.fleet.world.peek(account).1?;
         Some(Pair { access: "SECRET-at-of-a-file".into(), refresh })
     }
 
-    async fn delete(&self) {
+    pub(crate) async fn delete_only(&self) {
         self.replica.process.gate().await;
         let call = self.ask(Ask::Delete, CHANGE);
         let told = match self.replica.solekey.delete(&self.account).await {
@@ -264,6 +316,10 @@ impl Caller {
             Err(error) => changed(&error),
         };
         self.answered(call, told);
+    }
+
+    async fn delete(&self) {
+        self.delete_only().await;
         // A deleted account comes back now and then.
         sleep(self.dice.skewed(Duration::from_secs(20))).await;
         if self.dice.chance(800) {
@@ -283,10 +339,13 @@ impl Caller {
     }
 
     fn ask(&self, ask: Ask, bound: Duration) -> usize {
-        let world = &self.fleet.world;
+        self.ask_about(ask, None, bound)
+    }
+
+    fn ask_about(&self, ask: Ask, named: Option<Generation>, bound: Duration) -> usize {
         let call = self.call + self.asked.fetch_add(1, Relaxed);
-        world
-            .log(self.replica.process.who(), What::Asked { call, account: self.account.clone(), ask, bound });
+        let account = self.account.clone();
+        self.fleet.world.log(self.replica.process.who(), What::Asked { call, account, ask, named, bound });
         call
     }
 
@@ -298,12 +357,20 @@ impl Caller {
     fn told(&self, told: &Told, reported: Option<&AccessToken>) -> Delivered {
         match told {
             Ok(token) => Delivered::Token(self.truth(token, reported)),
-            Err(TokenError::RetryAt { why, .. }) => Delivered::RetryAt(*why),
-            Err(TokenError::LogIn { why }) => Delivered::LogIn(*why),
+            Err(TokenError::RetryAt { why, .. }) => Delivered::RetryAt(*why, self.left()),
+            Err(TokenError::LogIn { why }) => Delivered::LogIn(*why, self.left()),
             Err(TokenError::UnknownAccount) => Delivered::Unknown,
             Err(TokenError::ShuttingDown) => Delivered::ShuttingDown,
+            Err(TokenError::Configuration { .. }) => Delivered::Misconfigured,
             Err(error) => Delivered::Failed(error.to_string()),
         }
+    }
+
+    /// How long the token in the row could still be served.
+    fn left(&self) -> Duration {
+        let world = &self.fleet.world;
+        let Some(access) = world.access(&self.account) else { return Duration::ZERO };
+        lock(&world.provider).serves_for(&self.account, &access, world.now())
     }
 
     fn truth(&self, token: &AccessToken, reported: Option<&AccessToken>) -> TokenTruth {
@@ -319,17 +386,19 @@ impl Caller {
             overdue,
             honoured,
             reported: reported.is_some_and(|reported| reported.expose_secret() == text),
+            older: reported.is_some_and(|reported| token.generation() < reported.generation()),
         }
     }
 }
 
-type Told = Result<AccessToken, TokenError>;
+pub(crate) type Told = Result<AccessToken, TokenError>;
 
 fn changed(error: &AccountError) -> Delivered {
     match error {
         AccountError::UnknownAccount => Delivered::Unknown,
         AccountError::Store(_) => Delivered::Done("store away".into()),
         AccountError::ShuttingDown => Delivered::ShuttingDown,
+        AccountError::Configuration(_) => Delivered::Misconfigured,
         error => Delivered::Failed(error.to_string()),
     }
 }

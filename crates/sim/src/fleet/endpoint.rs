@@ -19,6 +19,7 @@ use super::{
     network::at_once,
     process::Process,
     provider::Pair,
+    setup::OfWhatStays,
     world::{World, lock, refresh_token},
 };
 
@@ -38,9 +39,16 @@ enum Fate {
     /// Processed after the caller's timeout.
     Late,
     Slow,
+    /// Processed at once, answered late.
+    SlowAnswer,
     RateLimited,
     Unavailable,
+    /// What stands before the provider gave up after the token was processed.
+    UnavailableAfter,
+    Nonce,
     ErrorBefore,
+    /// A server error whose body blames the grant.
+    Blaming,
     ErrorAfter,
     Page,
     Redirect,
@@ -48,15 +56,19 @@ enum Fate {
     Stranger,
 }
 
-const TROUBLES: [(Fate, &str); 12] = [
+const TROUBLES: [(Fate, &str); 16] = [
     (Fate::NotSent, "not sent"),
     (Fate::LostBefore, "lost before processing"),
     (Fate::LostAfter, "answer lost"),
     (Fate::LostAfter, "answer lost"),
     (Fate::Late, "processed after the timeout"),
     (Fate::Slow, "slow"),
+    (Fate::SlowAnswer, "slow answer"),
+    (Fate::UnavailableAfter, "503 after processing"),
+    (Fate::Nonce, "wants a nonce"),
     (Fate::RateLimited, "429"),
     (Fate::ErrorBefore, "500 before processing"),
+    (Fate::Blaming, "500 with invalid_grant"),
     (Fate::ErrorAfter, "500 after processing"),
     (Fate::Page, "403 page"),
     (Fate::Redirect, "302"),
@@ -72,14 +84,21 @@ impl SimEndpoint {
         Self { process: Arc::clone(process), dialect }
     }
 
-    fn draw(&self) -> Fate {
+    fn draw(&self, account: &Account) -> Fate {
         let Process { world, dice, .. } = &*self.process;
-        if world.is_healed() {
-            return Fate::Fine;
+        if world.is_cut_off() {
+            return Fate::NotSent;
         }
         let provider = lock(&world.provider);
         let now = world.now();
-        let (fate, kind) = if now < provider.stranger_until {
+        if world.is_healed()
+            && now >= provider.down_until
+            && now >= provider.stranger_until
+            && provider.estranged.is_none()
+        {
+            return Fate::Fine;
+        }
+        let (fate, kind) = if now < provider.stranger_until || provider.estranged.as_ref() == Some(account) {
             (Fate::Stranger, "invalid_client")
         } else if now < provider.down_until {
             if dice.chance(600) {
@@ -87,8 +106,16 @@ impl SimEndpoint {
             } else {
                 (Fate::LostBefore, "lost before processing")
             }
-        } else if dice.chance(world.setup.weathers.exchange) {
-            dice.pick(&TROUBLES)
+        } else if now < provider.nonce_until {
+            (Fate::Nonce, "wants a nonce")
+        } else if !world.is_healed() && dice.chance(world.setup.weathers.exchange) {
+            match dice.pick(&TROUBLES) {
+                // This provider keeps its word.
+                (Fate::UnavailableAfter, _) if world.setup.unavailable_is_unprocessed => {
+                    (Fate::Unavailable, "503")
+                }
+                other => other,
+            }
         } else {
             return Fate::Fine;
         };
@@ -123,8 +150,9 @@ impl TokenEndpoint for SimEndpoint {
         }
         let token: Arc<str> = request.refresh_token.expose_secret().into();
         let attempt = process.take_attempt(account);
-        let fate = self.draw();
+        let fate = self.draw(account);
         if fate == Fate::NotSent {
+            world.log(process.who(), What::NotSent { account: account.clone() });
             sleep(Duration::from_millis(2)).await;
             process.gate().await;
             return Wire::NotSent { why: "the simulation did not connect".into() };
@@ -140,10 +168,16 @@ impl TokenEndpoint for SimEndpoint {
         let room = until.saturating_sub(world.now());
         let arrival = self.arrival(fate, span, room);
         let (tell, told) = oneshot::channel();
+        let on_the_way = if fate == Fate::SlowAnswer {
+            process.dice.span(span / 2, span * 9 / 10).saturating_sub(arrival)
+        } else {
+            Duration::ZERO
+        };
         let visit = Visit { process: Arc::clone(process), account: account.clone(), number, token, fate };
         tokio::spawn(async move {
             sleep(arrival).await;
             if let Some(wire) = visit.process() {
+                sleep(on_the_way).await;
                 drop(tell.send(wire));
             }
         });
@@ -204,15 +238,23 @@ impl Visit {
             Fate::LostBefore => self.dropped(),
             Fate::RateLimited => {
                 self.dropped();
-                return Some(rate_limited(dice.below(5)));
+                return Some(rate_limited(dice.below(6)));
             }
             Fate::Unavailable => {
                 self.dropped();
                 return Some(reply(503, "<html>down</html>"));
             }
+            Fate::Nonce => {
+                self.dropped();
+                return Some(reply(400, r#"{"error":"use_dpop_nonce"}"#));
+            }
             Fate::ErrorBefore => {
                 self.dropped();
                 return Some(reply(500, r#"{"error":"server_error"}"#));
+            }
+            Fate::Blaming => {
+                self.dropped();
+                return Some(reply(500, r#"{"error":"invalid_grant"}"#));
             }
             Fate::Page => {
                 self.dropped();
@@ -231,6 +273,7 @@ impl Visit {
                 return match (self.fate, body) {
                     (Fate::LostAfter, _) => None,
                     (Fate::ErrorAfter, _) => Some(reply(500, "oops")),
+                    (Fate::UnavailableAfter, _) => Some(reply(503, "<html>down</html>")),
                     (_, None) => Some(reply(400, r#"{"error":"invalid_grant"}"#)),
                     (Fate::Truncated, Some(body)) => Some(reply(200, &body[..body.len() / 2])),
                     (_, Some(body)) => Some(reply(200, &body)),
@@ -249,15 +292,16 @@ impl Visit {
         let living = self.living(world);
         let mut provider = lock(&world.provider);
         let (seen, pair) = provider.present(&self.token, now);
-        let body = pair.map(|pair| {
-            let (body, told) = self.body(&pair, provider.lifetime());
+        let said = pair.map(|pair| {
+            let (body, told) = self.body(&pair, provider.left(&pair.access, now));
             provider.say(&pair.access, told, now);
-            body
+            (body, told)
         });
         drop(provider);
         let (request, token) = (self.number, Arc::clone(&self.token));
-        world.log(Who::Provider, What::Processed { request, token, seen, living });
-        body
+        let ends = said.as_ref().and_then(|(_, told)| Some(now + (*told)?));
+        world.log(Who::Provider, What::Processed { request, token, seen, living, ends });
+        said.map(|(body, _)| body)
     }
 
     /// Where another pair of the same grant lies that works as long as this token does no harm.
@@ -277,11 +321,23 @@ impl Visit {
         refresh_token(newest.payload.as_bytes()).as_deref().is_some_and(lives).then_some("answers")
     }
 
+    /// What the answer says of the refresh token, with a comma behind it.
+    fn of_refresh(&self, refresh: &str) -> String {
+        let stays = *refresh == *self.token;
+        match self.process.world.setup.of_what_stays {
+            OfWhatStays::LeftOut if stays => String::new(),
+            OfWhatStays::Empty if stays => r#""refresh_token":"","#.into(),
+            OfWhatStays::Null if stays => r#""refresh_token":null,"#.into(),
+            _ => format!(r#""refresh_token":"{refresh}","#),
+        }
+    }
+
     /// The answer, and the life it told the access token to have.
     fn body(&self, pair: &Pair, lifetime: Duration) -> (String, Option<Duration>) {
         let Pair { access, refresh } = pair;
         let secs = lifetime.as_secs();
-        let plain = format!(r#""refresh_token":"{refresh}","expires_in":{secs}"#);
+        let refresh = self.of_refresh(refresh);
+        let plain = format!(r#"{refresh}"expires_in":{secs}"#);
         let Process { world, dice, .. } = &*self.process;
         if world.is_healed() || !dice.chance(world.setup.weathers.odd) {
             return (format!(r#"{{"access_token":"{access}",{plain}}}"#), Some(lifetime));
@@ -292,8 +348,9 @@ impl Visit {
             self.process.who(),
             What::Struck(Fault { line: "endpoint", operation: "body", kind: odd(kind) }),
         );
-        let with =
-            |expires: &str| format!(r#"{{"access_token":"{access}","refresh_token":"{refresh}"{expires}}}"#);
+        let with = |expires: &str| {
+            format!(r#"{{"access_token":"{access}",{refresh}"token_type":"Bearer"{expires}}}"#)
+        };
         match kind {
             "no access token" => (format!("{{{plain}}}"), Some(Duration::ZERO)),
             "0" => (with(r#","expires_in":0"#), None),
@@ -319,7 +376,7 @@ fn odd(kind: &'static str) -> &'static str {
 
 fn rate_limited(kind: usize) -> Wire {
     let mut headers = HeaderMap::new();
-    let value = ["", "1", "5", "20", "soon"][kind];
+    let value = ["", "1", "5", "20", "soon", "31536000"][kind];
     if !value.is_empty() {
         headers.insert(RETRY_AFTER, HeaderValue::from_static(value));
     }

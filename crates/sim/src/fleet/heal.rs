@@ -4,13 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use solekey::TokenError;
 use solekey_core::{
-    Account, ClaimId, InDoubt, Open, Revocation,
-    ports::{Answers as _, Lease as _, LeaseReply},
+    Account, ClaimId, Delay, InDoubt, Open, Revocation,
+    ports::{Answers as _, Cache as _, Lease as _, LeaseReply},
 };
 use tokio::time::sleep;
 
 use super::{
     callers::Caller,
+    dice::Dice,
     history::{Ask, Settled, What, Who},
     network::at_once,
     replica::{Fleet, Replica},
@@ -18,7 +19,7 @@ use super::{
     world::{World, lock},
 };
 
-/// Lets the world heal, and waits until every account is at rest or its time is over.
+/// Lets the world heal, and everybody come to rest.
 pub(crate) async fn heal(fleet: &Arc<Fleet>) {
     fleet.world.heal();
     for replica in fleet.all() {
@@ -28,6 +29,11 @@ pub(crate) async fn heal(fleet: &Arc<Fleet>) {
     for index in 0..fleet.len() {
         fleet.raise(index).await;
     }
+    rest_all(fleet).await;
+}
+
+/// Waits until every account is at rest or its time is over.
+pub(crate) async fn rest_all(fleet: &Arc<Fleet>) {
     let polls: Vec<_> = (fleet.world.accounts.iter().cloned().enumerate())
         .map(|(index, account)| tokio::spawn(come_to_rest(Arc::clone(fleet), account, index)))
         .collect();
@@ -42,6 +48,16 @@ pub(crate) async fn end(fleet: &Arc<Fleet>) {
     // Background flights that were begun just now end by themselves; who gave a claim up settles it until its time is
     // over.
     sleep(world.policy.span() + world.policy.exchange_timeout() + secs(20)).await;
+    // The first look may be answered from memory, and has it compared.
+    for _ in 0..2 {
+        for account in &world.accounts {
+            look_at_tombstone(fleet, account).await;
+        }
+        sleep(secs(5)).await;
+    }
+    for account in &world.accounts {
+        keep(world, account);
+    }
     for index in 0..fleet.len() {
         fleet.shut_down(index, secs(24)).await;
     }
@@ -55,12 +71,37 @@ pub(crate) async fn end(fleet: &Arc<Fleet>) {
     }
 }
 
+/// Whoever meets a tombstone clears up behind it, also what was under way when it was met last.
+async fn look_at_tombstone(fleet: &Arc<Fleet>, account: &Account) {
+    let gone = fleet.world.peek(account).0.is_some_and(|record| record.row.is_gone());
+    if let Some(replica) = fleet.members().first().filter(|_| gone) {
+        drop(Caller::new(fleet, replica, account).token().await);
+    }
+}
+
+/// Writes down what lies where.
+fn keep(world: &World, account: &Account) {
+    let Some(record) = world.peek(account).0 else { return };
+    let Ok(shelf) = at_once(world.cache.read(account)) else { return };
+    let answers = world.answers.all(account).iter().map(|answer| answer.note.attempt).collect();
+    let kept = What::Kept {
+        account: account.clone(),
+        row: record.row.generation,
+        gone: record.row.is_gone(),
+        shelf: shelf.known,
+        token: shelf.token.map(|token| token.generation),
+        answers,
+    };
+    world.log(Who::World, kept);
+}
+
 async fn come_to_rest(fleet: Arc<Fleet>, account: Account, index: usize) {
     let world = &fleet.world;
     let began = world.now();
     let bound = bound(world);
     let mut turn = index;
     let mut last = String::new();
+    let mut in_doubt = false;
     let mut by_operator = false;
     loop {
         let after = world.now().saturating_sub(began);
@@ -71,17 +112,37 @@ async fn come_to_rest(fleet: Arc<Fleet>, account: Account, index: usize) {
         // One replica looks all the time; the others now and then.
         turn += 1;
         let at = if turn.is_multiple_of(8) { turn / 8 } else { index };
-        if let Some(replica) = fleet.get(at % fleet.len()) {
+        let members = fleet.members();
+        if let Some(replica) = members.get(at % members.len().max(1)).cloned() {
             by_operator |= asks_operator;
             match look(&fleet, &replica, &account, asks_operator).await {
                 Ok(settled) if by_operator => {
                     return rest(world, account, Settled::ByOperator(Box::new(settled)), after, bound);
                 }
                 Ok(settled) => return rest(world, account, settled, after, bound),
-                Err(why) => last = why,
+                Err(unrest) => Unrest { what: last, in_doubt } = unrest,
             }
         }
-        sleep(POLL).await;
+        sleep(pause(world, in_doubt)).await;
+    }
+}
+
+/// The pause between two callers. In some worlds those who were told of a doubt come back so late that their looks are no
+/// watch over it: then processes have to look by themselves.
+fn pause(world: &World, in_doubt: bool) -> Duration {
+    let late = in_doubt && Dice::new(world.setup.seed, 4).chance(500);
+    if late { world.policy.span() + secs(1) } else { POLL }
+}
+
+/// Why an account is not at rest.
+struct Unrest {
+    what: String,
+    in_doubt: bool,
+}
+
+impl From<String> for Unrest {
+    fn from(what: String) -> Self {
+        Self { what, in_doubt: false }
     }
 }
 
@@ -102,7 +163,7 @@ async fn look(
     replica: &Replica,
     account: &Account,
     as_operator: bool,
-) -> Result<Settled, String> {
+) -> Result<Settled, Unrest> {
     let world = &fleet.world;
     let caller = Caller::new(fleet, replica, account);
     let told = if as_operator { caller.refresh().await } else { caller.token().await };
@@ -112,24 +173,27 @@ async fn look(
         Ok(token) => {
             let works = caller.bring(&token);
             if !works {
-                caller.replace(&token, Ask::Rejected).await;
-                return Err("its token does not work".into());
+                drop(caller.replace(&token, Ask::Rejected).await);
+                return Err("its token does not work".to_owned().into());
             }
             match row {
-                Some(row) if row.open.is_some() => Err(format!("an attempt is open: {:?}", row.open)),
-                Some(row) if row.is_gone() => Err("deleted, and its token is handed out".into()),
+                Some(row) if row.open.is_some() => Err(format!("an attempt is open: {:?}", row.open).into()),
+                Some(row) if row.is_gone() => Err("deleted, and its token is handed out".to_owned().into()),
                 _ => Ok(Settled::Fresh),
             }
         }
         Err(TokenError::UnknownAccount) => match row {
-            Some(row) if !row.is_gone() => Err("unknown, says the process".into()),
+            Some(row) if !row.is_gone() => Err("unknown, says the process".to_owned().into()),
             _ => Ok(Settled::Gone),
         },
         Err(TokenError::LogIn { why }) => Ok(founded(world, why, token.as_deref())),
-        Err(error) => match row.and_then(|row| row.open).filter(|open| unvouched(world, account, open)) {
-            Some(_) => Ok(Settled::AnswersUnvouched),
-            None => Err(format!("{error:?}")),
-        },
+        Err(error) => {
+            if row.and_then(|row| row.open).is_some_and(|open| unvouched(world, account, &open)) {
+                return Ok(Settled::AnswersUnvouched);
+            }
+            let in_doubt = matches!(error, TokenError::RetryAt { why: Delay::InDoubt, .. });
+            Err(Unrest { what: format!("{error:?}"), in_doubt })
+        }
     }
 }
 

@@ -51,6 +51,15 @@ pub enum What {
     Crashed,
     /// A process was stopped for that long.
     Paused(Duration),
+    /// A process begins to end.
+    Draining,
+    /// A process sets out to open an attempt.
+    Claiming {
+        /// Whose.
+        account: Account,
+        /// Under which name.
+        id: ClaimId,
+    },
     /// A process was told to end.
     ShutDown {
         /// What it was given.
@@ -95,7 +104,14 @@ pub enum What {
     },
     /// The place of answers started empty.
     AnswersLost,
-    /// Something was offered to the shelf.
+    /// A process has a token to publish.
+    Offered {
+        /// Whose.
+        account: Account,
+        /// Which.
+        generation: Generation,
+    },
+    /// Something reached the shelf.
     Published {
         /// Whose.
         account: Account,
@@ -126,6 +142,20 @@ pub enum What {
         seen: Seen,
         /// Whether another pair of the same grant worked until then, and where it was.
         living: Option<&'static str>,
+        /// The true time at which the new access token ends by the answer's word; none where it gave none.
+        ends: Option<Duration>,
+    },
+    /// A request could not be sent.
+    NotSent {
+        /// Whose.
+        account: Account,
+    },
+    /// A process was told that the row went past its answer.
+    Overtaken {
+        /// Whose.
+        account: Account,
+        /// Its attempt.
+        attempt: Generation,
     },
     /// A request ended without being processed.
     Dropped {
@@ -153,6 +183,8 @@ pub enum What {
         account: Account,
         /// What.
         ask: Ask,
+        /// The generation it speaks of: of the token it reports, or of what a person saw.
+        named: Option<Generation>,
         /// The longest it may take.
         bound: Duration,
     },
@@ -172,6 +204,13 @@ pub enum What {
     },
     /// No more faults.
     Healed,
+    /// Everybody has come to rest, and everything takes its usual time from now on.
+    Calm,
+    /// A process looks at the shelf.
+    Looked {
+        /// Whose place.
+        account: Account,
+    },
     /// An account came to rest after the faults.
     AtRest {
         /// Whose.
@@ -182,6 +221,21 @@ pub enum What {
         after: Duration,
         /// The longest that may take.
         bound: Duration,
+    },
+    /// What lies where at the very end.
+    Kept {
+        /// Whose.
+        account: Account,
+        /// The row's generation.
+        row: Generation,
+        /// The row is a tombstone.
+        gone: bool,
+        /// What the shelf knows.
+        shelf: Option<Generation>,
+        /// The token on the shelf.
+        token: Option<Generation>,
+        /// The answers.
+        answers: Vec<Generation>,
     },
     /// A lease, an attempt or a task was left at the end.
     LeftOver(String),
@@ -204,6 +258,8 @@ pub struct Changed {
     pub had: Option<Arc<str>>,
     /// The refresh token after, where it can be read.
     pub has: Option<Arc<str>>,
+    /// Whether the provider would take the refresh token after; none where it cannot be read.
+    pub works: Option<bool>,
     /// Why not, if not.
     pub refused: Option<&'static str>,
     /// The store's time.
@@ -257,6 +313,8 @@ pub enum Ask {
     Login,
     /// A login with the token the account has.
     LoginSame,
+    /// A login with the token of another account.
+    LoginOther,
     /// A login with a spent token.
     LoginSpent,
     /// A login with a spent token, on purpose.
@@ -265,6 +323,8 @@ pub enum Ask {
     Delete,
     /// The state.
     State,
+    /// A token of an account that never was.
+    Stranger,
 }
 
 /// What a caller got.
@@ -272,14 +332,16 @@ pub enum Ask {
 pub enum Delivered {
     /// A token.
     Token(TokenTruth),
-    /// Come back later.
-    RetryAt(Delay),
-    /// Log in.
-    LogIn(Revocation),
+    /// Come back later; how long the token in the row could be served yet.
+    RetryAt(Delay, Duration),
+    /// Log in; as before.
+    LogIn(Revocation, Duration),
     /// No such account.
     Unknown,
     /// The process is ending.
     ShuttingDown,
+    /// The process does not belong here.
+    Misconfigured,
     /// Something that is no token, in a word.
     Done(String),
     /// A failure that callers should never see here.
@@ -304,6 +366,8 @@ pub struct TokenTruth {
     pub honoured: bool,
     /// The caller has reported this very token.
     pub reported: bool,
+    /// The caller has reported a newer one.
+    pub older: bool,
 }
 
 /// How an account came to rest.
@@ -365,6 +429,8 @@ impl Names {
             What::Built => "is up".into(),
             What::Crashed => "dies".into(),
             What::Paused(span) => format!("is stopped for {span:?}"),
+            What::Draining => "begins to end".into(),
+            What::Claiming { account, id } => format!("sets out to claim {} {}", account.id(), self.id(*id)),
             What::ShutDown { bound, took, in_doubt } => {
                 format!("shut down in {took:?} of {bound:?}, {in_doubt} in doubt")
             }
@@ -401,6 +467,9 @@ impl Names {
                 self.maybe(*before),
                 self.maybe(*after)
             ),
+            What::Offered { account, generation } => {
+                format!("offers {} of {}", self.generation(*generation), account.id())
+            }
             What::ShelfLost => "*** shelf lost".into(),
             What::Sent(Request { number, account, attempt, token, row_token }) => format!(
                 "request {number} of {} for {}: presents {token} (row has {})",
@@ -408,18 +477,34 @@ impl Names {
                 self.maybe(*attempt),
                 row_token.as_deref().unwrap_or("?")
             ),
-            What::Processed { request, token, seen, living } => {
+            What::Processed { request, token, seen, living, .. } => {
                 format!("request {request}: {token} -> {seen:?}, living pair: {living:?}")
+            }
+            What::NotSent { account } => format!("nothing sent for {}", account.id()),
+            What::Overtaken { account, attempt } => {
+                format!("{} of {} was overtaken", self.generation(*attempt), account.id())
             }
             What::Dropped { request } => format!("request {request} lost"),
             What::Heard { request, said, .. } => format!("request {request} answered: {said}"),
-            What::Asked { call, account, ask, .. } => format!("call {call} of {}: {ask:?}", account.id()),
+            What::Asked { call, account, ask, named, .. } => {
+                format!("call {call} of {}: {ask:?} {}", account.id(), self.maybe(*named))
+            }
             What::Answered { call, told, .. } => format!("call {call}: {}", self.told(told)),
             What::Left { call } => format!("call {call} dropped"),
             What::Healed => "*** healed".into(),
+            What::Calm => "*** calm".into(),
+            What::Looked { account } => format!("looks at the shelf of {}", account.id()),
             What::AtRest { account, settled, after, bound } => {
                 format!("{} at rest: {settled:?} after {after:?} of {bound:?}", account.id())
             }
+            What::Kept { account, row, gone, shelf, token, answers } => format!(
+                "{}: row {} (gone {gone}), shelf {} with token {}, answers {}",
+                account.id(),
+                self.generation(*row),
+                self.maybe(*shelf),
+                self.maybe(*token),
+                answers.iter().map(|at| self.generation(*at)).collect::<Vec<_>>().join(" ")
+            ),
             What::LeftOver(what) => format!("left over: {what}"),
             What::SecretSeen(place) => format!("a secret in clear: {place}"),
         }

@@ -3,6 +3,7 @@
 mod callers;
 mod clocks;
 mod dice;
+mod drills;
 mod endpoint;
 mod heal;
 mod history;
@@ -23,7 +24,7 @@ pub use history::{
     Ask, Changed, Delivered, Event, Fault, History, Request, Settled, Shown, TokenTruth, What, Who,
 };
 pub use provider::Seen;
-pub use setup::{Class, Setup, Weathers};
+pub use setup::{Class, OfWhatStays, Setup, Weathers};
 pub use tally::Tally;
 
 use crate::invariants::{self, Violation};
@@ -75,12 +76,14 @@ async fn live(setup: Setup) -> History {
     let world = World::new(setup);
     let fleet = Fleet::start(&world).await;
     callers::enrol_accounts(&fleet).await;
+    world.begin();
     let nemesis = tokio::spawn(nemesis::torment(Arc::clone(&fleet)));
     let crowd = tokio::spawn(callers::crowd(Arc::clone(&fleet)));
     tokio::time::sleep(world.setup.chaos).await;
     nemesis.abort();
     crowd.abort();
     heal::heal(&fleet).await;
+    drills::run(&fleet).await;
     heal::end(&fleet).await;
     fleet.clear();
     world.take_history()

@@ -230,26 +230,47 @@ fn store_clock(fleet: &Fleet, dice: &Dice) {
     tell(fleet, "store clock back", format!("by {by:?}"));
 }
 
-/// A backup now, brought back later.
+/// A backup now, brought back later; now and then that of a whole machine, with its clock or its answers, or of one that
+/// never heard of the accounts.
 fn store_back(fleet: &Arc<Fleet>, dice: &Dice) {
     let snapshot = fleet.world.store.snapshot();
+    let (then, began) = (fleet.world.store.clock().now(), fleet.world.now());
     let span = while_(fleet, dice);
+    let kind = dice.below(10);
     let fleet = Arc::clone(fleet);
     tokio::spawn(async move {
         sleep(span).await;
-        if !fleet.world.is_healed() {
-            fleet.world.store.restore(&snapshot);
-            fleet.world.log(Who::World, What::WentBack);
+        let world = &fleet.world;
+        if world.is_healed() {
+            return;
         }
+        world.store.restore(&snapshot);
+        if kind < 3 {
+            world.store.clock().set(then);
+            tell(&fleet, "store clock back", format!("by {:?}", world.now().saturating_sub(began)));
+        }
+        match kind {
+            1..=5 => answers_lost(&fleet),
+            6 => world.accounts.iter().for_each(|account| world.store.forget(account)),
+            _ => {}
+        }
+        world.log(Who::World, What::WentBack);
     });
 }
 
+#[expect(clippy::same_functions_in_if_condition, reason = "the dice are thrown anew")]
 fn provider(fleet: &Fleet, dice: &Dice) {
     let until = fleet.world.now() + while_(fleet, dice);
     let mut provider = lock(&fleet.world.provider);
-    let kind = if dice.chance(700) {
+    let kind = if dice.chance(550) {
         provider.down_until = until;
         "provider down"
+    } else if dice.chance(400) {
+        provider.nonce_until = until;
+        "provider wants a nonce"
+    } else if dice.chance(400) {
+        provider.estranged = Some(dice.pick(&fleet.world.accounts));
+        "provider does not know our client for one account"
     } else {
         provider.stranger_until = until;
         "provider does not know our client"

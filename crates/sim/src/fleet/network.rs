@@ -47,6 +47,8 @@ enum Fate {
     LostRequest,
     LostReply,
     Late(Duration),
+    /// The connection broke at once; the request is carried out behind it.
+    Behind(Duration),
     Twice(Duration),
 }
 
@@ -102,6 +104,7 @@ where
     let world = &process.world;
     let deadline = world.deadline(line);
     if world.is_away(line, process.replica) {
+        world.log(process.who(), What::Struck(Fault { line: line.name(), operation, kind: "away" }));
         let refuses = process.dice.chance(600);
         sleep(if refuses { Duration::from_millis(1) } else { deadline }).await;
         process.gate().await;
@@ -123,6 +126,8 @@ where
             tokio::spawn(async move {
                 sleep(delay).await;
                 if sender.world.is_away(line, sender.replica) {
+                    let away = Fault { line: line.name(), operation, kind: "away" };
+                    sender.world.log(sender.who(), What::Struck(away));
                     return;
                 }
                 let first = work();
@@ -133,6 +138,11 @@ where
                     drop(work());
                 }
             });
+            if matches!(fate, Fate::Behind(_)) {
+                sleep(Duration::from_millis(1)).await;
+                process.gate().await;
+                return Err(E::unknown());
+            }
             timeout(deadline, told).await.ok().and_then(Result::ok)
         }
     };
@@ -144,9 +154,10 @@ where
 }
 
 fn late(fate: Fate, there: Duration) -> Duration {
-    if let Fate::Late(by) = fate { by } else { there }
+    if let Fate::Late(by) | Fate::Behind(by) = fate { by } else { there }
 }
 
+#[expect(clippy::same_functions_in_if_condition, reason = "the dice are thrown anew")]
 fn draw(
     process: &Process,
     line: Line,
@@ -168,6 +179,8 @@ fn draw(
     } else if manners == Manners::Any && dice.chance(weathers.late) {
         let by = deadline + dice.skewed(world.policy.span() * 2) + Duration::from_millis(1);
         (Fate::Late(by), "late")
+    } else if manners == Manners::Any && dice.chance(weathers.late) {
+        (Fate::Behind(dice.skewed(deadline) + Duration::from_millis(1)), "behind a broken connection")
     } else if manners == Manners::Any && dice.chance(weathers.twice) {
         (Fate::Twice(dice.skewed(world.policy.span() * 2)), "twice")
     } else {
@@ -180,6 +193,9 @@ fn draw(
 fn travel(process: &Process) -> Duration {
     let slow = process.world.setup.weathers.slow;
     let dice = &process.dice;
+    if process.world.is_calm() {
+        return process.world.setup.distance;
+    }
     if process.world.is_healed() || !dice.chance(300 + slow) {
         return Duration::ZERO;
     }

@@ -8,7 +8,7 @@ use std::{
 use solekey::{Event, Observer};
 use solekey_core::{Account, Generation};
 use solekey_testkit::memory::TestClock;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::{
     clocks,
@@ -24,7 +24,9 @@ pub(crate) struct Process {
     pub(crate) world: Arc<World>,
     pub(crate) clock: TestClock,
     pub(crate) dice: Dice,
-    mode: watch::Sender<Mode>,
+    mode: Mutex<Mode>,
+    /// Wakes in the order in which tasks came, so that a seed is a history.
+    turned: Notify,
     /// What it said it was about to present, until it did.
     presenting: Mutex<BTreeMap<Account, Generation>>,
 }
@@ -45,7 +47,8 @@ impl Process {
             world: Arc::clone(world),
             clock: clocks::of_process(&dice),
             dice,
-            mode: watch::Sender::new(Mode::Running),
+            mode: Mutex::new(Mode::Running),
+            turned: Notify::new(),
             presenting: Mutex::default(),
         })
     }
@@ -57,30 +60,20 @@ impl Process {
     /// Every call of this process comes by here before it starts and before its reply is seen: nothing takes effect
     /// while it is stopped, and nothing ever again once it is dead.
     pub(crate) async fn gate(&self) {
-        let mode = *self.mode.borrow();
-        if mode == Mode::Running {
-            return;
-        }
-        let mut mode = self.mode.subscribe();
-        if mode.wait_for(|mode| *mode == Mode::Running).await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        self.until(Mode::Running).await;
     }
 
     /// Returns when the process dies.
     pub(crate) async fn death(&self) {
-        let mut mode = self.mode.subscribe();
-        if mode.wait_for(|mode| *mode == Mode::Dead).await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        self.until(Mode::Dead).await;
     }
 
     pub(crate) fn is_dead(&self) -> bool {
-        *self.mode.borrow() == Mode::Dead
+        *lock(&self.mode) == Mode::Dead
     }
 
     pub(crate) fn is_running(&self) -> bool {
-        *self.mode.borrow() == Mode::Running
+        *lock(&self.mode) == Mode::Running
     }
 
     pub(crate) fn stop(&self) {
@@ -92,7 +85,8 @@ impl Process {
     }
 
     pub(crate) fn die(&self) {
-        self.mode.send_replace(Mode::Dead);
+        *lock(&self.mode) = Mode::Dead;
+        self.turned.notify_waiters();
     }
 
     /// The attempt whose request is leaving.
@@ -100,14 +94,23 @@ impl Process {
         lock(&self.presenting).remove(account)
     }
 
-    fn turn(&self, from: Mode, to: Mode) {
-        self.mode.send_if_modified(|mode| {
-            let turns = *mode == from;
-            if turns {
-                *mode = to;
+    async fn until(&self, awaited: Mode) {
+        loop {
+            // Made before the look: a turn between the two wakes it.
+            let turned = self.turned.notified();
+            if *lock(&self.mode) == awaited {
+                return;
             }
-            turns
-        });
+            turned.await;
+        }
+    }
+
+    fn turn(&self, from: Mode, to: Mode) {
+        let mut mode = lock(&self.mode);
+        if *mode == from {
+            *mode = to;
+            self.turned.notify_waiters();
+        }
     }
 }
 

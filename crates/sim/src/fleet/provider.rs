@@ -46,6 +46,7 @@ pub(crate) struct Provider {
     lifetime: Duration,
     rotation_ends_access: bool,
     newest_sibling_only: bool,
+    same_access: bool,
     families: Vec<Family>,
     refresh: BTreeMap<Arc<str>, Refresh>,
     access: BTreeMap<Arc<str>, Access>,
@@ -54,6 +55,10 @@ pub(crate) struct Provider {
     pub(crate) down_until: Duration,
     /// The provider does not know our client until then.
     pub(crate) stranger_until: Duration,
+    /// The provider wants a nonce, whatever it is sent, until then.
+    pub(crate) nonce_until: Duration,
+    /// The provider does not know our client when it comes for this account.
+    pub(crate) estranged: Option<Account>,
 }
 
 struct Family {
@@ -80,6 +85,7 @@ struct Access {
     ends: Duration,
     /// The end its holder was told; `None` where none was.
     told: Option<Duration>,
+    said: bool,
     issued: Duration,
     rejected: bool,
 }
@@ -99,22 +105,30 @@ impl Provider {
             lifetime: setup.lifetime,
             rotation_ends_access: setup.rotation_ends_access,
             newest_sibling_only: setup.newest_sibling_only,
+            same_access: setup.same_access,
             families: Vec::new(),
             refresh: BTreeMap::new(),
             access: BTreeMap::new(),
             minted: 0,
             down_until: Duration::ZERO,
             stranger_until: Duration::ZERO,
+            nonce_until: Duration::ZERO,
+            estranged: None,
         }
     }
 
     pub(crate) fn heal(&mut self) {
         self.down_until = Duration::ZERO;
         self.stranger_until = Duration::ZERO;
+        self.nonce_until = Duration::ZERO;
+        self.estranged = None;
+        // Nobody comes to rest who is given for ever what nobody takes.
+        self.same_access = false;
     }
 
-    pub(crate) fn lifetime(&self) -> Duration {
-        self.lifetime
+    /// How long an access token still lives.
+    pub(crate) fn left(&self, access: &str, now: Duration) -> Duration {
+        self.access.get(access).map_or(self.lifetime, |token| token.ends.saturating_sub(now))
     }
 
     /// A person logs in at the provider.
@@ -179,8 +193,20 @@ impl Provider {
                 access.rejected = true;
             });
         }
-        let access = self.mint_access(&refresh, now, self.lifetime);
+        let access = match self.again(family, now) {
+            Some(access) => access,
+            None => self.mint_access(&refresh, now, self.lifetime),
+        };
         (seen, Some(Pair { access, refresh }))
+    }
+
+    /// The access token that was made last, by providers who hand it out as long as half of it is left. Whatever its
+    /// resource thinks of it: who mints tokens is not who looks at them.
+    fn again(&self, family: usize, now: Duration) -> Option<Arc<str>> {
+        let lives = |token: &Access| now + self.lifetime / 2 < token.ends;
+        let made = self.access.iter().filter(|(_, token)| token.family == family);
+        let (access, last) = made.max_by_key(|(_, token)| token.issued)?;
+        (self.same_access && lives(last)).then(|| Arc::clone(access))
     }
 
     fn replace(&mut self, family: usize, token: &str, now: Duration) -> Arc<str> {
@@ -239,8 +265,15 @@ impl Provider {
         let id = self.families[family].account.id();
         let token: Arc<str> = format!("{SECRET}at-{id}-{family}-{}", self.minted).into();
         let refresh = Arc::clone(refresh);
-        let access =
-            Access { family, refresh, ends: now + lifetime, told: None, issued: now, rejected: false };
+        let access = Access {
+            family,
+            refresh,
+            ends: now + lifetime,
+            told: None,
+            said: false,
+            issued: now,
+            rejected: false,
+        };
         self.access.insert(Arc::clone(&token), access);
         token
     }
@@ -248,7 +281,10 @@ impl Provider {
     /// What the answer said about the token's life, counted from `now`.
     pub(crate) fn say(&mut self, access: &str, lifetime: Option<Duration>, now: Duration) {
         if let Some(token) = self.access.get_mut(access) {
-            token.told = lifetime.map(|lifetime| now + lifetime);
+            // Of what was said of one token the latest end counts; without a word there is none.
+            let end = lifetime.map(|lifetime| now + lifetime);
+            token.told = if token.said { token.told.zip(end).map(|(was, is)| was.max(is)) } else { end };
+            token.said = true;
         }
     }
 
@@ -257,6 +293,13 @@ impl Provider {
         if let Some(token) = self.access.get_mut(access) {
             token.told = token.told.max(Some(now + lifetime));
         }
+    }
+
+    /// How long the token serves its holder yet, by what was said of it.
+    pub(crate) fn serves_for(&self, account: &Account, access: &str, now: Duration) -> Duration {
+        let token = self.access.get(access).filter(|token| self.families[token.family].account == *account);
+        let end = token.filter(|token| !token.rejected).and_then(|token| token.told);
+        end.map_or(Duration::ZERO, |end| end.saturating_sub(now))
     }
 
     /// A caller brings the token to the resource.

@@ -58,6 +58,13 @@ impl Fleet {
         lock(&self.slots).iter().filter_map(|slot| slot.replica.clone()).collect()
     }
 
+    /// Those that are up and belong here.
+    pub(crate) fn members(&self) -> Vec<Replica> {
+        let mut all = self.all();
+        all.retain(|replica| !self.world.setup.is_stranger(replica.process.replica));
+        all
+    }
+
     /// Builds the replica anew, unless it is up.
     pub(crate) async fn raise(&self, index: usize) {
         let life = {
@@ -101,6 +108,7 @@ impl Fleet {
             return false;
         };
         let began = Instant::now();
+        self.world.log(process.who(), What::Draining);
         let in_doubt = solekey.shutdown(deadline).await.in_doubt;
         let bound = deadline.min(self.world.policy.exchange_timeout() + Duration::from_secs(5));
         self.world.log(process.who(), What::ShutDown { bound, took: began.elapsed(), in_doubt });
@@ -124,7 +132,11 @@ fn end_of_life(process: &Arc<Process>, solekey: Solekey) {
 async fn build(process: &Arc<Process>) -> Solekey {
     let world = &process.world;
     let provider = Provider::new("acme", world.policy, Arc::new(SimEndpoint::new(process)));
-    let seal = if world.setup.sealed { keys() } else { SealKeys::none() };
+    let seal = match (world.setup.sealed, world.setup.is_stranger(process.replica)) {
+        (true, false) => keys(KEY),
+        (true, true) => keys(FOREIGN_KEY),
+        (false, _) => SealKeys::none(),
+    };
     let mut builder = Solekey::builder()
         .provider(provider.expect("a plain name"))
         .seal(seal)
@@ -141,6 +153,9 @@ async fn build(process: &Arc<Process>) -> Solekey {
     builder.build().await.expect("all that is needed is given")
 }
 
-fn keys() -> SealKeys {
-    SealKeys::parse("k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").expect("a key")
+fn keys(text: &str) -> SealKeys {
+    SealKeys::parse(text).expect("a key")
 }
+
+const KEY: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const FOREIGN_KEY: &str = "k1:HwECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHgA=";

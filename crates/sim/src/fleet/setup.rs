@@ -28,6 +28,8 @@ pub struct Setup {
     pub answers_in_redis: bool,
     /// Whether what is stored is sealed.
     pub sealed: bool,
+    /// The last replica has another seal key.
+    pub stranger: bool,
     /// Nothing goes wrong.
     pub calm: bool,
     /// How long access tokens live.
@@ -38,6 +40,12 @@ pub struct Setup {
     pub newest_sibling_only: bool,
     /// 503 means "not processed", and the provider keeps that.
     pub unavailable_is_unprocessed: bool,
+    /// The provider hands out the access token it made last while that lives.
+    pub same_access: bool,
+    /// What answers say of a refresh token that stays.
+    pub of_what_stays: OfWhatStays,
+    /// What a call takes each way in the calm after the faults.
+    pub distance: Duration,
     /// How long the faults last.
     pub chaos: Duration,
     /// The mean pause between two callers.
@@ -83,6 +91,19 @@ impl Class {
     pub fn is_harmless(self) -> bool {
         matches!(self, Self::NonRotating | Self::OldStaysValid | Self::Timer(_))
     }
+}
+
+/// What an answer says of a refresh token that stays (RFC 6749, section 6: nothing, or the token).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OfWhatStays {
+    /// The token.
+    Repeated,
+    /// Nothing.
+    LeftOut,
+    /// An empty string.
+    Empty,
+    /// `null`.
+    Null,
 }
 
 /// What goes wrong: shares in a thousand, per call or per move of the nemesis. Every seed leaves some out, so that rare
@@ -151,24 +172,37 @@ impl Setup {
         let embedded = dice.chance(150);
         let policy = settings.build().expect("numbers drawn within their bounds");
         let chaos = chaos(&policy, lifetime, &dice);
+        let sealed = dice.chance(100);
+        let weathers = if calm { Weathers::default() } else { Weathers::draw(&dice) };
+        // Where a store forgets, a lease may remember for it.
+        let leases = if weathers.store_back > 0 { 500 } else { 900 };
         Self {
             seed,
             replicas: 2 + dice.below(4),
-            accounts: 1 + dice.below(4),
+            accounts: dice.pick(&[1, 2, 3, 4, 4, 6]),
             class,
             settings,
-            lease: !embedded && dice.chance(900),
+            lease: !embedded && dice.chance(leases),
             cache: !embedded && dice.chance(920),
             answers_in_redis: !embedded && dice.chance(600),
-            sealed: dice.chance(100),
+            sealed,
+            stranger: sealed && dice.chance(400),
             calm,
             lifetime,
             rotation_ends_access: dice.chance(200),
             newest_sibling_only: dice.chance(300),
             unavailable_is_unprocessed: dice.chance(400),
+            same_access: dice.chance(150),
+            of_what_stays: dice.pick(&[
+                OfWhatStays::Repeated,
+                OfWhatStays::LeftOut,
+                OfWhatStays::Empty,
+                OfWhatStays::Null,
+            ]),
+            distance: Duration::from_millis(dice.pick(&[0, 1, 2, 5])),
             chaos,
             pause: chaos / u32::try_from(60 + dice.below(240)).unwrap_or(60),
-            weathers: if calm { Weathers::default() } else { Weathers::draw(&dice) },
+            weathers,
         }
     }
 
@@ -178,6 +212,11 @@ impl Setup {
     /// Never: what is drawn is valid.
     pub fn policy(&self) -> Policy {
         self.settings.build().expect("numbers drawn within their bounds")
+    }
+
+    /// Whether this replica does not belong here. The first one does: it logs the accounts in.
+    pub fn is_stranger(&self, replica: usize) -> bool {
+        self.stranger && replica + 1 == self.replicas
     }
 
     /// Whether a step of the store's clock can shorten what protects a refresh token.
@@ -258,7 +297,7 @@ impl Weathers {
             gap: weight(),
             clock: weight(),
             store_clock: usize::from(dice.chance(200)),
-            store_back: usize::from(dice.chance(80)),
+            store_back: usize::from(dice.chance(150)),
             provider: weight(),
             withdrawn: weight().min(1),
         }

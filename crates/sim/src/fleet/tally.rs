@@ -61,14 +61,22 @@ impl Tally {
             What::Dropped { .. } => self.note("presented: not processed"),
             What::Heard { pair: true, .. } => self.note("pair heard"),
             What::Left { .. } => self.note("caller dropped"),
+            What::Overtaken { .. } => self.note("answer overtaken"),
             What::Asked { ask, .. } => self.note(format!("asked: {ask:?}")),
             What::Answered { told, .. } => self.told(told),
             What::AtRest { settled, .. } => self.settled(settled),
             What::Built
+            | What::Draining
+            | What::Claiming { .. }
             | What::Released { .. }
             | What::Sent(_)
+            | What::NotSent { .. }
+            | What::Offered { .. }
+            | What::Kept { .. }
             | What::Heard { .. }
             | What::Healed
+            | What::Calm
+            | What::Looked { .. }
             | What::LeftOver(_)
             | What::SecretSeen(_) => {}
         }
@@ -110,10 +118,11 @@ impl Tally {
             Delivered::Token(truth) if truth.stale => self.note("told: stale token"),
             Delivered::Token(truth) if !truth.honoured => self.note("told: token that is refused"),
             Delivered::Token(_) => self.note("told: token"),
-            Delivered::RetryAt(why) => self.note(format!("told: retry, {why}")),
-            Delivered::LogIn(why) => self.note(format!("told: log in, {why}")),
+            Delivered::RetryAt(why, _) => self.note(format!("told: retry, {why}")),
+            Delivered::LogIn(why, _) => self.note(format!("told: log in, {why}")),
             Delivered::Unknown => self.note("told: unknown"),
             Delivered::ShuttingDown => self.note("told: shutting down"),
+            Delivered::Misconfigured => self.note("told: does not belong here"),
             Delivered::Done(what) => self.note(format!("told: {what}")),
             Delivered::Failed(what) => self.note(format!("told: FAILED {what}")),
         }

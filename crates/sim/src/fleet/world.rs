@@ -42,6 +42,10 @@ pub(crate) struct World {
     history: Mutex<History>,
     weather: Mutex<Weather>,
     healed: AtomicBool,
+    calm: AtomicBool,
+    deaf: AtomicBool,
+    /// Until when nobody reaches the provider.
+    cut_off: Mutex<Duration>,
     calls: AtomicUsize,
     requests: AtomicUsize,
     /// Until when each attempt's request may truly be under way.
@@ -111,7 +115,10 @@ impl World {
             began: Instant::now(),
             history: Mutex::new(History { events: Vec::new(), base: base.as_micros() }),
             weather: Mutex::default(),
-            healed: AtomicBool::new(setup.calm),
+            healed: AtomicBool::new(setup.calm || setup.stranger),
+            calm: AtomicBool::new(false),
+            deaf: AtomicBool::new(false),
+            cut_off: Mutex::default(),
             calls: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
             untils: Mutex::default(),
@@ -150,6 +157,11 @@ impl World {
         self.requests.fetch_add(1, Relaxed)
     }
 
+    /// From now on things go wrong. Where there is a stranger they do not before the others are who came first.
+    pub(crate) fn begin(&self) {
+        self.healed.store(self.setup.calm, Relaxed);
+    }
+
     pub(crate) fn heal(&self) {
         self.healed.store(true, Relaxed);
         *lock(&self.weather) = Weather::default();
@@ -160,6 +172,11 @@ impl World {
     /// Whether calls are safe from faults of their own.
     pub(crate) fn is_healed(&self) -> bool {
         self.healed.load(Relaxed)
+    }
+
+    /// Whether the store keeps what it acknowledged in this seed.
+    pub(crate) fn never_went_back(&self) -> bool {
+        self.setup.weathers.store_back == 0
     }
 
     pub(crate) fn send_away(&self, server: Server, replica: Option<usize>, span: Duration) {
@@ -208,6 +225,41 @@ impl World {
         }
     }
 
+    /// The access token in the row, where that can be read.
+    pub(crate) fn access(&self, account: &Account) -> Option<Arc<str>> {
+        let loaded = at_once(self.store.load(account)).expect("memory without faults of its own");
+        token_of(loaded.record?.payload.as_bytes(), "access_token")
+    }
+
+    /// The faults are over, and everything has come to rest.
+    pub(crate) fn becalm(&self) {
+        self.calm.store(true, Relaxed);
+        self.log(Who::World, What::Calm);
+    }
+
+    pub(crate) fn is_calm(&self) -> bool {
+        self.calm.load(Relaxed)
+    }
+
+    /// From now on, or no more, all news are lost in silence.
+    pub(crate) fn deafen(&self, deaf: bool) {
+        self.deaf.store(deaf, Relaxed);
+        self.log(Who::World, What::Nemesis("all news are lost", deaf.to_string()));
+    }
+
+    /// Nobody reaches the provider until then.
+    pub(crate) fn cut_off(&self, until: Duration) {
+        *lock(&self.cut_off) = until;
+    }
+
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.now() < *lock(&self.cut_off)
+    }
+
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.deaf.load(Relaxed)
+    }
+
     pub(crate) fn claimed(&self, account: &Account, attempt: Generation) {
         let until = self.now() + self.policy.span();
         lock(&self.untils).insert((account.clone(), attempt), until);
@@ -238,10 +290,15 @@ pub(crate) fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The refresh token of a credential stored in clear.
+/// The refresh token of a credential stored in clear, behind the mark that says so.
 pub(crate) fn refresh_token(payload: &[u8]) -> Option<Arc<str>> {
-    let stored: serde_json::Value = serde_json::from_slice(payload).ok()?;
-    let token = stored.get("document")?.get("refresh_token")?.as_str()?;
+    token_of(payload, "refresh_token")
+}
+
+fn token_of(payload: &[u8], name: &str) -> Option<Arc<str>> {
+    let begins = payload.iter().position(|byte| *byte == b'{')?;
+    let stored: serde_json::Value = serde_json::from_slice(&payload[begins..]).ok()?;
+    let token = stored.get("document")?.get(name)?.as_str()?;
     Some(token.into())
 }
 

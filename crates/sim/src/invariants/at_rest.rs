@@ -8,7 +8,7 @@ use crate::{
     invariants::{Finder, Violation, excuses::Excuses},
 };
 
-pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
+pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
     let mut finder = Finder::new(10);
     let mut excuses = Excuses::default();
     let mut healed = None;
@@ -19,7 +19,7 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
             What::Healed => healed = Some(*at),
             What::AtRest { account, settled, after, .. } => {
                 let excused = excuses.went_back || excuses.accepted_spent(account);
-                if let Some(what) = unrest(setup, settled, excused) {
+                if let Some(what) = unrest(settled, excused) {
                     finder.found(*at, format!("{} after {after:?}: {what}", account.id()));
                 }
             }
@@ -43,7 +43,7 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
     finder.all()
 }
 
-fn unrest(setup: &Setup, settled: &Settled, excused: bool) -> Option<String> {
+fn unrest(settled: &Settled, excused: bool) -> Option<String> {
     match settled {
         Settled::Fresh
         | Settled::LogIn(_)
@@ -54,14 +54,7 @@ fn unrest(setup: &Setup, settled: &Settled, excused: bool) -> Option<String> {
             (!excused).then(|| format!("asks for a login although its refresh token works ({why})"))
         }
         Settled::Stuck(why) => Some(format!("does not come to rest: {why}")),
-        Settled::ByOperator(settled) => {
-            // A watch needs somebody who looks for a whole span: said in docs/protocol.md.
-            let policy = setup.policy();
-            let documented = policy.max_wait() < policy.span() * 2;
-            let late =
-                (!documented).then(|| "came to rest only when a person asked for a refresh".to_owned());
-            late.or_else(|| unrest(setup, settled, excused))
-        }
+        Settled::ByOperator(_) => Some("came to rest only when a person asked for a refresh".to_owned()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! 5. An answer goes into the row only if it is newer than the row, and was made from the row's generation or found
 //!    beside the attempt that is open; a settle ends only the attempt it names; a tombstone stays until a login or
-//!    something newer.
+//!    something newer, and a rotation never loses the refresh token. A claim is made once, while its owner wants it, and
+//!    its attempt is due at its end.
 
 use solekey_core::{Content, Row};
 
@@ -13,17 +14,39 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
     let mut finder = Finder::new(5);
     for Event { at, what, .. } in &history.events {
         let What::Changed(changed) = what else { continue };
-        let Changed { account, shown, before, after, .. } = &**changed;
+        let Changed { account, shown, before, after, now, had, has, .. } = &**changed;
+        if is_forgotten(changed) {
+            finder.found(*at, format!("{}: a claim that was made was refused to its owner", account.id()));
+        }
         if before == after {
             continue;
         }
+        if let Shown::Claim(claim) = shown
+            && *now > claim.not_after
+        {
+            finder.found(*at, format!("{}: a claim was made that nobody wants any more", account.id()));
+        }
         let unborn = Row::unborn();
         let (before, after) = (before.as_ref().unwrap_or(&unborn), after.as_ref().unwrap_or(&unborn));
+        // What an answer does not say of, stays (RFC 6749, section 6).
+        let lost = had.is_some() && has.as_deref().is_none_or(str::is_empty);
+        if lost
+            && matches!(shown, Shown::Commit(commit) if matches!(commit.note.content, Content::Rotated(_)))
+        {
+            finder.found(*at, format!("{}: a commit lost the refresh token", account.id()));
+        }
         if let Some(what) = wrong(shown, before, after) {
             finder.found(*at, format!("{}: {what}", account.id()));
         }
     }
     finder.all()
+}
+
+fn is_forgotten(changed: &Changed) -> bool {
+    let Changed { shown: Shown::Claim(claim), before: Some(row), refused: Some(_), .. } = changed else {
+        return false;
+    };
+    row.open.is_some_and(|open| open.id == claim.id)
 }
 
 fn wrong(shown: &Shown, before: &Row, after: &Row) -> Option<&'static str> {
@@ -33,7 +56,11 @@ fn wrong(shown: &Shown, before: &Row, after: &Row) -> Option<&'static str> {
             if before.generation != claim.from || after.generation != before.generation {
                 return Some("a claim met another generation");
             }
-            (open != claim.seen).then_some("a claim met another attempt than it saw")
+            if open != claim.seen {
+                return Some("a claim met another attempt than it saw");
+            }
+            let due = |at| after.open.is_some_and(|open| at <= open.until);
+            (!after.due_at.is_some_and(due)).then_some("nobody is to look at an attempt at its end")
         }
         Shown::Commit(commit) => {
             let note = commit.note;

@@ -1,11 +1,12 @@
-//! 11. Nobody receives a token past its end, of another account, or the very token it reported.
+//! 11. Nobody receives a token past its end, of another account, the very token it reported, or
+//!     one older than that.
 
 use crate::{
     fleet::{Delivered, History, Setup, TokenTruth, What},
     invariants::{Finder, Violation, excuses::Excuses},
 };
 
-pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
+pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
     let mut finder = Finder::new(11);
     let mut excuses = Excuses::default();
     for event in &history.events {
@@ -15,7 +16,7 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
             |what: String| finder.found(event.at, format!("{}, call {call}: {what}", account.id()));
         match told {
             Delivered::Failed(why) => found(format!("failed: {why}")),
-            Delivered::Token(TokenTruth { token, own, overdue, reported, .. }) => {
+            Delivered::Token(TokenTruth { token, own, overdue, reported, older, .. }) => {
                 if !own {
                     found(format!("got {token}, which is not its own"));
                 }
@@ -24,8 +25,13 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
                 if *reported && !excuses.accepted_spent(account) {
                     found(format!("got {token} back, which it had reported"));
                 }
+                if *older && !excuses.went_back {
+                    found(format!("got {token}, which is older than what it had reported"));
+                }
                 // Ends are kept in the store's time.
-                if let Some(by) = overdue.filter(|by| *by > ON_THE_WAY && !excuses.store_clock_back) {
+                // Of a string that is handed out again the end is told twice.
+                let is_told_once = !excuses.store_clock_back && !setup.same_access;
+                if let Some(by) = overdue.filter(|by| *by > ON_THE_WAY && is_told_once) {
                     found(format!("got {token}, which ended {by:?} ago"));
                 }
             }

@@ -6,6 +6,7 @@ use crate::fleet::{Event, Shown, What};
 
 /// What took promises back so far.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an excuse of its own")]
 pub(crate) struct Excuses {
     /// The store forgot what it acknowledged.
     pub(crate) went_back: bool,
@@ -13,6 +14,8 @@ pub(crate) struct Excuses {
     pub(crate) store_clock: bool,
     /// The store's clock was stepped back: ends of tokens lie later by it.
     pub(crate) store_clock_back: bool,
+    /// A process counted time that others did not.
+    pub(crate) process_clock: bool,
     accepted: Vec<Account>,
 }
 
@@ -23,6 +26,7 @@ impl Excuses {
             What::WentBack => self.went_back = true,
             What::Nemesis(kind, _) => {
                 self.store_clock |= kind.starts_with("store clock");
+                self.process_clock |= matches!(*kind, "clock ahead" | "wall ahead");
                 self.store_clock_back |= *kind == "store clock back";
             }
             What::Changed(changed) => {

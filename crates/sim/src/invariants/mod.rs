@@ -3,19 +3,46 @@
 #![expect(clippy::mutable_key_type, reason = "the cell in an account only remembers the hash of its name")]
 
 mod at_rest;
+mod breakers;
 mod claimed_first;
 mod commits;
+mod copies;
 mod deadline;
 mod deliveries;
+mod draining;
+mod ends;
+mod evidence;
 mod excuses;
+mod fences;
+mod forgotten;
+mod forward;
+mod founded;
 mod generations;
+mod haste;
+mod kept;
 mod leases;
+mod logins;
+mod looks;
+mod never_back;
+mod news;
 mod no_loss;
 mod no_useless_refresh;
+mod on_purpose;
 mod one_presentation;
+mod out_of_service;
+mod own_trouble;
+mod patience;
+mod rest;
 mod secrets;
+mod served;
 mod shelf;
+mod strangers;
+mod unknown_ids;
+mod unsent;
 mod waiters;
+mod whole_changes;
+mod withheld;
+mod witnesses;
 
 use std::{fmt, time::Duration};
 
@@ -60,7 +87,7 @@ impl Finder {
 
 type Check = fn(&Setup, &History) -> Vec<Violation>;
 
-const CHECKS: [Check; 13] = [
+const CHECKS: [Check; 40] = [
     one_presentation::check,
     claimed_first::check,
     deadline::check,
@@ -74,9 +101,36 @@ const CHECKS: [Check; 13] = [
     deliveries::check,
     secrets::check,
     no_useless_refresh::check,
+    copies::check,
+    unsent::check,
+    own_trouble::check,
+    ends::check,
+    witnesses::check,
+    logins::check,
+    on_purpose::check,
+    haste::check,
+    never_back::check,
+    forgotten::check,
+    kept::check,
+    strangers::check,
+    rest::check,
+    draining::check,
+    unknown_ids::check,
+    forward::check,
+    patience::check,
+    evidence::check,
+    withheld::check,
+    fences::check,
+    news::check,
+    out_of_service::check,
+    whole_changes::check,
+    looks::check,
+    served::check,
+    breakers::check,
+    founded::check,
 ];
 
-/// All thirteen.
+/// All of them.
 pub fn check(setup: &Setup, history: &History) -> Vec<Violation> {
     let mut found: Vec<_> = CHECKS.iter().flat_map(|check| check(setup, history)).collect();
     found.sort_by_key(|violation| violation.at);

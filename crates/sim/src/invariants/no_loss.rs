@@ -1,5 +1,4 @@
-//! 6. No pair is lost in silence: what a living process has read is written down or committed, unless the account has
-//!    moved on; and no spent token is presented whose successor a place had when the attempt was claimed.
+//! 6. No pair is lost in silence: what a living process has read comes into the row, unless the account has moved on; and no spent token is presented whose successor a place had when the attempt was claimed.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -26,9 +25,6 @@ fn silent(history: &History, finder: &mut Finder) {
         match what {
             What::Heard { account, attempt: Some(attempt), pair: true, .. } => {
                 held.insert((*who, account.clone()), (*at, *attempt));
-            }
-            What::Written { account, note } => {
-                held.retain(|(_, whose), (_, attempt)| whose != account || *attempt != note.attempt);
             }
             What::Changed(changed) => {
                 let generation = changed.after.as_ref().map_or(Generation::ZERO, |row| row.generation);

@@ -25,6 +25,8 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
     let mut fresh_since = BTreeMap::new();
     for Event { at, what, .. } in &history.events {
         match what {
+            // What comes then is asked for.
+            What::Calm => break,
             What::Changed(changed) if matches!(changed.shown, Shown::Login(_)) => {
                 fresh_since.insert(changed.account.clone(), *at);
             }

@@ -1,6 +1,6 @@
 //! The worlds that are explored: each takes a few of the things that can go wrong, at every moment they can.
 
-use solekey_sim::explore::{Asks, Left, Rule, Scene, explore};
+use solekey_sim::explore::{Asks, Lease, Left, Rule, Scene, explore};
 
 const NOTHING: Left = Left::NONE;
 
@@ -14,6 +14,12 @@ fn visit(name: &str, scene: &Scene) {
 /// Explores a world of `rule` in which `left` may happen.
 fn world(name: &str, rule: Rule, left: Left) {
     visit(name, &Scene { left, ..Scene::new(rule) });
+}
+
+/// The same for a world of one process, in which life is long and little goes wrong.
+fn long_world(name: &str, scene: Scene) {
+    let scene = Scene { workers: 1, asks: Asks::Ahead, ..scene };
+    assert!(explore(name, &scene) > 50, "{name}: hardly a world");
 }
 
 /// The same for a large world: from every eighth state a healed run has to end well.
@@ -65,6 +71,20 @@ fn a_family_outlives_a_crash_during_an_outage_of_the_answers() {
 }
 
 #[test]
+fn a_family_outlives_answers_that_are_lost_at_any_moment() {
+    let left = Left { answers_lost: 1, crashes: 1, store_outages: 1, ..NOTHING };
+    let scene = Scene { left, ..Scene::new(Rule::StrictFamily) };
+    large_world("strict_family: crash, answers gone, outage of the store", scene);
+}
+
+#[test]
+fn a_strict_grant_outlives_answers_that_are_lost_at_any_moment() {
+    let left = Left { answers_lost: 1, crashes: 1, lost_answers: 1, ..NOTHING };
+    let scene = Scene { left, ..Scene::new(Rule::Strict) };
+    large_world("strict: crash, lost answer, answers gone", scene);
+}
+
+#[test]
 fn a_family_outlives_a_crash_during_an_outage_of_the_store() {
     let left = Left { store_outages: 1, crashes: 1, ..NOTHING };
     world("strict_family: store away, crash", Rule::StrictFamily, left);
@@ -113,6 +133,13 @@ fn a_family_outlives_flights_that_wait_for_others() {
     let left = Left { crashes: 1, stalls: 1, ..NOTHING };
     let scene = Scene { patience: 3, left, ..Scene::new(Rule::StrictFamily) };
     large_world("strict_family: patient flights", scene);
+}
+
+#[test]
+fn a_family_outlives_a_lease_that_is_granted_to_several_at_once_and_withheld_from_all() {
+    let left = Left { crashes: 1, lost_answers: 1, ..NOTHING };
+    let scene = Scene { lease: Lease::Lies, left, ..Scene::new(Rule::StrictFamily) };
+    large_world("strict_family: a lease that lies", scene);
 }
 
 #[test]
@@ -216,4 +243,68 @@ fn a_grant_that_does_not_rotate_outlives_everything() {
 fn a_grant_that_does_not_rotate_outlives_outages() {
     let left = Left { store_outages: 1, answer_outages: 1, ..NOTHING };
     world("non_rotating: both outages", Rule::NonRotating, left);
+}
+
+#[test]
+fn a_family_whose_access_token_lives_on_is_not_risked() {
+    let left = Left { lost_answers: 1, lost_requests: 1, ..NOTHING };
+    let scene = Scene { first_life: 60, first_left: 10, memory: 24, left, ..Scene::new(Rule::StrictFamily) };
+    long_world("strict_family: life left", scene);
+}
+
+#[test]
+fn a_grant_with_grace_whose_access_token_lives_on_is_not_risked_after_its_window() {
+    let left = Left { lost_answers: 1, lost_requests: 1, ..NOTHING };
+    let scene = Scene { first_life: 60, first_left: 10, memory: 24, left, ..Scene::new(Rule::Grace(5)) };
+    long_world("grace: life left", scene);
+}
+
+#[test]
+fn a_doubt_about_a_rejected_token_is_resolved_although_the_token_would_live_on() {
+    let left = Left { lost_answers: 1, rejections: 1, ..NOTHING };
+    let scene = Scene { first_life: 100, first_left: 60, memory: 24, left, ..Scene::new(Rule::StrictFamily) };
+    long_world("strict_family: rejected, life left", scene);
+}
+
+#[test]
+fn a_doubt_does_not_outlast_half_of_the_refresh_tokens_life() {
+    let left = Left { lost_answers: 1, ..NOTHING };
+    let scene = Scene {
+        first_life: 240,
+        first_left: 60,
+        life: 20,
+        refresh_life: Some(30),
+        memory: 40,
+        left,
+        ..Scene::new(Rule::StrictFamily)
+    };
+    long_world("strict_family: refresh token ends", scene);
+}
+
+#[test]
+fn a_family_outlives_answers_that_flicker_while_its_owner_cannot_reach_the_store() {
+    let left = Left { cut_offs: 1, answer_outages: 2, ..NOTHING };
+    let scene = Scene { left, ..Scene::new(Rule::StrictFamily) };
+    large_world("strict_family: owner cut off, answers flicker", scene);
+}
+
+#[test]
+fn a_family_outlives_answers_that_are_lost_while_their_owner_cannot_reach_the_store() {
+    let left = Left { cut_offs: 1, answers_lost: 1, ..NOTHING };
+    let scene = Scene { left, ..Scene::new(Rule::StrictFamily) };
+    large_world("strict_family: owner cut off, answers gone", scene);
+}
+
+#[test]
+fn a_strict_grant_outlives_an_owner_that_was_cut_off_and_an_answer_that_is_lost() {
+    let left = Left { islands: 1, answers_lost: 1, ..NOTHING };
+    let scene = Scene { left, ..Scene::new(Rule::Strict) };
+    large_world("strict: owner on an island, answers gone", scene);
+}
+
+#[test]
+fn a_family_outlives_an_owner_without_a_store_beside_flights_that_wait_for_long() {
+    let left = Left { cut_offs: 1, ..NOTHING };
+    let scene = Scene { patience: 9, left, ..Scene::new(Rule::StrictFamily) };
+    large_world("strict_family: owner cut off, very patient flights", scene);
 }

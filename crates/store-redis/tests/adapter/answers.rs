@@ -13,8 +13,13 @@ use crate::{
 };
 
 fn answer(attempt: u64, content: Content) -> Answer {
-    let note =
-        AnswerNote { attempt: Generation::new(attempt), claim: id(), made_from: Generation::ZERO, content };
+    let note = AnswerNote {
+        attempt: Generation::new(attempt),
+        claim: id(),
+        made_from: Generation::ZERO,
+        content,
+        access_ends: None,
+    };
     Answer { note, payload: Sealed::new(format!("line\nline {attempt}")) }
 }
 

@@ -55,7 +55,13 @@ pub(crate) fn commit(claimed: &Row, refresh: u64) -> Commit {
     let open = claimed.open.unwrap();
     let content = Content::Rotated(facts(refresh));
     Commit {
-        note: AnswerNote { attempt: open.attempt, claim: open.id, made_from: claimed.generation, content },
+        note: AnswerNote {
+            attempt: open.attempt,
+            claim: open.id,
+            made_from: claimed.generation,
+            content,
+            access_ends: None,
+        },
         seen: Some(open.id),
         evidence: None,
         due_in: Some(HOUR),

@@ -1,13 +1,16 @@
 //! Transactions and reads on the file.
 
 use solekey_core::{
-    Account, Fingerprint, ROW_FORMAT, Refusal, Row, Sealed, StoreTime,
+    Account, ROW_FORMAT, StoreTime,
     ports::{Loaded, Record, StoreError},
 };
 use sqlx::{Connection as _, Row as _, Sqlite, SqliteConnection, Transaction, sqlite::SqliteRow};
 
 use super::{StoreClock, open::Pool, presented, queue::Queue};
-use crate::record::{Columns, encode_row, micros, number, time};
+use crate::{
+    change::{Change, Outcome},
+    record::{Columns, encode_row, micros, number, time},
+};
 
 /// An open file.
 pub(super) struct Db {
@@ -15,35 +18,6 @@ pub(super) struct Db {
     pub(super) writer: Pool,
     pub(super) reader: Pool,
     pub(super) clock: StoreClock,
-}
-
-/// What a change is decided on.
-pub(super) struct Seen {
-    /// The store's time.
-    pub(super) now: StoreTime,
-    /// Another account of the provider holds or has presented the refresh token asked about.
-    pub(super) claimed_elsewhere: bool,
-}
-
-/// One conditional change of one row: a wish `T` with an effect `E`.
-pub(super) struct Change<T, E> {
-    pub(super) account: Account,
-    /// What goes beside the row when its generation changes.
-    pub(super) payload: Sealed,
-    /// The refresh token to look for among other accounts.
-    pub(super) asks_about: Option<Fingerprint>,
-    /// The function on [`Row`] that the change is.
-    pub(super) apply: fn(&mut Row, &Seen, &T) -> Result<E, Refusal>,
-    /// Its argument.
-    pub(super) wish: T,
-}
-
-/// What comes of a change that is not refused.
-struct Outcome<E> {
-    effect: E,
-    before: Loaded,
-    /// What is to be written; nothing where that is there already.
-    after: Option<Record>,
 }
 
 impl Db {
@@ -133,15 +107,7 @@ impl Db {
         claimed_elsewhere: bool,
     ) -> Result<Outcome<E>, StoreError> {
         let now = self.clock.now(before.now);
-        let before = Loaded { now, ..before };
-        let old = before.record.as_ref().map_or_else(Row::unborn, |record| record.row.clone());
-        let mut row = old.clone();
-        let effect = match (change.apply)(&mut row, &Seen { now, claimed_elsewhere }, &change.wish) {
-            Ok(effect) => effect,
-            Err(refusal) => return Err(refused(refusal, before)),
-        };
-        let after = (row != old).then(|| change.record(before.record.as_ref(), row));
-        Ok(Outcome { effect, before, after })
+        change.decide(Loaded { now, ..before }, claimed_elsewhere)
     }
 
     /// Writes a value unless there is one.
@@ -156,6 +122,19 @@ impl Db {
         commit(tx).await?;
         Ok(pinned)
     }
+
+    /// Replaces a value if it is the one seen.
+    pub(super) async fn repin(&self, name: &str, seen: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let mut tx = self.begin().await?;
+        let repin = sqlx::query("UPDATE meta SET value = ? WHERE name = ? AND value = ?");
+        let repin = repin.bind(value).bind(name).bind(seen);
+        repin.execute(&mut *tx).await.map_err(StoreError::not_applied)?;
+        let found = sqlx::query("SELECT value FROM meta WHERE name = ?").bind(name);
+        let found = found.fetch_optional(&mut *tx).await.map_err(StoreError::not_applied)?;
+        let pinned = found.map(|row| row.try_get("value")).transpose().map_err(StoreError::not_applied)?;
+        commit(tx).await?;
+        Ok(pinned.unwrap_or_default())
+    }
 }
 
 /// Ends a writing transaction. From here on nobody knows, until it is acknowledged, whether it happened.
@@ -167,46 +146,6 @@ pub(super) async fn commit(tx: Transaction<'_, Sqlite>) -> Result<(), StoreError
 pub(super) async fn stamp(tx: &mut SqliteConnection, now: StoreTime) -> Result<(), StoreError> {
     let stamped = sqlx::query("UPDATE clock SET seen = ?").bind(micros(now)).execute(tx).await;
     stamped.map(drop).map_err(StoreError::not_applied)
-}
-
-impl<T, E> Change<T, E> {
-    /// A change that brings no payload.
-    pub(super) fn of(
-        account: &Account,
-        wish: T,
-        apply: fn(&mut Row, &Seen, &T) -> Result<E, Refusal>,
-    ) -> Self {
-        let account = account.clone();
-        Self { account, payload: Sealed::default(), asks_about: None, apply, wish }
-    }
-
-    /// The same with a payload.
-    pub(super) fn with(self, payload: &Sealed) -> Self {
-        Self { payload: payload.clone(), ..self }
-    }
-
-    /// Asks whether another account knows the refresh token.
-    pub(super) fn asking_about(self, token: Option<Fingerprint>) -> Self {
-        Self { asks_about: token, ..self }
-    }
-
-    fn record(&self, before: Option<&Record>, row: Row) -> Record {
-        let kept = before.filter(|before| before.row.generation == row.generation);
-        let payload = match kept {
-            Some(before) => before.payload.clone(),
-            None if row.is_gone() => Sealed::default(),
-            None => self.payload.clone(),
-        };
-        Record { row, payload }
-    }
-}
-
-fn refused(refusal: Refusal, loaded: Loaded) -> StoreError {
-    match refusal {
-        Refusal::Moved => StoreError::Moved(Box::new(loaded)),
-        Refusal::Late => StoreError::Late,
-        Refusal::AlreadyPresented => StoreError::AlreadyPresented,
-    }
 }
 
 async fn elsewhere<T, E>(tx: &mut SqliteConnection, change: &Change<T, E>) -> Result<bool, StoreError> {

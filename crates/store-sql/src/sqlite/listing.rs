@@ -55,7 +55,7 @@ impl Db {
         let seen = seen.and_then(|row| row.try_get("seen")).map_err(StoreError::not_applied)?;
         let now = self.clock.now(time(seen));
         let due = sqlx::query(
-            "SELECT provider, id FROM account WHERE due_at <= ? AND format <= ? AND NOT gone
+            "SELECT provider, id FROM account WHERE due_at <= ? AND format <= ?
              ORDER BY due_at LIMIT ?",
         )
         .bind(micros(now))

@@ -11,7 +11,7 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use solekey_core::{
-    Account, Claim, ClaimId, Commit, Login, Row, Sealed, Settle,
+    Account, Claim, ClaimId, Commit, Login, Sealed, Settle,
     ports::{Loaded, LoggedIn, Page, Store, StoreError, StoreIdentity},
 };
 use sqlx::Row as _;
@@ -20,9 +20,13 @@ use uuid::Uuid;
 
 pub use open::OpenError;
 
-use crate::{cursor::Cursor, record::time};
+use crate::{
+    change::{Change, row},
+    cursor::Cursor,
+    record::time,
+};
 use clock::StoreClock;
-use db::{Change, Db, Seen};
+use db::Db;
 
 /// One durable row per account in a SQLite file, shared by all processes of one host.
 ///
@@ -92,13 +96,17 @@ impl Store for SqliteStore {
         self.carry_out(|db| async move { db.pin(&name, &value).await }).await
     }
 
+    async fn repin(&self, name: &str, seen: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let (name, seen, value) = (format!("pin:{name}"), seen.to_vec(), value.to_vec());
+        self.carry_out(|db| async move { db.repin(&name, &seen, &value).await }).await
+    }
+
     async fn load(&self, account: &Account) -> Result<Loaded, StoreError> {
         self.db.load(account).await
     }
 
     async fn claim(&self, account: &Account, claim: &Claim) -> Result<Loaded, StoreError> {
-        let apply = |row: &mut Row, seen: &Seen, claim: &Claim| row.claim(claim, seen.now);
-        self.change(Change::of(account, *claim, apply)).await.map(row)
+        self.change(Change::claim(account, claim)).await.map(row)
     }
 
     async fn commit(
@@ -107,13 +115,11 @@ impl Store for SqliteStore {
         commit: &Commit,
         payload: &Sealed,
     ) -> Result<Loaded, StoreError> {
-        let apply = |row: &mut Row, seen: &Seen, commit: &Commit| row.commit(commit, seen.now);
-        self.change(Change::of(account, *commit, apply).with(payload)).await.map(row)
+        self.change(Change::commit(account, commit, payload)).await.map(row)
     }
 
     async fn settle(&self, account: &Account, settle: &Settle) -> Result<Loaded, StoreError> {
-        let apply = |row: &mut Row, seen: &Seen, settle: &Settle| row.settle(settle, seen.now);
-        self.change(Change::of(account, *settle, apply)).await.map(row)
+        self.change(Change::settle(account, settle)).await.map(row)
     }
 
     async fn login(
@@ -122,18 +128,21 @@ impl Store for SqliteStore {
         login: &Login,
         payload: &Sealed,
     ) -> Result<LoggedIn, StoreError> {
-        let apply =
-            |row: &mut Row, seen: &Seen, login: &Login| row.login(login, seen.claimed_elsewhere, seen.now);
-        let change = Change::of(account, *login, apply).with(payload).asking_about(login.facts.refresh);
-        self.change(change).await.map(|(effect, loaded)| LoggedIn { effect, loaded })
+        let (effect, loaded) = self.change(Change::login(account, login, payload)).await?;
+        Ok(LoggedIn { effect, loaded })
     }
 
     async fn delete(&self, account: &Account, id: ClaimId) -> Result<Loaded, StoreError> {
-        let apply = |row: &mut Row, seen: &Seen, id: &ClaimId| {
-            row.delete(*id, seen.now);
-            Ok(())
-        };
-        self.change(Change::of(account, id, apply)).await.map(row)
+        self.change(Change::delete(account, id)).await.map(row)
+    }
+
+    async fn reseal(
+        &self,
+        account: &Account,
+        made_by: ClaimId,
+        payload: &Sealed,
+    ) -> Result<Loaded, StoreError> {
+        self.change(Change::reseal(account, made_by, payload)).await.map(row)
     }
 
     async fn list(
@@ -149,9 +158,4 @@ impl Store for SqliteStore {
     async fn due(&self, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
         self.carry_out(|db| async move { db.due(hold, limit).await }).await
     }
-}
-
-/// Of a change without an effect to tell of: the row.
-fn row(((), loaded): ((), Loaded)) -> Loaded {
-    loaded
 }

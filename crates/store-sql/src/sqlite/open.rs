@@ -70,8 +70,10 @@ impl SqliteStore {
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = create(path.as_ref())?;
         migrate(&path).await?;
-        let writer =
-            pool(1).after_connect(|writer, _| Box::pin(hurry(writer))).connect_lazy_with(writing(&path));
+        let writer = pool(1)
+            .after_connect(|writer, _| Box::pin(hurry(writer)))
+            .after_release(|writer, _| Box::pin(is_at_rest(writer)))
+            .connect_lazy_with(writing(&path));
         let reader = pool(READERS).connect_lazy_with(reading(&path));
         tracing::debug!(path = %path.display(), "store opened");
         let db = Db { writer, reader, clock: StoreClock::start() };
@@ -82,6 +84,14 @@ impl SqliteStore {
 /// Once connected, whoever wants to write waits in a queue of ours.
 async fn hurry(writer: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     sqlx::query("PRAGMA busy_timeout = 8").execute(writer).await.map(drop)
+}
+
+/// Whether a writer can begin another transaction. Where there is no space, or the disk fails, SQLite rolls back by
+/// itself; the connection then counts a transaction that is not there, and would refuse every later one.
+async fn is_at_rest(writer: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // A rollback that was begun when a transaction was dropped is over after this.
+    writer.ping().await?;
+    Ok(!writer.is_in_transaction())
 }
 
 /// SQLite would create the file for everybody to read, and its journals with the same mode as the file.
@@ -143,6 +153,8 @@ fn writing(path: &Path) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         // A rotation that is lost after its acknowledgement is a lost account: every commit reaches the disk.
         .synchronous(SqliteSynchronous::Full)
+        // What a change replaces may be a token that lay there in clear: it is overwritten, not only let go.
+        .pragma("secure_delete", "ON")
 }
 
 fn reading(path: &Path) -> SqliteConnectOptions {
@@ -166,7 +178,12 @@ pub(super) type Pool = SqlitePool;
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use solekey_core::{
+        Account, ClaimId, Fingerprint, Login, NewFacts, Sealed,
+        ports::{Store as _, StoreError, Trouble},
+    };
     use sqlx::Row as _;
+    use uuid::Uuid;
 
     use super::*;
 
@@ -180,5 +197,37 @@ mod tests {
         let handler = sqlx::query("PRAGMA busy_timeout").fetch_one(&store.db.writer).await.unwrap();
         assert!(handler.get::<i64, _>(0) < 10, "SQLite's own waiting is not fair");
         assert!(sqlx::query("UPDATE clock SET seen = 1").execute(&store.db.reader).await.is_err());
+    }
+
+    /// Lets the file grow to so many pages; returns how many it has.
+    async fn limit(store: &SqliteStore, pages: i64) -> i64 {
+        sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}")))
+            .fetch_one(&store.db.writer)
+            .await
+            .unwrap();
+        sqlx::query("PRAGMA page_count").fetch_one(&store.db.writer).await.unwrap().get(0)
+    }
+
+    #[tokio::test]
+    async fn a_change_for_which_there_is_no_space_is_not_made_and_is_made_once_there_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(folder.path().join("solekey.db")).await.unwrap();
+        let account = Account::new("acme", "a").unwrap();
+        let refresh = Some(Fingerprint::new([1; 16]));
+        let access = Fingerprint::new([2; 16]);
+        let facts = NewFacts { access, refresh, expires_in: None, refresh_expires_in: None };
+        let id = ClaimId::new(Uuid::new_v4());
+        let login = Login { id, facts, accept_spent: false, due_in: None, as_of: None };
+        let payload = Sealed::new(vec![0; 100_000]);
+
+        let pages = limit(&store, 1_000_000).await;
+        limit(&store, pages).await;
+        let full = store.login(&account, &login, &payload).await;
+        assert!(matches!(full, Err(StoreError::Unavailable(Trouble::NotApplied(_)))), "{full:?}");
+        assert_eq!(store.load(&account).await.unwrap().record, None);
+
+        limit(&store, pages + 1_000).await;
+        store.login(&account, &login, &payload).await.unwrap();
+        assert!(store.load(&account).await.unwrap().record.is_some());
     }
 }

@@ -1,9 +1,9 @@
 //! Which account holds or has presented which refresh token.
 
-use std::collections::BTreeSet;
-
 use solekey_core::{Account, Fingerprint, Row};
 use sqlx::SqliteConnection;
+
+use crate::record::tokens;
 
 /// Whether another account of the provider holds the token or has presented it.
 pub(super) async fn elsewhere(
@@ -43,9 +43,4 @@ pub(super) async fn follow(
         remember.execute(&mut *tx).await?;
     }
     Ok(())
-}
-
-fn tokens(row: &Row) -> BTreeSet<Fingerprint> {
-    let held = row.facts.and_then(|facts| facts.refresh);
-    row.presented.iter().copied().chain(held).collect()
 }

@@ -1,8 +1,11 @@
-//! Files to test on.
+//! Files to test on, and wishes.
 
 #![allow(clippy::unwrap_used)]
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use solekey_core::{
     Account, AnswerNote, Cause, Claim, ClaimId, Commit, Content, Fingerprint, Login, NewFacts, Row, Sealed,
@@ -21,7 +24,11 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::below(&std::env::temp_dir())
+    }
+
+    pub(crate) fn below(parent: &Path) -> Self {
+        let folder = tempfile::tempdir_in(parent).unwrap();
         let path = folder.path().join("solekey.db");
         Self { _folder: folder, path }
     }
@@ -72,7 +79,13 @@ pub(crate) fn claim_on(loaded: &Loaded, span: Duration) -> Claim {
 pub(crate) fn commit_of(row: &Row) -> Commit {
     let open = row.open.unwrap();
     let content = Content::Rotated(facts());
-    let note = AnswerNote { attempt: open.attempt, claim: open.id, made_from: row.generation, content };
+    let note = AnswerNote {
+        attempt: open.attempt,
+        claim: open.id,
+        made_from: row.generation,
+        content,
+        access_ends: None,
+    };
     Commit { note, seen: Some(open.id), evidence: None, due_in: None, as_of: None }
 }
 

@@ -15,7 +15,6 @@ use solekey_core::{
     Account, Claim, ClaimId, Commit, Login, Sealed, Settle,
     ports::{Loaded, LoggedIn, Page, Store, StoreError, StoreIdentity},
 };
-use solekey_store_sql::SqliteStore;
 use solekey_testkit::{
     conformance::{
         Table,
@@ -27,7 +26,7 @@ use solekey_testkit::{
 use crate::fixture::Place;
 
 /// A case that is added or lost shows here.
-const CASES: usize = 59;
+pub(crate) const CASES: usize = 66;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_store_passes_every_case() {
@@ -53,8 +52,7 @@ async fn on_file(times: usize) -> StoreSubject {
     for _ in 0..times {
         stores.push(place.open().await);
     }
-    let store = Arc::new(InTurn { stores, calls: AtomicUsize::new(0) });
-    StoreSubject::new(store, Arc::new(NewerFile(place)))
+    StoreSubject::new(Arc::new(InTurn::over(stores)), Arc::new(NewerFile(place)))
 }
 
 struct NewerMemory(Arc<MemoryStore>);
@@ -66,7 +64,8 @@ impl Foreign for NewerMemory {
     }
 }
 
-struct NewerFile(Arc<Place>);
+/// A newer version at work on the same file.
+pub(crate) struct NewerFile(pub(crate) Arc<Place>);
 
 #[async_trait]
 impl Foreign for NewerFile {
@@ -78,26 +77,43 @@ impl Foreign for NewerFile {
     }
 }
 
-/// Processes that share a file, as one store: each call goes to the next.
-struct InTurn {
-    stores: Vec<SqliteStore>,
+/// Processes that share rows, as one store: each call goes to the next.
+pub(crate) struct InTurn<S> {
+    stores: Vec<S>,
     calls: AtomicUsize,
 }
 
-impl InTurn {
-    fn next(&self) -> &SqliteStore {
+impl<S> InTurn<S> {
+    pub(crate) fn over(stores: Vec<S>) -> Self {
+        Self { stores, calls: AtomicUsize::new(0) }
+    }
+
+    fn next(&self) -> &S {
         &self.stores[self.calls.fetch_add(1, Ordering::Relaxed) % self.stores.len()]
     }
 }
 
 #[async_trait]
-impl Store for InTurn {
+impl<S: Store> Store for InTurn<S> {
     async fn identity(&self) -> Result<StoreIdentity, StoreError> {
         self.next().identity().await
     }
 
     async fn pin(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
         self.next().pin(name, value).await
+    }
+
+    async fn repin(&self, name: &str, seen: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.next().repin(name, seen, value).await
+    }
+
+    async fn reseal(
+        &self,
+        account: &Account,
+        made_by: ClaimId,
+        payload: &Sealed,
+    ) -> Result<Loaded, StoreError> {
+        self.next().reseal(account, made_by, payload).await
     }
 
     async fn load(&self, account: &Account) -> Result<Loaded, StoreError> {

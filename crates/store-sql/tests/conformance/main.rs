@@ -1,7 +1,10 @@
-//! SQLite against the list of stores, and what the list cannot ask of it.
+//! SQLite and PostgreSQL against the list of stores, and what the list cannot ask of them.
 
 mod file;
 mod fixture;
 mod handover;
 mod list;
+mod model;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod processes;

@@ -23,12 +23,14 @@ pub const CASES: &[Case<AnswersSubject>] = cases! { AnswersSubject =>
         are_absent_where_nothing_was_written,
         come_back_as_they_were_written,
         are_never_overwritten,
+        a09_of_a_late_owner_leave_those_of_the_next,
         are_ordered_by_attempt_not_by_time,
         of_one_attempt_and_several_claims_are_kept_apart,
         without_a_usable_token_count_as_absent,
         keep_the_two_newest,
         age,
         are_erased_before_a_generation,
+        come_back_under_another_seal_as_they_were,
         survive_late_writes_of_older_ones,
         belong_to_one_account,
         written_at_once_are_all_taken,
@@ -67,8 +69,13 @@ async fn come_back_as_they_were_written(subject: AnswersSubject) {
     for ((content, n), payload) in contents.into_iter().zip(1..).zip([every_byte, Vec::new(), b"\0".to_vec()])
     {
         let (account, claim) = (account(&n.to_string()), id());
-        let note =
-            AnswerNote { attempt: Generation::new(n), claim, made_from: Generation::new(n - 1), content };
+        let note = AnswerNote {
+            attempt: Generation::new(n),
+            claim,
+            made_from: Generation::new(n - 1),
+            content,
+            access_ends: None,
+        };
         let written = Answer { note, payload: Sealed::new(payload) };
         subject.write(&account, &written).await;
         assert_eq!(subject.found(&account).await.newest, Some(written));
@@ -84,6 +91,16 @@ async fn are_never_overwritten(subject: AnswersSubject) {
     // Whether the second is refused or passed over is the adapter's choice.
     let _ = subject.port.write(&a, &second).await;
     assert_eq!(subject.found(&a).await.newest, Some(first));
+}
+
+async fn a09_of_a_late_owner_leave_those_of_the_next(subject: AnswersSubject) {
+    subject.enrol(7).await;
+    let a = account("a");
+    // The first owner was slow: by the time it writes, another attempt was made and answered.
+    let (first, second) = (plain(5, "first"), plain(6, "second"));
+    subject.write(&a, &second).await;
+    subject.write(&a, &first).await;
+    assert_eq!(subject.found(&a).await.newest, Some(second));
 }
 
 async fn are_ordered_by_attempt_not_by_time(subject: AnswersSubject) {
@@ -203,6 +220,33 @@ async fn written_at_once_are_all_taken(subject: AnswersSubject) {
     assert_eq!(attempt(&subject.found(&a).await), Some(12));
 }
 
+async fn come_back_under_another_seal_as_they_were(subject: AnswersSubject) {
+    subject.enrol(7).await;
+    let (a, older, newest) = (account("a"), rotated(1), rotated(2));
+    subject.write(&a, &older).await;
+    subject.write(&a, &newest).await;
+    let reseal = async |attempt: u64, claim, payload: &'static [u8]| {
+        let (attempt, payload) = (Generation::new(attempt), Sealed::new(payload.to_vec()));
+        subject.port.reseal(&a, attempt, claim, &payload).await.expect("reseals");
+    };
+    reseal(2, newest.note.claim, b"u 1 2\n\0\xff another seal").await;
+    // Nothing comes of an attempt, a claim or an account that is not there.
+    reseal(3, newest.note.claim, b"of another attempt").await;
+    reseal(2, id(), b"of another claim").await;
+    let nobody = account("nobody");
+    let nothing = subject.port.reseal(&nobody, newest.note.attempt, newest.note.claim, &newest.payload).await;
+    nothing.expect("there is nothing to do");
+    let found = subject.found(&a).await.newest.expect("is there");
+    assert_eq!((found.note.attempt, found.note.claim), (newest.note.attempt, newest.note.claim));
+    assert_eq!(found.note.made_from, newest.note.made_from);
+    assert_eq!(found.payload.as_bytes(), b"u 1 2\n\0\xff another seal");
+    assert_eq!(subject.found(&nobody).await.newest, None);
+    // It goes on being the one of that attempt and claim.
+    subject.write(&a, &newest).await;
+    let found = subject.found(&a).await.newest.expect("is there");
+    assert_eq!(found.payload.as_bytes(), b"u 1 2\n\0\xff another seal");
+}
+
 async fn know_the_first_enrolment(subject: AnswersSubject) {
     let first = enrolment(7);
     assert_eq!(subject.port.enrol(&first).await.expect("enrols"), first);
@@ -252,7 +296,8 @@ fn no_times() -> NewFacts {
 
 fn answer(attempt: u64, content: Content, payload: &'static str) -> Answer {
     let made_from = Generation::ZERO;
-    let note = AnswerNote { attempt: Generation::new(attempt), claim: id(), made_from, content };
+    let note =
+        AnswerNote { attempt: Generation::new(attempt), claim: id(), made_from, content, access_ends: None };
     Answer { note, payload: Sealed::new(payload.as_bytes()) }
 }
 

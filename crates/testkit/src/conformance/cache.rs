@@ -27,6 +27,7 @@ pub const CASES: &[Case<CacheSubject>] = cases! { CacheSubject =>
         lets_nothing_last_longer_for_coming_late,
         takes_no_time_that_is_yet_to_come,
         shows_a_token_that_is_not_good_enough_any_more,
+        calls_nothing_good_for_longer_than_it_is_valid,
         keeps_the_token_beside_a_later_verdict,
         voids_a_verdict_with_a_newer_generation,
         lets_a_verdict_end,
@@ -34,6 +35,7 @@ pub const CASES: &[Case<CacheSubject>] = cases! { CacheSubject =>
         marks_and_absolves_the_current_token,
         ignores_a_mark_on_an_older_token,
         keeps_no_mark_of_an_unknown_account,
+        lets_a_mark_go_with_its_token,
         forgets_the_token_of_a_deleted_account,
         forgets_the_token_that_a_login_replaced,
         keeps_the_token_of_the_login_itself,
@@ -161,6 +163,14 @@ async fn shows_a_token_that_is_not_good_enough_any_more(subject: CacheSubject) {
     assert!(shown.good.is_zero() && shown.valid > LONG / 2);
 }
 
+async fn calls_nothing_good_for_longer_than_it_is_valid(subject: CacheSubject) {
+    let a = account("a");
+    let token = Shelved { valid: LONG, good: LONG + LONG, ..token(5) };
+    subject.publish(&a, &Publication { token: Some(token), ..publication(5) }).await;
+    let shown = subject.shelf(&a).await.token.expect("a token");
+    assert!(shown.good <= shown.valid, "{shown:?}");
+}
+
 async fn keeps_the_token_beside_a_later_verdict(subject: CacheSubject) {
     let a = account("a");
     subject.publish(&a, &publication(5)).await;
@@ -231,6 +241,20 @@ async fn keeps_no_mark_of_an_unknown_account(subject: CacheSubject) {
     let a = account("a");
     subject.reject(&a, 5).await;
     assert_eq!(subject.shelf(&a).await, Shelf::default());
+}
+
+async fn lets_a_mark_go_with_its_token(subject: CacheSubject) {
+    let a = account("a");
+    let marked = async || subject.shelf(&a).await.rejected;
+    subject.publish(&a, &publication(5)).await;
+    subject.reject(&a, 5).await;
+    subject.publish(&a, &Publication { token: None, ..publication(6) }).await;
+    assert_eq!(marked().await, Some(Generation::new(5)), "its token is there");
+    subject.publish(&a, &publication(7)).await;
+    assert_eq!(marked().await, None, "a newer token is there");
+    subject.reject(&a, 7).await;
+    subject.publish(&a, &Publication { token: None, gone: true, ..publication(8) }).await;
+    assert_eq!(marked().await, None, "the account is gone");
 }
 
 async fn forgets_the_token_of_a_deleted_account(subject: CacheSubject) {

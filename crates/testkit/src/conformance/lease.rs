@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use solekey_core::{
     Account, ClaimId, Fence,
-    ports::{Lease, LeaseReply},
+    ports::{Lease, LeaseReply, Trouble},
 };
 use uuid::Uuid;
 
@@ -23,6 +23,7 @@ pub const CASES: &[Case<LeaseSubject>] = cases! { LeaseSubject =>
         is_free_after_its_release,
         ignores_the_release_by_another_token,
         is_idempotent_by_token,
+        is_not_taken_by_a_request_that_its_own_release_overtook,
         grows_its_fence_with_every_grant,
         keeps_its_fence_above_the_floor,
         expires_by_itself,
@@ -84,6 +85,15 @@ async fn is_idempotent_by_token(subject: LeaseSubject) {
     let first = subject.granted(&a, holder).await;
     assert_eq!(subject.granted(&a, holder).await, first, "one grant, one fence");
     subject.release(&a, holder).await;
+    subject.granted(&a, token()).await;
+}
+
+async fn is_not_taken_by_a_request_that_its_own_release_overtook(subject: LeaseSubject) {
+    let (a, holder) = (account("a"), token());
+    subject.granted(&a, holder).await;
+    subject.release(&a, holder).await;
+    let overtaken = subject.port.acquire(&a, holder, LONG, None).await;
+    assert!(matches!(overtaken, Err(Trouble::NotApplied(_))), "{overtaken:?}");
     subject.granted(&a, token()).await;
 }
 

@@ -20,6 +20,7 @@
 pub mod answers;
 pub mod cache;
 pub mod lease;
+pub mod news;
 mod report;
 pub mod store;
 mod wait;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Mutex};
 
 use async_trait::async_trait;
 use solekey_core::{
-    Account, Answer, AnswerNote, ClaimId, Content, Found, Generation, StoreTime,
+    Account, Answer, AnswerNote, ClaimId, Content, Found, Generation, Sealed, StoreTime,
     ports::{Answers, Enrolment, Trouble},
 };
 
@@ -54,6 +54,11 @@ impl MemoryAnswers {
         *lock(&self.place) = Place::default();
     }
 
+    /// The place loses one account's answers.
+    pub fn forget(&self, account: &Account) {
+        lock(&self.place).accounts.remove(account);
+    }
+
     /// The account's answers, oldest first, as they were written: for looking at in tests.
     pub fn all(&self, account: &Account) -> Vec<Answer> {
         let place = lock(&self.place);
@@ -71,6 +76,23 @@ impl Answers for MemoryAnswers {
     async fn newest(&self, account: &Account) -> Result<Found, Trouble> {
         let newest = || lock(&self.place).newest(account, self.clock.now());
         self.faults.meet("newest", newest).await?
+    }
+
+    async fn reseal(
+        &self,
+        account: &Account,
+        attempt: Generation,
+        claim: ClaimId,
+        payload: &Sealed,
+    ) -> Result<(), Trouble> {
+        let reseal = || {
+            let mut place = lock(&self.place);
+            let answers = place.accounts.get_mut(account);
+            if let Some(written) = answers.and_then(|answers| answers.get_mut(&(attempt, claim))) {
+                written.answer.payload = payload.clone();
+            }
+        };
+        self.faults.meet("reseal", reseal).await
     }
 
     async fn erase(&self, account: &Account, before: Generation) -> Result<(), Trouble> {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Mutex};
 
 use async_trait::async_trait;
 use solekey_core::{
-    Account, Generation, Ruling, StoreTime, Verdict,
+    Account, Generation, Ruling, StoreTime, Verdict, mutant,
     ports::{Cache, Heard, Listen, Publication, Shelf, Shelved, Trouble},
 };
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -60,6 +60,11 @@ impl MemoryCache {
     /// The shelf loses everything.
     pub fn wipe(&self) {
         lock(&self.places).clear();
+    }
+
+    /// The shelf loses one account.
+    pub fn forget(&self, account: &Account) {
+        lock(&self.places).remove(account);
     }
 
     /// Listeners miss something, and know.
@@ -128,6 +133,7 @@ impl Cache for MemoryCache {
 impl Place {
     fn put(&mut self, publication: &Publication, now: StoreTime) -> bool {
         let Publication { generation, token, verdict, gone, replaces, as_of } = publication;
+        let as_of = as_of.filter(|_| !mutant("late_publication_lives_longer_in_memory"));
         let now = as_of.map_or(now, |then| then.min(now));
         if self.known.is_some_and(|known| known > *generation) {
             return false;
@@ -135,13 +141,14 @@ impl Place {
         self.known = Some(*generation);
         self.gone = *gone;
         self.verdict = verdict.map(|verdict| verdict.map(|left| now + left));
-        let replaced = |token: &Timed| *gone || *replaces && token.shelved.generation < *generation;
-        if self.token.as_ref().is_some_and(replaced) {
-            self.token = None;
-        }
         if let Some(token) = token {
-            self.token =
-                Some(Timed { valid: now + token.valid, good: now + token.good, shelved: token.clone() });
+            let good = now + token.good.min(token.valid);
+            self.token = Some(Timed { valid: now + token.valid, good, shelved: token.clone() });
+            self.supersede(token.generation);
+        } else if *gone || *replaces && self.token.as_ref().is_some_and(|token| token.is_before(*generation))
+        {
+            self.token = None;
+            self.supersede(*generation);
         }
         true
     }
@@ -157,6 +164,11 @@ impl Place {
             rejected: self.rejected,
             gone: self.gone,
         }
+    }
+
+    /// A mark goes with the token it is about.
+    fn supersede(&mut self, generation: Generation) {
+        self.rejected.take_if(|rejected| *rejected < generation);
     }
 
     /// Whether the mark is new.
@@ -175,6 +187,10 @@ impl Place {
 }
 
 impl Timed {
+    fn is_before(&self, generation: Generation) -> bool {
+        self.shelved.generation < generation
+    }
+
     fn at(&self, now: StoreTime) -> Option<Shelved> {
         let (valid, good) = (self.valid.since(now), self.good.since(now));
         (!valid.is_zero()).then(|| Shelved { valid, good, ..self.shelved.clone() })

@@ -18,17 +18,17 @@ pub struct MemoryLease {
     doors: Mutex<BTreeMap<Account, Door>>,
 }
 
-/// The last grant of an account. A released one remains, for its fence.
-#[derive(Clone, Copy, Debug)]
-struct Door {
-    fence: Fence,
-    held: Option<Held>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Held {
-    token: ClaimId,
-    until: StoreTime,
+/// The last grant of an account, as it is remembered for its fence and its token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Door {
+    /// The fence.
+    pub fence: Fence,
+    /// Whose it is, or was.
+    pub token: ClaimId,
+    /// When the lease ends, or ended by itself; `None` once it was given back.
+    pub ends: Option<StoreTime>,
+    /// When all this is forgotten.
+    forgotten: StoreTime,
 }
 
 impl MemoryLease {
@@ -52,31 +52,61 @@ impl MemoryLease {
         lock(&self.doors).clear();
     }
 
-    fn grant(&self, account: &Account, token: ClaimId, ttl: Duration, floor: Option<Fence>) -> LeaseReply {
+    /// One account's lease is lost without notice.
+    pub fn forget(&self, account: &Account) {
+        lock(&self.doors).remove(account);
+    }
+
+    /// What is remembered of the account: for looking at in tests.
+    pub fn door(&self, account: &Account) -> Option<Door> {
+        let now = self.clock.now();
+        lock(&self.doors).get(account).copied().filter(|door| now < door.forgotten)
+    }
+
+    fn grant(
+        &self,
+        account: &Account,
+        token: ClaimId,
+        ttl: Duration,
+        floor: Option<Fence>,
+    ) -> Result<LeaseReply, Trouble> {
         let now = self.clock.now();
         let mut doors = lock(&self.doors);
-        let last = doors.get(account).copied();
-        if let Some(Held { token: holder, until }) =
-            last.and_then(|door| door.held.filter(|held| now < held.until))
-        {
-            let fence = last.map_or(Fence::new(0), |door| door.fence);
-            return if holder == token {
-                LeaseReply::Granted { fence }
-            } else {
-                LeaseReply::Busy { remaining: until.since(now) }
-            };
+        let last = doors.get(account).copied().filter(|door| now < door.forgotten);
+        match last {
+            Some(door) if door.is_held(now) && door.token == token => {
+                return Ok(LeaseReply::Granted { fence: door.fence });
+            }
+            Some(Door { ends: Some(ends), .. }) if now < ends => {
+                return Ok(LeaseReply::Busy { remaining: ends.since(now) });
+            }
+            Some(Door { ends: None, token: last, .. }) if last == token => {
+                return Err(Trouble::not_applied(
+                    "the request was overtaken by the release of its own token",
+                ));
+            }
+            _ => {}
         }
-        let fence = next_fence(last.map(|door| door.fence), floor, now);
-        doors.insert(account.clone(), Door { fence, held: Some(Held { token, until: now + ttl }) });
-        LeaseReply::Granted { fence }
+        let fence = next_fence(last.map(|door| door.fence), floor, now)?;
+        let ends = now + ttl;
+        doors.insert(account.clone(), Door { fence, token, ends: Some(ends), forgotten: ends + REMEMBERED });
+        Ok(LeaseReply::Granted { fence })
     }
 
     fn give_back(&self, account: &Account, token: ClaimId) {
+        let now = self.clock.now();
         if let Some(door) = lock(&self.doors).get_mut(account)
-            && door.held.is_some_and(|held| held.token == token)
+            && door.is_held(now)
+            && door.token == token
         {
-            door.held = None;
+            (door.ends, door.forgotten) = (None, now + REMEMBERED);
         }
+    }
+}
+
+impl Door {
+    fn is_held(&self, now: StoreTime) -> bool {
+        self.ends.is_some_and(|ends| now < ends)
     }
 }
 
@@ -89,7 +119,7 @@ impl Lease for MemoryLease {
         ttl: Duration,
         floor: Option<Fence>,
     ) -> Result<LeaseReply, Trouble> {
-        self.faults.meet("acquire", || self.grant(account, token, ttl, floor)).await
+        self.faults.meet("acquire", || self.grant(account, token, ttl, floor)).await?
     }
 
     async fn release(&self, account: &Account, token: ClaimId) -> Result<(), Trouble> {
@@ -97,7 +127,17 @@ impl Lease for MemoryLease {
     }
 }
 
-fn next_fence(last: Option<Fence>, floor: Option<Fence>, now: StoreTime) -> Fence {
-    let above = |fence: Option<Fence>| fence.map_or(0, |fence| fence.get() + 1);
-    Fence::new(above(last).max(above(floor)).max(now.as_micros()))
+fn next_fence(last: Option<Fence>, floor: Option<Fence>, now: StoreTime) -> Result<Fence, Trouble> {
+    let above = |fence: Option<Fence>| fence.map_or(0, |fence| fence.get().saturating_add(1));
+    let fence = above(last).max(above(floor)).max(now.as_micros());
+    if fence > LARGEST {
+        return Err(Trouble::not_applied("no larger fence can be written exactly"));
+    }
+    Ok(Fence::new(fence))
 }
+
+/// How long a lease is remembered after its end or its release.
+const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Scripts count exactly up to 2^53.
+const LARGEST: u64 = (1 << 53) - 1;

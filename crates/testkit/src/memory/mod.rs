@@ -16,6 +16,7 @@ mod cache;
 mod clock;
 mod faults;
 mod lease;
+mod news;
 mod store;
 mod test_clock;
 #[cfg(test)]
@@ -27,7 +28,8 @@ pub use answers::MemoryAnswers;
 pub use cache::MemoryCache;
 pub use clock::MemoryClock;
 pub use faults::{Fault, Faults};
-pub use lease::MemoryLease;
+pub use lease::{Door, MemoryLease};
+pub use news::MemoryNews;
 pub use store::{MemoryStore, Snapshot};
 pub use test_clock::TestClock;
 

@@ -77,6 +77,13 @@ impl MemoryStore {
         lock(&self.state).rows.remove(account);
     }
 
+    /// Somebody takes the account, which is not due before then. Nothing happens to an unknown account.
+    pub fn hold_until(&self, account: &Account, due_at: StoreTime) {
+        if let Some(stored) = lock(&self.state).rows.get_mut(account) {
+            stored.record.row.due_at = Some(due_at);
+        }
+    }
+
     /// Another version rewrites the account's row in its format. Nothing happens to an unknown account.
     pub fn set_format(&self, account: &Account, format: u16) {
         if let Some(stored) = lock(&self.state).rows.get_mut(account) {
@@ -110,6 +117,17 @@ impl Store for MemoryStore {
             Ok(state.pins.entry(name.to_owned()).or_insert_with(|| value.to_vec()).clone())
         };
         self.ask("pin", pin).await
+    }
+
+    async fn repin(&self, name: &str, seen: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let repin = |state: &mut State, _| {
+            let Some(pinned) = state.pins.get_mut(name) else { return Ok(Vec::new()) };
+            if pinned == seen {
+                *pinned = value.to_vec();
+            }
+            Ok(pinned.clone())
+        };
+        self.ask("repin", repin).await
     }
 
     async fn load(&self, account: &Account) -> Result<Loaded, StoreError> {
@@ -163,6 +181,15 @@ impl Store for MemoryStore {
         self.ask("delete", change).await.map(|((), loaded)| loaded)
     }
 
+    async fn reseal(
+        &self,
+        account: &Account,
+        made_by: ClaimId,
+        payload: &Sealed,
+    ) -> Result<Loaded, StoreError> {
+        self.ask("reseal", |state, now| state.reseal(account, made_by, payload, now)).await
+    }
+
     async fn list(
         &self,
         provider: Option<&str>,
@@ -209,6 +236,21 @@ impl State {
         }
         self.rows.insert(account.clone(), Stored { format: ROW_FORMAT, record: record.clone() });
         Ok((effect, Loaded { record: Some(record), now }))
+    }
+
+    fn reseal(
+        &mut self,
+        account: &Account,
+        made_by: ClaimId,
+        payload: &Sealed,
+        now: StoreTime,
+    ) -> Result<Loaded, StoreError> {
+        let before = self.record(account)?;
+        let row = before.as_ref().map_or_else(Row::unborn, |record| record.row.clone());
+        row.reseal(made_by).map_err(|refusal| refused(refusal, before, now))?;
+        let record = Record { row, payload: payload.clone() };
+        self.rows.insert(account.clone(), Stored { format: ROW_FORMAT, record: record.clone() });
+        Ok(Loaded { record: Some(record), now })
     }
 
     fn elsewhere(&self, account: &Account, token: Fingerprint) -> bool {

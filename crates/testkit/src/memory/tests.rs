@@ -16,6 +16,7 @@ use crate::conformance::{
     answers::AnswersSubject,
     cache::CacheSubject,
     lease::LeaseSubject,
+    news::{Ends, NewsSubject},
     store::{Foreign, StoreSubject},
 };
 
@@ -45,6 +46,12 @@ async fn the_other_ports_in_memory_pass_their_lists() {
     complete(&conformance::answers::run("memory", answers).await, conformance::answers::CASES.len());
     let cache = async || CacheSubject::new(Arc::new(MemoryCache::new()));
     complete(&conformance::cache::run("memory", cache).await, conformance::cache::CASES.len());
+    let news = async || {
+        let one = MemoryNews::new();
+        let another = Arc::new(one.of_another());
+        NewsSubject::new(Arc::new(Ends { one: Arc::new(one), another }))
+    };
+    complete(&conformance::news::run("memory", news).await, conformance::news::CASES.len());
 }
 
 #[tokio::test]
@@ -61,6 +68,16 @@ async fn an_adapter_that_loses_what_it_took_fails_by_the_name_of_the_case() {
 
         async fn newest(&self, account: &Account) -> Result<solekey_core::Found, Trouble> {
             self.0.newest(account).await
+        }
+
+        async fn reseal(
+            &self,
+            account: &Account,
+            attempt: solekey_core::Generation,
+            claim: solekey_core::ClaimId,
+            payload: &solekey_core::Sealed,
+        ) -> Result<(), Trouble> {
+            self.0.reseal(account, attempt, claim, payload).await
         }
 
         async fn erase(&self, account: &Account, before: solekey_core::Generation) -> Result<(), Trouble> {

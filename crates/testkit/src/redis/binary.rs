@@ -36,7 +36,7 @@ pub fn server_cache() -> PathBuf {
     target_dir().join("solekey-test-servers")
 }
 
-fn target_dir() -> PathBuf {
+pub(super) fn target_dir() -> PathBuf {
     // cargo marks its target folder, and test binaries lie in it, wherever CARGO_TARGET_DIR put it at build time.
     let exe = env::current_exe().unwrap_or_default();
     let marked = exe.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()).map(Path::to_path_buf);

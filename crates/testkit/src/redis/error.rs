@@ -1,6 +1,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::make::Make;
+
 /// Why a Redis fixture cannot do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -13,6 +15,27 @@ pub enum FixtureError {
     NoBinary {
         /// Where a cached binary would have been found.
         cache: PathBuf,
+    },
+    /// No server of this make was found.
+    #[error(
+        "no {make} to test with: set {variable}, or run the test through ./scripts/with-servers, which fetches one, or \
+         do without it by name: SOLEKEY_TEST_WITHOUT={name}"
+    )]
+    NoMake {
+        /// Which.
+        make: Make,
+        /// The variable that names its binary.
+        variable: &'static str,
+        /// The name to do without it by.
+        name: &'static str,
+    },
+    /// The binary is not of the make it is named for.
+    #[error("{} is not {make}", .binary.display())]
+    OtherMake {
+        /// What it should be.
+        make: Make,
+        /// The binary.
+        binary: PathBuf,
     },
     /// The binary, its folder or its log cannot be used.
     #[error("cannot start {}", .binary.display())]

@@ -22,13 +22,16 @@
 
 mod binary;
 mod error;
-mod process;
+mod line;
+mod make;
 mod resp;
 mod server;
 mod shared;
 
 pub use binary::{find_server, find_server_on_path, server_cache};
 pub use error::FixtureError;
+pub use line::Line;
+pub use make::Make;
 pub use resp::Resp;
 pub use server::{ClientKind, Data, RedisServer, RedisServerBuilder};
 pub use shared::{SharedRedis, redis_for_tests};

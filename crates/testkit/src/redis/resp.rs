@@ -33,7 +33,7 @@ pub(super) async fn command(address: SocketAddr, words: &[&str], bound: Duration
     timeout(bound, exchange).await?
 }
 
-fn encode(words: &[&str]) -> Vec<u8> {
+pub(super) fn encode(words: &[&str]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {
         bytes.extend(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
@@ -41,7 +41,7 @@ fn encode(words: &[&str]) -> Vec<u8> {
     bytes
 }
 
-async fn read(stream: &mut (impl AsyncBufReadExt + Unpin + Send)) -> io::Result<Resp> {
+pub(super) async fn read(stream: &mut (impl AsyncBufReadExt + Unpin + Send)) -> io::Result<Resp> {
     let mut line = String::new();
     stream.take(MAX_LINE).read_line(&mut line).await?;
     let Some(text) = line.strip_suffix("\r\n") else { return Err(malformed()) };

@@ -9,9 +9,8 @@ use tokio::time::{Instant, sleep};
 
 use super::binary::find_server;
 use super::error::FixtureError;
-use super::process::ServerProcess;
 use super::resp::{self, Resp};
-use crate::ports::free_port;
+use crate::{ports::free_port, process::ServerProcess};
 
 /// A Redis or Valkey server of your own, on a port and in a folder of its own.
 ///

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use solekey_core::{
-    Account, Answer, Found, Generation,
+    Account, Answer, ClaimId, Found, Generation, Sealed,
     ports::{Answers, Enrolment, Trouble},
 };
 
@@ -36,6 +36,21 @@ impl Answers for SimAnswers {
         let (process, account) = (Arc::clone(&self.0), account.clone());
         carry(&self.0, Line::Answers, "newest", Manners::Prompt, move || {
             at_once(process.world.answers.newest(&account))
+        })
+        .await
+    }
+
+    async fn reseal(
+        &self,
+        account: &Account,
+        attempt: Generation,
+        claim: ClaimId,
+        payload: &Sealed,
+    ) -> Result<(), Trouble> {
+        let (process, account, payload) = (Arc::clone(&self.0), account.clone(), payload.clone());
+        carry(&self.0, Line::Answers, "reseal", Manners::Any, move || {
+            process.world.scan("answer", payload.as_bytes());
+            at_once(process.world.answers.reseal(&account, attempt, claim, &payload))
         })
         .await
     }

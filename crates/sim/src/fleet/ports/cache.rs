@@ -20,6 +20,9 @@ pub(crate) struct SimCache(pub(crate) Arc<Process>);
 #[async_trait]
 impl Cache for SimCache {
     async fn read(&self, account: &Account) -> Result<Shelf, Trouble> {
+        if self.0.world.is_calm() {
+            self.0.world.log(self.0.who(), What::Looked { account: account.clone() });
+        }
         let (process, account) = (Arc::clone(&self.0), account.clone());
         carry(&self.0, Line::Cache, "read", Manners::Prompt, move || {
             at_once(process.world.cache.read(&account))
@@ -34,6 +37,10 @@ impl Cache for SimCache {
     }
 
     async fn publish(&self, account: &Account, publication: &Publication) -> Result<bool, Trouble> {
+        if publication.token.is_some() {
+            let offered = What::Offered { account: account.clone(), generation: publication.generation };
+            self.0.world.log(self.0.who(), offered);
+        }
         let (process, account, publication) = (Arc::clone(&self.0), account.clone(), publication.clone());
         carry(&self.0, Line::Cache, "publish", Manners::Any, move || {
             publish(&process, &account, &publication)
@@ -105,7 +112,7 @@ impl Listen for Ear {
             if heard == Heard::Gap {
                 return Some(heard);
             }
-            if world.is_away(Line::Cache, *replica) {
+            if world.is_deaf() || world.is_away(Line::Cache, *replica) {
                 continue;
             }
             if !world.is_healed() && dice.chance(world.setup.weathers.lost_news) {

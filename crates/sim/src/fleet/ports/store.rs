@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use solekey_core::{
-    Account, Claim, ClaimId, Commit, Login, Sealed, Settle,
+    Account, Claim, ClaimId, Commit, Generation, Login, Sealed, Settle,
     ports::{Loaded, LoggedIn, Page, Store, StoreError, StoreIdentity},
 };
 
@@ -12,6 +12,7 @@ use crate::fleet::{
     history::{Changed, Shown, What},
     network::{Line, Manners, at_once, carry},
     process::Process,
+    world::lock,
 };
 
 /// The store, as one process sees it.
@@ -27,7 +28,8 @@ impl SimStore {
         apply: impl Fn(&Process, &Account) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (process, account) = (Arc::clone(&self.0), account.clone());
-        carry(&self.0, Line::Store, operation, manners, move || {
+        let whose = account.clone();
+        let done = carry(&self.0, Line::Store, operation, manners, move || {
             let world = &process.world;
             let (before, had, now) = world.peek(&account);
             let done = apply(&process, &account);
@@ -44,11 +46,22 @@ impl SimStore {
             }
             let refused = done.as_ref().err().map(refusal);
             let account = account.clone();
-            let changed = Changed { account, shown, before, after, had, has, refused, now };
+            let works = has.as_deref().map(|token| lock(&world.provider).would(token, world.now()).is_pair());
+            let changed = Changed { account, shown, before, after, had, has, works, refused, now };
             world.log(process.who(), What::Changed(Box::new(changed)));
             done
         })
-        .await
+        .await;
+        if let (Shown::Commit(commit), Err(StoreError::Moved(loaded))) = (shown, &done) {
+            self.overtaken(whose, commit.note.attempt, loaded);
+        }
+        done
+    }
+
+    fn overtaken(&self, account: Account, attempt: Generation, loaded: &Loaded) {
+        if loaded.record.as_ref().is_some_and(|record| record.row.generation >= attempt) {
+            self.0.world.log(self.0.who(), What::Overtaken { account, attempt });
+        }
     }
 
     async fn ask<T: Send + 'static>(
@@ -72,6 +85,11 @@ impl Store for SimStore {
         self.ask("pin", move |process| at_once(process.world.store.pin(&name, &value))).await
     }
 
+    async fn repin(&self, name: &str, seen: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let (name, seen, value) = (name.to_owned(), seen.to_owned(), value.to_owned());
+        self.ask("repin", move |process| at_once(process.world.store.repin(&name, &seen, &value))).await
+    }
+
     async fn load(&self, account: &Account) -> Result<Loaded, StoreError> {
         let account = account.clone();
         self.ask("load", move |process| at_once(process.world.store.load(&account))).await
@@ -79,6 +97,9 @@ impl Store for SimStore {
 
     async fn claim(&self, account: &Account, claim: &Claim) -> Result<Loaded, StoreError> {
         let claim = *claim;
+        // A process that is stopped here has not set out yet.
+        self.0.gate().await;
+        self.0.world.log(self.0.who(), What::Claiming { account: account.clone(), id: claim.id });
         let apply =
             move |process: &Process, account: &Account| at_once(process.world.store.claim(account, &claim));
         self.change("claim", Manners::Any, account, Shown::Claim(claim), apply).await
@@ -123,6 +144,20 @@ impl Store for SimStore {
         let apply =
             move |process: &Process, account: &Account| at_once(process.world.store.delete(account, id));
         self.change("delete", Manners::Prompt, account, Shown::Delete(id), apply).await
+    }
+
+    async fn reseal(
+        &self,
+        account: &Account,
+        made_by: ClaimId,
+        payload: &Sealed,
+    ) -> Result<Loaded, StoreError> {
+        let (account, payload) = (account.clone(), payload.clone());
+        let reseal = move |process: &Process| {
+            process.world.scan("row", payload.as_bytes());
+            at_once(process.world.store.reseal(&account, made_by, &payload))
+        };
+        self.ask("reseal", reseal).await
     }
 
     async fn list(

@@ -170,6 +170,7 @@ pub(super) fn commit_of(claimed: &Row, to: Fingerprint) -> Commit {
             claim: open.id,
             made_from: claimed.generation,
             content: Content::Rotated(facts(to)),
+            access_ends: None,
         },
         seen: Some(open.id),
         evidence: None,

@@ -146,6 +146,7 @@ pub(super) async fn creates_a_forgotten_row(subject: StoreSubject) {
         claim: id(),
         made_from: Generation::new(attempt.get() - 5),
         content: Content::Rotated(facts(token(1))),
+        access_ends: None,
     };
     let wish = Commit { note, seen: None, evidence: None, due_in: None, as_of: None };
     let row = subject.commit(&a, &wish).await;
@@ -169,6 +170,7 @@ pub(super) async fn of_a_login_or_a_delete_is_no_rotation(subject: StoreSubject)
         claim: id(),
         made_from: Generation::ZERO,
         content: Content::LoggedIn(facts(token(2))),
+        access_ends: None,
     };
     let login = Commit { note, seen: None, evidence: None, due_in: Some(LONG), as_of: None };
     let row = subject.commit(&a, &login).await;

@@ -9,7 +9,7 @@ use solekey_core::{Account, Login, NewVerdict, Revocation, Ruling, Settle, ports
 
 use super::{
     StoreSubject,
-    bench::{LONG, SHORT, account, id, login, settle_of, token},
+    bench::{LONG, SHORT, account, claim_on, id, login, settle_of, token},
 };
 
 pub(super) async fn comes_earliest_first_and_is_pushed_forward(subject: StoreSubject) {
@@ -18,11 +18,18 @@ pub(super) async fn comes_earliest_first_and_is_pushed_forward(subject: StoreSub
     log_in_due(&subject, &first, 2, Duration::ZERO).await;
     log_in_due(&subject, &third, 3, SHORT * 2).await;
     log_in_due(&subject, &later, 4, LONG).await;
-    let last = subject.row(&third).await.due_at.expect("due some time");
-    subject.passed(&third, last).await;
+    // Not in the order of their logins, unless these take longer than what lies between the times.
+    let mut expected = Vec::new();
+    for account in [&first, &second, &third] {
+        expected.push((subject.row(account).await.due_at.expect("due some time"), account.clone()));
+    }
+    expected.sort_by_key(|(at, _)| *at);
+    let (last, latest) = expected.last().expect("three");
+    subject.passed(latest, *last).await;
 
     let before = subject.load(&first).await;
-    assert_eq!(due(&subject, LONG, 10).await, [first.clone(), second, third]);
+    let expected: Vec<_> = expected.into_iter().map(|(_, account)| account).collect();
+    assert_eq!(due(&subject, LONG, 10).await, expected);
     assert_eq!(due(&subject, LONG, 10).await, []);
     let row = subject.row(&first).await;
     assert!(row.due_at.expect("due again") >= before.now + LONG);
@@ -83,6 +90,24 @@ pub(super) async fn is_shared_out_among_takers(subject: StoreSubject) {
     }
     let once: BTreeSet<_> = taken.iter().cloned().collect();
     assert_eq!((taken.len(), once), (accounts.len(), accounts));
+}
+
+pub(super) async fn a13_comes_when_an_attempt_may_be_in_doubt(subject: StoreSubject) {
+    let a = account("a");
+    log_in_due(&subject, &a, 1, LONG).await;
+    assert_eq!(due(&subject, LONG, 10).await, []);
+    // Its owner dies. The access token has long to live, so that nobody asks for another.
+    subject.claim_and_doubt(&a).await;
+    assert_eq!(due(&subject, LONG, 10).await, [a]);
+}
+
+pub(super) async fn b13_taken_leaves_the_row_to_whoever_claims(subject: StoreSubject) {
+    let a = account("a");
+    log_in_due(&subject, &a, 1, Duration::ZERO).await;
+    let request = claim_on(&subject.load(&a).await);
+    take(&subject, &a, LONG).await;
+    // The batch is still being worked on.
+    subject.accepted(&a, subject.store().claim(&a, &request).await).await;
 }
 
 async fn log_in_due(subject: &StoreSubject, account: &Account, n: u64, due_in: Duration) {

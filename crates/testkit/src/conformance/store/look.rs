@@ -39,6 +39,19 @@ pub(super) async fn the_first_writer_of_a_pin_wins(subject: StoreSubject) {
     assert_eq!(pin("seal", b"third").await, b"\0first\xff");
 }
 
+pub(super) async fn a_pin_moves_for_whoever_has_seen_it(subject: StoreSubject) {
+    let store = subject.store();
+    let repin = async |seen: &'static [u8], value: &'static [u8]| {
+        store.repin("seal", seen, value).await.expect("is asked")
+    };
+    assert_eq!(repin(b"", b"first").await, b"", "what was never pinned is not moved");
+    assert_eq!(store.pin("seal", b"first\0").await.expect("pins"), b"first\0");
+    assert_eq!(repin(b"first", b"second").await, b"first\0");
+    assert_eq!(repin(b"first\0", b"second").await, b"second");
+    assert_eq!(repin(b"first\0", b"third").await, b"second");
+    assert_eq!(store.pin("seal", b"fourth").await.expect("is asked"), b"second");
+}
+
 pub(super) async fn names_are_compared_byte_by_byte(subject: StoreSubject) {
     let spellings =
         [("p", "x"), ("p", "X"), ("p", "x "), ("P", "x"), ("p", "\u{e9}"), ("p", "e\u{301}"), ("p", "%78")];

@@ -10,6 +10,7 @@ mod list;
 mod login;
 mod look;
 mod races;
+mod reseal;
 mod settle;
 
 use std::{any::Any, fmt, sync::Arc};
@@ -58,6 +59,7 @@ pub const CASES: &[Case<StoreSubject>] = cases! { StoreSubject =>
         a_payload_comes_back_byte_by_byte,
         the_identity_is_stable_and_its_time_grows,
         the_first_writer_of_a_pin_wins,
+        a_pin_moves_for_whoever_has_seen_it,
         names_are_compared_byte_by_byte,
     ],
     claim: [
@@ -109,6 +111,11 @@ pub const CASES: &[Case<StoreSubject>] = cases! { StoreSubject =>
         of_nothing_leaves_nothing,
         makes_the_late_answer_history,
     ],
+    reseal: [
+        replaces_the_payload_and_nothing_else,
+        of_a_row_that_moved_is_refused,
+        beside_an_open_attempt_leaves_it_open,
+    ],
     list: [
         shows_every_account_once_over_pages,
         is_bounded_to_a_provider,
@@ -121,6 +128,8 @@ pub const CASES: &[Case<StoreSubject>] = cases! { StoreSubject =>
         is_bounded,
         never_comes_for_tombstones_and_without_a_time,
         is_shared_out_among_takers,
+        a13_comes_when_an_attempt_may_be_in_doubt,
+        b13_taken_leaves_the_row_to_whoever_claims,
     ],
     format: [
         of_a_newer_version_is_left_alone,
@@ -131,6 +140,7 @@ pub const CASES: &[Case<StoreSubject>] = cases! { StoreSubject =>
         of_reclaims_have_one_winner,
         of_logins_of_one_token_have_one_winner,
         of_pins_have_one_winner,
+        of_reseals_with_rotations_lose_no_rotation,
     ],
 };
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use solekey_core::{
-    Account, Claim, Generation,
+    Account, Claim, Generation, Sealed,
     ports::{Store, StoreError},
 };
 use tokio::sync::Barrier;
@@ -77,6 +77,35 @@ pub(super) async fn of_pins_have_one_winner(subject: StoreSubject) {
     });
     let distinct: BTreeSet<_> = pins.await.into_iter().collect();
     assert_eq!(distinct.len(), 1);
+}
+
+/// Whoever re-seals has opened what one change brought: it must never stand in the place of what the next one brought.
+pub(super) async fn of_reseals_with_rotations_lose_no_rotation(subject: StoreSubject) {
+    let a = account("a");
+    subject.log_in(&a, token(u64::MAX - 1)).await;
+    let workers = together(WORKERS, |worker| {
+        let (store, account) = (Arc::clone(subject.store()), a.clone());
+        async move {
+            for round in 0..ROTATIONS {
+                if worker % 2 == 0 {
+                    let to = token((worker * ROTATIONS + round) as u64);
+                    try_rotate(&*store, &account, to).await;
+                }
+                let row = store.load(&account).await.expect("loads").record.expect("a row").row;
+                tokio::task::yield_now().await;
+                let sealed = Sealed::new(row.made_by.to_string().into_bytes());
+                match store.reseal(&account, row.made_by, &sealed).await {
+                    Ok(_) | Err(StoreError::Moved(_)) => {}
+                    Err(error) => panic!("{error:?}"),
+                }
+                let record = store.load(&account).await.expect("loads").record.expect("a row");
+                let by = record.row.made_by.to_string().into_bytes();
+                let brought = [payload("login"), payload("race"), Sealed::new(by)];
+                assert!(brought.contains(&record.payload), "the payload of another generation");
+            }
+        }
+    });
+    workers.await;
 }
 
 /// Eight claims that all fit the row as it is: one is made, the others see it.

@@ -1,0 +1,198 @@
+//! Laws of classification, over every status, any body and every kind of dialect.
+#![allow(clippy::unwrap_used)]
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{MAX_RETRY_AFTER, Revocation};
+
+const CODES: [&str; 9] = [
+    "invalid_grant",
+    "invalid_client",
+    "invalid_request",
+    "refresh_token_reused",
+    "not_found_error",
+    "use_dpop_nonce",
+    "slow_down",
+    "INVALID_GRANT",
+    "",
+];
+
+fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_735_689_600)
+}
+
+/// With what it was told about statuses: by name, for laws that ask for it.
+fn dialect() -> impl Strategy<Value = (Dialect, Vec<u16>)> {
+    let base = prop_oneof![
+        Just(Dialect::rfc6749()),
+        Just(Dialect::openai()),
+        Just(Dialect::rfc6749().code_at("error.type").permanent("not_found_error", Revocation::Refused)),
+        Just(Dialect::rfc6749().our_fault("invalid_grant").permanent("invalid_client", Revocation::Refused)),
+    ];
+    let freed = prop_oneof![Just(vec![429]), Just(vec![]), Just(vec![429, 503]), Just(vec![500])];
+    (base, freed).prop_map(|(dialect, freed)| {
+        let statuses = freed.iter().map(|status| StatusCode::from_u16(*status).unwrap());
+        (dialect.not_processed(statuses.collect::<Vec<_>>()), freed)
+    })
+}
+
+fn body() -> impl Strategy<Value = Vec<u8>> {
+    let code = prop_oneof![proptest::sample::select(&CODES[..]).prop_map(str::to_owned), any::<String>()];
+    let said = code.prop_flat_map(|code| {
+        prop_oneof![
+            Just(json!({"error": code})),
+            Just(json!({"error": {"code": code}})),
+            Just(json!({"error": {"type": code}})),
+            Just(json!({"code": code})),
+            Just(json!([code])),
+            Just(Value::from(code)),
+        ]
+    });
+    let token = prop_oneof![
+        Just(Value::Null),
+        Just(json!("")),
+        Just(json!(7)),
+        Just(json!("a\nb")),
+        "[!-~]{1,20}".prop_map(Value::from),
+    ];
+    let tokens = (token.clone(), token, any::<i64>()).prop_map(
+        |(access, refresh, lasts)| json!({"access_token": access, "refresh_token": refresh, "expires_in": lasts}),
+    );
+    prop_oneof![
+        3 => said.prop_map(|json| json.to_string().into_bytes()),
+        3 => tokens.prop_map(|json| json.to_string().into_bytes()),
+        1 => proptest::collection::vec(any::<u8>(), 0..200),
+        1 => any::<String>().prop_map(String::into_bytes),
+        1 => Just(b"<html>invalid_grant</html>".to_vec()),
+    ]
+}
+
+/// The statuses that the rules name, and all others.
+fn status() -> impl Strategy<Value = u16> {
+    let named = [200, 201, 204, 302, 307, 400, 401, 403, 404, 408, 425, 429, 500, 502, 503, 504];
+    prop_oneof![2 => proptest::sample::select(named.to_vec()), 1 => 100_u16..1000]
+}
+
+fn wire(status: u16, body: &[u8], retry_after: Option<&str>) -> Wire {
+    let headers = retry_after.map(|text| (http::header::RETRY_AFTER, text.parse().unwrap()));
+    Wire::Reply {
+        status: StatusCode::from_u16(status).unwrap(),
+        headers: headers.into_iter().collect(),
+        body: body.to_vec().into(),
+    }
+}
+
+fn outcome(dialect: &Dialect, status: u16, body: &[u8]) -> Outcome<()> {
+    classify(dialect, &wire(status, body, None), now()).outcome.map(|_| ())
+}
+
+/// A server that sent this has come so far that the token may be spent.
+fn may_have_been_processed(status: u16, freed: &[u16]) -> bool {
+    let refuses_first = (300..500).contains(&status) && status != 408 && status != 429;
+    !refuses_first && !freed.contains(&status)
+}
+
+proptest! {
+    #![proptest_config(crate::laws::config(1024))]
+
+    #[test]
+    fn what_may_have_been_processed_is_never_taken_for_a_refusal(
+        (dialect, freed) in dialect(), status in status(), body in body(),
+    ) {
+        if may_have_been_processed(status, &freed) {
+            let said = outcome(&dialect, status, &body);
+            // A 2xx that names an error is the provider's own word, unlike one of a proxy.
+            let spoken = (200..300).contains(&status) && matches!(said, Outcome::Permanent(_) | Outcome::OurFault);
+            prop_assert!(spoken || matches!(said, Outcome::Success(()) | Outcome::Ambiguous), "{status}: {said:?}");
+        }
+    }
+
+    #[test]
+    fn a_status_that_provider_data_frees_is_a_refusal_whatever_it_says(
+        (dialect, freed) in dialect(), body in body(),
+    ) {
+        for status in freed {
+            let why = if status == 429 { Delay::RateLimited } else { Delay::ProviderDown };
+            prop_assert_eq!(outcome(&dialect, status, &body), Outcome::Refused { retry_after: None, why });
+        }
+    }
+
+    #[test]
+    fn a_rate_limit_or_an_outage_is_doubt_where_provider_data_does_not_free_it(
+        (dialect, freed) in dialect(), status in proptest::sample::select(vec![408_u16, 429, 500, 502, 503, 504]), body in body(),
+    ) {
+        if !freed.contains(&status) {
+            prop_assert_eq!(outcome(&dialect, status, &body), Outcome::Ambiguous);
+        }
+    }
+
+    #[test]
+    fn a_success_is_a_2xx_with_a_token_and_nothing_else(
+        (dialect, _) in dialect(), status in status(), body in body(),
+    ) {
+        let said = outcome(&dialect, status, &body);
+        let expected = (200..300).contains(&status) && TokenAnswer::read(&body).is_ok();
+        prop_assert_eq!(said == Outcome::Success(()), expected);
+    }
+
+    #[test]
+    fn a_grant_ends_by_a_code_that_this_provider_uses_for_it_and_by_nothing_else(
+        (dialect, freed) in dialect(), status in status(), body in body(),
+    ) {
+        let parsed = serde_json::from_slice::<Value>(&body).ok().filter(Value::is_object);
+        let codes = parsed.map(|json| dialect.codes(&json)).unwrap_or_default();
+        let known = codes.iter().find_map(|code| dialect.revocation(code));
+        match outcome(&dialect, status, &body) {
+            Outcome::Permanent(why) => prop_assert_eq!(Some(why), known),
+            said if (400..500).contains(&status) && !may_have_been_processed(status, &freed) && !freed.contains(&status) => {
+                let nonce = codes.iter().any(|code| code == "use_dpop_nonce");
+                prop_assert!(known.is_none() || nonce, "{status}: {said:?}");
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn a_page_without_json_says_nothing_about_the_account(
+        (dialect, _) in dialect(), status in status(), text in "[^{]{0,40}",
+    ) {
+        let page = format!("<html>{text}invalid_grant</html>");
+        let said = outcome(&dialect, status, page.as_bytes());
+        prop_assert!(matches!(said, Outcome::Refused { .. } | Outcome::Ambiguous), "{status}: {said:?}");
+    }
+
+    #[test]
+    fn headers_say_when_and_never_what(
+        (dialect, _) in dialect(), status in status(), body in body(),
+        header in prop_oneof!["[0-9]{1,30}", "[ -~]{0,40}", Just("Fri, 01 Jan 2055 00:00:00 GMT".to_owned())],
+    ) {
+        let told = classify(&dialect, &wire(status, &body, Some(&header)), now()).outcome.map(|_| ());
+        match (told, outcome(&dialect, status, &body)) {
+            (Outcome::Refused { retry_after, why }, Outcome::Refused { why: plain, .. }) => {
+                prop_assert_eq!(why, plain);
+                prop_assert!(retry_after.is_none_or(|span| !span.is_zero() && span <= MAX_RETRY_AFTER));
+            }
+            (told, plain) => prop_assert_eq!(told, plain),
+        }
+    }
+
+    #[test]
+    fn what_was_lost_is_doubt_and_what_was_not_sent_is_not((dialect, _) in dialect(), why in "[ -~]{0,40}") {
+        let lost = classify(&dialect, &Wire::Lost { why: why.clone() }, now());
+        prop_assert!(matches!(lost.outcome, Outcome::Ambiguous));
+        let unsent = classify(&dialect, &Wire::NotSent { why }, now());
+        prop_assert!(matches!(unsent.outcome, Outcome::NotSent));
+    }
+
+    #[test]
+    fn a_reason_is_short_and_quotes_a_code_at_most((dialect, _) in dialect(), status in status(), body in body()) {
+        let reason = classify(&dialect, &wire(status, &body, None), now()).reason;
+        let said = reason.strip_prefix(&status.to_string()).unwrap().trim_start();
+        let ours = ["", "without JSON", "without an error code", "with an unprintable error code"];
+        prop_assert!(ours.contains(&said) || is_printable(said), "{reason}");
+    }
+}

@@ -1,0 +1,38 @@
+//! What a set-up is worth, before a night shows it.
+
+mod answers;
+mod finding;
+mod info;
+mod parts;
+mod providers;
+mod redis;
+mod store;
+
+use std::time::Duration;
+
+use crate::config::Config;
+
+pub use finding::{Diagnosis, Finding, Level};
+pub(crate) use parts::{Parts, RedisPart, TokenHost};
+
+/// Looks at everything a configuration names: Redis, store, answers, seal key, token endpoints. Nothing is presented, and
+/// no account is touched; a store or a prefix that is used for the first time is set up as a start of the sidecar would.
+///
+/// Every look is bounded: all of it ends within half a minute.
+///
+/// # Cancel safety
+/// Dropping the future ends the look.
+pub async fn examine(config: Config) -> Diagnosis {
+    let parts = config.parts();
+    let mut findings = config.warnings().into_iter().map(Finding::careless).collect::<Vec<_>>();
+    if let Some(part) = &parts.redis {
+        findings.extend(redis::examine(part, parts.rows_in_redis).await);
+    }
+    findings.extend(answers::examine(&parts));
+    findings.extend(store::examine(config).await);
+    findings.extend(providers::examine(&parts.token_hosts).await);
+    Diagnosis::of(findings)
+}
+
+/// A clock this far from another one is set wrong rather than slow.
+const CLOCK_OFFSET: Duration = Duration::from_secs(5);

@@ -1,0 +1,106 @@
+//! The doctor, over real servers.
+
+use solekey_server::{
+    Config, Environment,
+    doctor::{Diagnosis, Level, examine},
+};
+use solekey_testkit::redis::RedisServer;
+
+use crate::fixture::World;
+
+async fn examined(config: &str, environment: &[(&str, &str)]) -> Diagnosis {
+    let environment: Environment = environment.iter().copied().collect();
+    examine(Config::parse(config, &environment).unwrap()).await
+}
+
+/// Rows in this Redis, answers in a folder of the world.
+fn redis_alone(world: &World, url: &str) -> String {
+    let state = world.folder.path().join("state");
+    format!("state_dir = \"{}\"\n[redis]\nurl = \"{url}\"\n{}", state.display(), world.provider_table(""))
+}
+
+fn level(diagnosis: &Diagnosis, check: &str) -> Level {
+    let found = diagnosis.findings.iter().find(|finding| finding.check == check);
+    found.unwrap_or_else(|| panic!("{check} in {diagnosis:#?}")).level
+}
+
+#[tokio::test]
+async fn one_host_without_redis_is_in_order() {
+    let world = World::new().await;
+    let diagnosis = examined(&world.config(), &[]).await;
+    assert!(diagnosis.healthy, "{diagnosis:#?}");
+    assert!(diagnosis.findings.iter().all(|finding| finding.level < Level::Warning), "{diagnosis:#?}");
+    assert_eq!(level(&diagnosis, "provider"), Level::Ok);
+    assert_eq!(world.provider.presentations(), 0);
+}
+
+#[tokio::test]
+async fn a_redis_that_keeps_everything_is_in_order_and_one_that_forgets_is_not() {
+    let world = World::new().await;
+    let careful =
+        RedisServer::builder().append_only().setting("appendfsync", "always").start().await.unwrap();
+    let diagnosis = examined(&redis_alone(&world, &careful.url()), &[]).await;
+    assert!(diagnosis.healthy, "{diagnosis:#?}");
+    for check in ["redis.version", "redis.role", "redis.eviction", "redis.persistence", "redis.push", "store"]
+    {
+        assert_eq!(level(&diagnosis, check), Level::Ok, "{check} in {diagnosis:#?}");
+    }
+    // Which is what a start warns about, too.
+    assert_eq!(level(&diagnosis, "configuration"), Level::Warning);
+
+    let careless = RedisServer::builder()
+        .setting("maxmemory", "100mb")
+        .setting("maxmemory-policy", "allkeys-lru")
+        .start()
+        .await
+        .unwrap();
+    let diagnosis = examined(&redis_alone(&World::new().await, &careless.url()), &[]).await;
+    assert!(!diagnosis.healthy);
+    assert_eq!(level(&diagnosis, "redis.persistence"), Level::Error, "{diagnosis:#?}");
+    assert_eq!(level(&diagnosis, "redis.eviction"), Level::Error, "{diagnosis:#?}");
+}
+
+#[tokio::test]
+async fn a_replica_is_not_where_writes_go() {
+    let world = World::new().await;
+    let primary = RedisServer::start().await.unwrap();
+    let address = primary.address();
+    let replica = RedisServer::builder()
+        .setting("replicaof", &format!("{} {}", address.ip(), address.port()))
+        .start()
+        .await
+        .unwrap();
+    let diagnosis = examined(&redis_alone(&world, &replica.url()), &[]).await;
+    // The link gives a replica no command.
+    assert!(!diagnosis.healthy, "{diagnosis:#?}");
+}
+
+#[tokio::test]
+async fn whoever_is_not_there_is_named_and_no_secret_is_said() {
+    let world = World::new().await;
+    let gone = RedisServer::start().await.unwrap();
+    let url = format!("redis://:hush-hush@{}", gone.address());
+    gone.command(&["CONFIG", "SET", "requirepass", "another"]).await.unwrap();
+    let turned_away = examined(&redis_alone(&world, &url), &[]).await;
+    assert_eq!(level(&turned_away, "redis.reachable"), Level::Error, "{turned_away:#?}");
+    drop(gone);
+    let config = redis_alone(&world, &url).replace(&world.provider.token_url(), "http://127.0.0.1:1/token");
+    let diagnosis = examined(&config, &[]).await;
+    assert_eq!(level(&diagnosis, "redis.reachable"), Level::Error, "{diagnosis:#?}");
+    assert_eq!(level(&diagnosis, "store"), Level::Error, "{diagnosis:#?}");
+    assert_eq!(level(&diagnosis, "provider"), Level::Warning, "{diagnosis:#?}");
+    let said = serde_json::to_string(&[turned_away, diagnosis]).unwrap();
+    assert!(!said.contains("hush-hush"), "{said}");
+}
+
+#[tokio::test]
+async fn a_seal_key_that_sealed_nothing_here_is_an_error() {
+    let world = World::new().await;
+    let one = "a:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    let other = "b:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+    let diagnosis = examined(&world.config(), &[("SOLEKEY_SEAL_KEY", one)]).await;
+    assert!(diagnosis.healthy, "{diagnosis:#?}");
+    let diagnosis = examined(&world.config(), &[("SOLEKEY_SEAL_KEY", other)]).await;
+    assert_eq!(level(&diagnosis, "membership"), Level::Error, "{diagnosis:#?}");
+    assert!(!diagnosis.healthy);
+}

@@ -1,0 +1,142 @@
+//! Conditional changes of one row, whatever database it is in.
+
+use solekey_core::{
+    Account, Claim, ClaimId, Commit, Fingerprint, Login, LoginEffect, Refusal, Row, Sealed, Settle,
+    StoreTime,
+    ports::{Loaded, Record, StoreError},
+};
+
+/// What a change is decided on.
+pub(crate) struct Seen {
+    /// The store's time.
+    pub(crate) now: StoreTime,
+    /// Another account of the provider holds or has presented the refresh token asked about.
+    pub(crate) claimed_elsewhere: bool,
+}
+
+/// One conditional change of one row: a wish `T` with an effect `E`.
+pub(crate) struct Change<T, E> {
+    pub(crate) account: Account,
+    /// What goes beside the row when its generation changes.
+    pub(crate) payload: Sealed,
+    /// It also goes beside the row when that stays as it is.
+    pub(crate) replaces_payload: bool,
+    /// The refresh token to look for among other accounts.
+    pub(crate) asks_about: Option<Fingerprint>,
+    /// Nobody else may bring that token at the same instant.
+    pub(crate) is_exclusive: bool,
+    /// The store's time after which it must not be made any more.
+    pub(crate) not_after: Option<StoreTime>,
+    /// The function on [`Row`] that the change is.
+    pub(crate) apply: fn(&mut Row, &Seen, &T) -> Result<E, Refusal>,
+    /// Its argument.
+    pub(crate) wish: T,
+}
+
+/// What comes of a change that is not refused.
+pub(crate) struct Outcome<E> {
+    pub(crate) effect: E,
+    pub(crate) before: Loaded,
+    /// What is to be written; nothing where that is there already.
+    pub(crate) after: Option<Record>,
+}
+
+impl Change<Claim, ()> {
+    pub(crate) fn claim(account: &Account, claim: &Claim) -> Self {
+        let change = Self::of(account, *claim, |row, seen, claim| row.claim(claim, seen.now));
+        Self { not_after: Some(claim.not_after), ..change }
+    }
+}
+
+impl Change<Commit, ()> {
+    pub(crate) fn commit(account: &Account, commit: &Commit, payload: &Sealed) -> Self {
+        let change = Self::of(account, *commit, |row, seen, commit| row.commit(commit, seen.now));
+        Self { payload: payload.clone(), ..change }
+    }
+}
+
+impl Change<Settle, ()> {
+    pub(crate) fn settle(account: &Account, settle: &Settle) -> Self {
+        Self::of(account, *settle, |row, seen, settle| row.settle(settle, seen.now))
+    }
+}
+
+impl Change<Login, LoginEffect> {
+    pub(crate) fn login(account: &Account, login: &Login, payload: &Sealed) -> Self {
+        let change =
+            Self::of(account, *login, |row, seen, login| row.login(login, seen.claimed_elsewhere, seen.now));
+        let is_exclusive = !login.accept_spent;
+        Self { payload: payload.clone(), asks_about: login.facts.refresh, is_exclusive, ..change }
+    }
+}
+
+impl Change<ClaimId, ()> {
+    pub(crate) fn delete(account: &Account, id: ClaimId) -> Self {
+        Self::of(account, id, |row, seen, id| {
+            row.delete(*id, seen.now);
+            Ok(())
+        })
+    }
+}
+
+/// The same credential under another seal.
+pub(crate) struct Reseal(ClaimId);
+
+impl Change<Reseal, ()> {
+    pub(crate) fn reseal(account: &Account, made_by: ClaimId, payload: &Sealed) -> Self {
+        let change = Self::of(account, Reseal(made_by), |row, _, Reseal(made_by)| row.reseal(*made_by));
+        Self { payload: payload.clone(), replaces_payload: true, ..change }
+    }
+}
+
+impl<T, E> Change<T, E> {
+    fn of(account: &Account, wish: T, apply: fn(&mut Row, &Seen, &T) -> Result<E, Refusal>) -> Self {
+        Self {
+            account: account.clone(),
+            payload: Sealed::default(),
+            replaces_payload: false,
+            asks_about: None,
+            is_exclusive: false,
+            not_after: None,
+            apply,
+            wish,
+        }
+    }
+
+    /// What it makes of a row that was read.
+    pub(crate) fn decide(&self, before: Loaded, claimed_elsewhere: bool) -> Result<Outcome<E>, StoreError> {
+        let old = before.record.as_ref().map_or_else(Row::unborn, |record| record.row.clone());
+        let mut row = old.clone();
+        let effect = match (self.apply)(&mut row, &Seen { now: before.now, claimed_elsewhere }, &self.wish) {
+            Ok(effect) => effect,
+            Err(refusal) => return Err(refused(refusal, before)),
+        };
+        let writes = row != old || self.replaces_payload;
+        let after = writes.then(|| self.record(before.record.as_ref(), row));
+        Ok(Outcome { effect, before, after })
+    }
+
+    fn record(&self, before: Option<&Record>, row: Row) -> Record {
+        let same = before.filter(|before| before.row.generation == row.generation);
+        let kept = same.filter(|_| !self.replaces_payload);
+        let payload = match kept {
+            Some(before) => before.payload.clone(),
+            None if row.is_gone() => Sealed::default(),
+            None => self.payload.clone(),
+        };
+        Record { row, payload }
+    }
+}
+
+fn refused(refusal: Refusal, loaded: Loaded) -> StoreError {
+    match refusal {
+        Refusal::Moved => StoreError::Moved(Box::new(loaded)),
+        Refusal::Late => StoreError::Late,
+        Refusal::AlreadyPresented => StoreError::AlreadyPresented,
+    }
+}
+
+/// Of a change without an effect to tell of: the row.
+pub(crate) fn row(((), loaded): ((), Loaded)) -> Loaded {
+    loaded
+}

@@ -1,0 +1,222 @@
+//! Reads and conditional writes of one row.
+
+use solekey_core::{
+    Account, Fingerprint, ROW_FORMAT, StoreTime,
+    ports::{Loaded, Record, StoreError, StoreIdentity},
+};
+use sqlx::{Row as _, postgres::PgRow};
+use uuid::Uuid;
+
+use super::{
+    Db,
+    session::{Session, is_collision},
+};
+use crate::{
+    change::{Change, Outcome},
+    record::{Columns, encode_row, micros, number, time, tokens},
+};
+
+/// A row that moves under every one of so many tries is in somebody else's hands.
+const TRIES: usize = 16;
+
+/// What was read, and what a write of it has to find.
+struct Read {
+    loaded: Loaded,
+    /// `None` where there is no row.
+    revision: Option<i64>,
+    elsewhere: bool,
+}
+
+impl Db {
+    pub(super) async fn identity(&self) -> Result<StoreIdentity, StoreError> {
+        let mut session = self.session().await?;
+        let found = session.ask(sqlx::query(IDENTITY)).await?;
+        let found = one(&mut session, &found)?;
+        let id = found.try_get::<&[u8], _>("value").map_err(StoreError::not_applied)?;
+        Ok(StoreIdentity { id: Uuid::from_slice(id).map_err(StoreError::not_applied)?, now: now(found)? })
+    }
+
+    /// Writes a value unless there is one.
+    pub(super) async fn pin(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let mut session = self.session().await?;
+        session.tell(sqlx::query(PIN).bind(name).bind(value)).await?;
+        let found = session.ask(sqlx::query(PINNED).bind(name)).await?;
+        one(&mut session, &found)?.try_get("value").map_err(StoreError::not_applied)
+    }
+
+    /// Replaces a value if it is the one seen.
+    pub(super) async fn repin(&self, name: &str, seen: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let mut session = self.session().await?;
+        session.tell(sqlx::query(REPIN).bind(name).bind(seen).bind(value)).await?;
+        let found = session.ask(sqlx::query(PINNED).bind(name)).await?;
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        one(&mut session, &found)?.try_get("value").map_err(StoreError::not_applied)
+    }
+
+    pub(super) async fn load(&self, account: &Account) -> Result<Loaded, StoreError> {
+        let mut session = self.session().await?;
+        Ok(read(&mut session, account, None).await?.loaded)
+    }
+
+    /// Applies a change, and says what the row is afterwards.
+    pub(super) async fn change<T, E>(&self, change: &Change<T, E>) -> Result<(E, Loaded), StoreError> {
+        let mut session = self.session().await?;
+        for _ in 0..TRIES {
+            let Read { loaded, revision, elsewhere } =
+                read(&mut session, &change.account, change.asks_about).await?;
+            let Outcome { effect, before, after } = change.decide(loaded, elsewhere)?;
+            let Some(after) = after else { return Ok((effect, before)) };
+            match write(&mut session, change, revision, before.record.as_ref(), &after).await {
+                Ok(true) => return Ok((effect, Loaded { record: Some(after), now: before.now })),
+                Ok(false) => {}
+                Err(error) if is_collision(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::not_applied("the row kept moving"))
+    }
+}
+
+async fn read(
+    session: &mut Session,
+    account: &Account,
+    asks_about: Option<Fingerprint>,
+) -> Result<Read, StoreError> {
+    let asked = sqlx::query(READ).bind(account.provider()).bind(account.id());
+    let found = session.ask(asked.bind(asks_about.map(|token| token.to_string()))).await?;
+    let found = one(session, &found)?;
+    let columns = || {
+        let Some(format) = found.try_get("format")? else { return Ok(None) };
+        let (due_at, row, payload) =
+            (found.try_get("due_at")?, found.try_get("row")?, found.try_get("payload")?);
+        Ok(Some(Columns { format, due_at, row, payload }))
+    };
+    let columns = columns().map_err(|error: sqlx::Error| StoreError::not_applied(error))?;
+    Ok(Read {
+        loaded: Loaded { record: columns.map(Columns::decode).transpose()?, now: now(found)? },
+        revision: found.try_get("revision").map_err(StoreError::not_applied)?,
+        elsewhere: found.try_get("elsewhere").map_err(StoreError::not_applied)?,
+    })
+}
+
+/// Writes, unless the row has moved since it was read or the change came too late; says whether it did.
+async fn write<T, E>(
+    session: &mut Session,
+    change: &Change<T, E>,
+    revision: Option<i64>,
+    before: Option<&Record>,
+    after: &Record,
+) -> Result<bool, StoreError> {
+    let Record { row, payload } = after;
+    let old = before.map(|before| tokens(&before.row)).unwrap_or_default();
+    let new = tokens(row);
+    let names = |tokens: &[&Fingerprint]| tokens.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let forgotten = names(&old.difference(&new).collect::<Vec<_>>());
+    let learnt = names(&new.difference(&old).collect::<Vec<_>>());
+    let exclusive = change.asks_about.filter(|_| change.is_exclusive).map(|token| token.to_string());
+    let written = sqlx::query(if revision.is_some() { UPDATE } else { INSERT })
+        .bind(change.account.provider())
+        .bind(change.account.id())
+        .bind(revision.unwrap_or_default())
+        .bind(change.not_after.map_or(i64::MAX, micros))
+        .bind(number(row.generation.get()))
+        .bind(i64::from(ROW_FORMAT))
+        .bind(row.is_gone())
+        .bind(row.due_at.map(micros))
+        .bind(encode_row(row)?)
+        .bind(payload.as_bytes())
+        .bind(forgotten)
+        .bind(learnt)
+        .bind(exclusive);
+    Ok(!session.tell(written).await?.is_empty())
+}
+
+/// The row of an answer that has one, from a server that is the primary.
+fn one<'r>(session: &mut Session, found: &'r [PgRow]) -> Result<&'r PgRow, StoreError> {
+    let found = found.first().ok_or_else(|| StoreError::not_applied("the server answered without a row"))?;
+    if found.try_get("standby").map_err(StoreError::not_applied)? {
+        session.give_up();
+        return Err(StoreError::not_applied("the server is a standby, which may lag behind"));
+    }
+    Ok(found)
+}
+
+fn now(found: &PgRow) -> Result<StoreTime, StoreError> {
+    found.try_get("now").map(time).map_err(StoreError::not_applied)
+}
+
+// `statement_timestamp()` is when the server got the statement, before it looked at anything: what this makes of the
+// row errs towards "still in flight". (`now()` would be the beginning of a transaction.)
+const READ: &str = "
+    SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS now, pg_is_in_recovery() AS standby,
+           account.revision, account.format, account.due_at, account.row, account.payload,
+           EXISTS (SELECT FROM solekey.presented
+                   WHERE presented.provider = $1 AND presented.fingerprint = $3 AND presented.id <> $2) AS elsewhere
+    FROM (SELECT) AS always LEFT JOIN solekey.account ON account.provider = $1 AND account.id = $2";
+
+const IDENTITY: &str = "
+    SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS now, pg_is_in_recovery() AS standby,
+           meta.value
+    FROM solekey.meta WHERE meta.name = 'identity'";
+
+const PIN: &str = "
+    WITH durable AS (SELECT set_config('synchronous_commit',
+        CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true))
+    INSERT INTO solekey.meta (name, value) SELECT $1, $2 FROM durable ON CONFLICT (name) DO NOTHING";
+
+const REPIN: &str = "
+    WITH durable AS (SELECT set_config('synchronous_commit',
+        CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true))
+    UPDATE solekey.meta SET value = $3 FROM durable WHERE meta.name = $1 AND meta.value = $2";
+
+const PINNED: &str = "
+    SELECT meta.value, pg_is_in_recovery() AS standby FROM solekey.meta WHERE meta.name = $1";
+
+// The row is locked first, and the clock is read once it is ours: a change that waited for somebody else's is late if
+// it is late by then.
+const UPDATE: &str = "
+    WITH durable AS (SELECT set_config('synchronous_commit',
+        CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)),
+    locked AS MATERIALIZED (
+        SELECT account.revision FROM solekey.account
+        WHERE account.provider = $1 AND account.id = $2 FOR UPDATE),
+    found AS MATERIALIZED (SELECT locked.revision, clock_timestamp() AS at FROM locked),
+    written AS (
+        UPDATE solekey.account SET revision = account.revision + 1, generation = $5, format = $6, gone = $7,
+            due_at = $8, row = $9, payload = $10
+        FROM found, durable
+        WHERE account.provider = $1 AND account.id = $2 AND found.revision = $3 AND account.revision = $3
+            AND extract(epoch FROM found.at) * 1000000 <= $4
+        RETURNING account.provider, account.id),
+    forgotten AS (
+        DELETE FROM solekey.presented USING written
+        WHERE presented.provider = written.provider AND presented.id = written.id
+            AND presented.fingerprint = ANY ($11)),
+    learnt AS (
+        INSERT INTO solekey.presented (provider, fingerprint, id, exclusive)
+        SELECT written.provider, token, written.id, token IS NOT DISTINCT FROM $13
+        FROM written, unnest($12::text[]) AS token
+        ON CONFLICT (provider, fingerprint, id) DO NOTHING)
+    SELECT FROM written";
+
+const INSERT: &str = "
+    WITH durable AS (SELECT set_config('synchronous_commit',
+        CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)),
+    written AS (
+        INSERT INTO solekey.account (provider, id, revision, generation, format, gone, due_at, row, payload)
+        SELECT $1, $2, $3 + 1, $5, $6, $7, $8, $9, $10
+        FROM durable WHERE extract(epoch FROM clock_timestamp()) * 1000000 <= $4
+        ON CONFLICT (provider, id) DO NOTHING
+        RETURNING account.provider, account.id),
+    forgotten AS (
+        DELETE FROM solekey.presented USING written
+        WHERE presented.provider = written.provider AND presented.id = written.id
+            AND presented.fingerprint = ANY ($11)),
+    learnt AS (
+        INSERT INTO solekey.presented (provider, fingerprint, id, exclusive)
+        SELECT written.provider, token, written.id, token IS NOT DISTINCT FROM $13
+        FROM written, unnest($12::text[]) AS token
+        ON CONFLICT (provider, fingerprint, id) DO NOTHING)
+    SELECT FROM written";

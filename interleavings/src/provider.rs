@@ -1,0 +1,4 @@
+//! Nobody asks a provider here.
+
+#[derive(Debug)]
+pub(crate) struct Provider;

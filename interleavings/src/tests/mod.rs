@@ -1,0 +1,6 @@
+//! What has to hold in every interleaving.
+
+mod fixture;
+mod flights;
+mod process;
+mod waits;
