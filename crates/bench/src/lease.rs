@@ -1,0 +1,179 @@
+//! Leases beside those of rslock, which have no fence.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use redis::{Script, aio::MultiplexedConnection};
+use rslock::LockManager;
+use solekey_redis_lock::{AcquireOptions, LockOptions, RedisLock};
+use solekey_testkit::redis::RedisServer;
+use uuid::Uuid;
+
+use crate::{
+    effort::Effort,
+    load::per_trip,
+    rounds::{Pairs, in_turn},
+    server,
+    table::{Bound, Row, rate, time},
+};
+
+pub(crate) const NAME: &str = "lease";
+
+pub(crate) async fn run(effort: &Effort) -> Result<Vec<Row>> {
+    let redis = server::redis().await?;
+    let link = server::link(&redis).await?;
+    let mut rows = Vec::new();
+    // As replicas take them: whoever waits there waits for a token, not for the lease.
+    let options = LockOptions { channel: None, ..LockOptions::default() };
+    let lock = RedisLock::with_options(link.clone(), options);
+    let peer = manager(&redis)?;
+    for tasks in [64, 512] {
+        rows.extend(free(effort, &redis, &lock, &peer, tasks).await?);
+    }
+    lock.shutdown().await;
+    let lock = RedisLock::new(link.clone());
+    rows.push(handed_over(effort, &lock, &peer).await?);
+    lock.shutdown().await;
+    link.close().await;
+    Ok(rows)
+}
+
+/// A lease nobody else wants: taken and given back.
+async fn free(
+    effort: &Effort,
+    redis: &RedisServer,
+    lock: &RedisLock,
+    peer: &LockManager,
+    tasks: usize,
+) -> Result<Vec<Row>> {
+    let trips = effort.trips / 2;
+    let mut theirs = async || {
+        let peer = peer.clone();
+        let take = move |number: usize| {
+            let peer = peer.clone();
+            async move {
+                peer.lock(format!("rslock:{}", number % tasks).as_bytes(), TTL).await?.release().await;
+                Ok(())
+            }
+        };
+        per_trip(tasks, trips, take).await
+    };
+    let mut ours = async || {
+        let lock = lock.clone();
+        let take = move |number: usize| {
+            let lock = lock.clone();
+            async move {
+                let key = format!("lease:{}", number % tasks);
+                lock.try_acquire(&key, TTL, AcquireOptions::default()).await?.release().await?;
+                Ok(())
+            }
+        };
+        per_trip(tasks, trips, take).await
+    };
+    let raw = server::raw(redis).await?;
+    let mut least = async || fenced(&raw, tasks, trips).await;
+    let pairs = in_turn(effort.rounds, &mut theirs, &mut ours).await?;
+    let limit = 1.0 / in_turn(effort.rounds, &mut theirs, &mut least).await?.ratio();
+    let bare = in_turn(effort.rounds, &mut least, &mut ours).await?;
+
+    let what = format!("acquire and release, with a fence, {tasks} tasks");
+    let (ratio, bound) = (1.0 / pairs.ratio(), Bound::AtLeast(1.0));
+    let beside = format!("rslock {}", rate(1.0 / pairs.peer()));
+    let row = Row::bounded(NAME, what, rate(1.0 / pairs.ours()), beside, ratio, bound);
+    let beside = format!("the least scripts {}, {limit:.2}x of rslock", rate(1.0 / bare.peer()));
+    let what = format!("the same, beside the least scripts with a fence, {tasks} tasks");
+    let shown = Row::shown(NAME, what, rate(1.0 / bare.ours()), beside, Some(1.0 / bare.ratio()));
+    Ok(vec![row.within(ratio, limit, bound, "the least scripts with a fence are"), shown])
+}
+
+/// The least that a lease with a counter for a fence can cost: no deadline, no repeated request, no lost data.
+async fn fenced(raw: &MultiplexedConnection, tasks: usize, trips: usize) -> Result<f64> {
+    let (acquire, release) = (Script::new(LEAST_ACQUIRE), Script::new(LEAST_RELEASE));
+    for script in [&acquire, &release] {
+        script.prepare_invoke().load_async(&mut raw.clone()).await?;
+    }
+    let hashes = [acquire.get_hash().to_owned(), release.get_hash().to_owned()];
+    let raw = raw.clone();
+    let take = move |number: usize| {
+        let (mut raw, [acquire, release]) = (raw.clone(), hashes.clone());
+        async move {
+            let (key, token) = (format!("least:{}", number % tasks), Uuid::new_v4().to_string());
+            let mut call = redis::cmd("EVALSHA");
+            call.arg(acquire).arg(2).arg(&key).arg(format!("{key}:fence")).arg(&token).arg(10_000);
+            let fence: u64 = call.query_async(&mut raw).await?;
+            let mut call = redis::cmd("EVALSHA");
+            call.arg(release).arg(1).arg(&key).arg(&token);
+            let released: u64 = call.query_async(&mut raw).await?;
+            ensure!(fence > 0 && released == 1, "a lease of its own");
+            Ok(())
+        }
+    };
+    per_trip(tasks, trips, take).await
+}
+
+/// From the release to the next holder, who has waited for it.
+async fn handed_over(effort: &Effort, lock: &RedisLock, peer: &LockManager) -> Result<Row> {
+    let mut peer = peer.clone();
+    // Its defaults but for the count: three retries would often give up before the release.
+    peer.set_retry(1_000, Duration::from_millis(200));
+    let mut pairs = Vec::new();
+    for event in 0..effort.events.div_ceil(8) {
+        pairs.push((theirs(&peer, event).await?, ours(lock, event).await?));
+    }
+    let pairs: Pairs = pairs.into_iter().collect();
+    let faster = pairs.peer() / pairs.ours();
+    let beside = format!("rslock {}", time(pairs.peer()));
+    let what = "contended hand-over, median: how much sooner";
+    Ok(Row::bounded(NAME, what, time(pairs.ours()), beside, faster, Bound::AtLeast(100.0)))
+}
+
+async fn theirs(peer: &LockManager, event: usize) -> Result<f64> {
+    let held = peer.lock(CONTENDED_THEIRS.as_bytes(), TTL).await?;
+    let waiter = peer.clone();
+    let waiting = tokio::spawn(async move {
+        let held = waiter.lock(CONTENDED_THEIRS.as_bytes(), TTL).await?;
+        let got = Instant::now();
+        held.release().await;
+        anyhow::Ok(got)
+    });
+    until_it_waits(event).await;
+    let released = Instant::now();
+    held.release().await;
+    Ok((waiting.await?? - released).as_secs_f64())
+}
+
+async fn ours(lock: &RedisLock, event: usize) -> Result<f64> {
+    let options = AcquireOptions::default();
+    let held = lock.try_acquire(CONTENDED_OURS, TTL, options).await?;
+    let waiter = lock.clone();
+    let waiting = tokio::spawn(async move {
+        let held = waiter.acquire(CONTENDED_OURS, TTL, TTL, options).await?;
+        let got = Instant::now();
+        held.release().await?;
+        anyhow::Ok(got)
+    });
+    until_it_waits(event).await;
+    let released = Instant::now();
+    held.release().await?;
+    let got = waiting.await?.context("the waiter")?;
+    Ok((got - released).as_secs_f64())
+}
+
+/// Long enough for a waiter to have asked and gone to sleep; not always the same, so that no poll is met in step.
+async fn until_it_waits(event: usize) {
+    tokio::time::sleep(Duration::from_millis(20 + (event as u64 * 7) % 30)).await;
+}
+
+fn manager(redis: &RedisServer) -> Result<LockManager> {
+    Ok(LockManager::from_clients(vec![redis::Client::open(redis.url())?]))
+}
+
+const TTL: Duration = Duration::from_secs(10);
+const CONTENDED_OURS: &str = "contended:ours";
+const CONTENDED_THEIRS: &str = "contended:theirs";
+const LEAST_ACQUIRE: &str = "
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return redis.call('INCR', KEYS[2]) end
+return 0";
+const LEAST_RELEASE: &str = "
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0";

@@ -1,0 +1,34 @@
+//! Accounts that are in a store, and due.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Result;
+use solekey_core::{ClaimId, Fingerprint, Login, NewFacts, Sealed, ports::Store};
+use uuid::Uuid;
+
+use crate::{load::per_trip, replica::account};
+
+/// Logs accounts in, past any replica. Each is due at once.
+pub(crate) async fn register(store: &Arc<dyn Store>, accounts: usize) -> Result<()> {
+    let store = Arc::clone(store);
+    let log_in = move |number: usize| {
+        let store = Arc::clone(&store);
+        async move {
+            store.login(&account(number), &login(number), &Sealed::new(vec![0; 128])).await?;
+            Ok(())
+        }
+    };
+    per_trip(128, accounts, log_in).await.map(drop)
+}
+
+fn login(number: usize) -> Login {
+    let print = |kind: u64| Fingerprint::new(*Uuid::from_u64_pair(kind, number as u64).as_bytes());
+    let facts = NewFacts {
+        access: print(1),
+        refresh: Some(print(2)),
+        expires_in: Some(Duration::from_hours(1)),
+        refresh_expires_in: None,
+    };
+    let id = ClaimId::new(Uuid::new_v4());
+    Login { id, facts, accept_spent: false, due_in: Some(Duration::ZERO), as_of: None }
+}
