@@ -1,0 +1,14 @@
+//! What the engine itself says of containers.
+
+use tokio::process::Command;
+
+use crate::image::LABEL;
+
+/// How many containers of this owner there are, running or not.
+pub(crate) async fn containers_of(owner: &str) -> usize {
+    let filter = format!("label={LABEL}={owner}");
+    let listed = Command::new("docker").args(["ps", "--all", "--quiet", "--filter", &filter]).output().await;
+    let listed = listed.expect("docker on PATH");
+    assert!(listed.status.success(), "{listed:?}");
+    String::from_utf8(listed.stdout).expect("text").lines().count()
+}
