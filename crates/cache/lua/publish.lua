@@ -1,9 +1,9 @@
 -- Puts a publication on the shelf.
--- KEYS[1] the account's `last`
+-- KEYS    1 the account's `last`, 2 its `tok`
 -- ARGV    1 generation, 2 gone (0 or 1), 3 the token's generation or '', 4 payload, 5 valid us, 6 good us,
 --         7 ruling or '', 8 why, 9 us until it ends, 10 strikes, 11 ttl ms, 12 replaces (0 or 1),
---         13 us since 1970 from which the spans count or ''
--- Returns {1, now us, fields and values as they are now}, or {0} when something newer is there.
+--         13 us since 1970 from which the spans count or '', 14 channel of the news, 15 the news
+-- Returns 1, or 0 when something newer is there.
 -- Generations are compared as decimal texts, because Lua's numbers skip integers beyond 2^53. Times stay below that.
 local function newer(a, b)
   if #a ~= #b then return #a > #b end
@@ -16,24 +16,22 @@ local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 -- A publication that comes late makes nothing last longer.
 local from = math.min(now, tonumber(ARGV[13]) or now)
 local generation, gone, token_by = ARGV[1], ARGV[2], ARGV[3]
-local there = redis.call('HMGET', KEYS[1], 'generation', 'stamp', 'rejected', 'token_by')
+local there = redis.call('HMGET', KEYS[1], 'generation', 'rejected', 'token_by')
 
-if there[1] and newer(there[1], generation) then return {0} end
+if there[1] and newer(there[1], generation) then return 0 end
 
--- The stamp tells the fast path's entry that belongs to this state from one that does not.
-redis.call('HSET', KEYS[1],
-  'generation', generation, 'gone', gone, 'stamp', text(math.max(now, tonumber(there[2] or '0') + 1)))
+redis.call('HSET', KEYS[1], 'generation', generation, 'gone', gone, 'put', text(now))
 
 -- A generation without a token of its own leaves the last one, which may be valid for a while. A deleted account has
 -- none, and a login none but its own. A mark goes with the token it is about.
-local dropped = gone == '1' or ARGV[12] == '1' and there[4] and newer(generation, there[4])
+local dropped = gone == '1' or ARGV[12] == '1' and there[3] and newer(generation, there[3])
 if token_by ~= '' then
   redis.call('HSET', KEYS[1], 'token_by', token_by, 'token', ARGV[4],
     'valid_end', text(from + tonumber(ARGV[5])), 'good_end', text(from + tonumber(ARGV[6])))
-  if there[3] and newer(token_by, there[3]) then redis.call('HDEL', KEYS[1], 'rejected') end
+  if there[2] and newer(token_by, there[2]) then redis.call('HDEL', KEYS[1], 'rejected') end
 elseif dropped then
   redis.call('HDEL', KEYS[1], 'token_by', 'token', 'valid_end', 'good_end')
-  if there[3] and newer(generation, there[3]) then redis.call('HDEL', KEYS[1], 'rejected') end
+  if there[2] and newer(generation, there[2]) then redis.call('HDEL', KEYS[1], 'rejected') end
 end
 
 if ARGV[7] ~= '' then
@@ -44,4 +42,19 @@ else
 end
 
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[11]) then redis.call('PEXPIRE', KEYS[1], ARGV[11]) end
-return {1, text(now), redis.call('HGETALL', KEYS[1])}
+
+-- Readers of a good token look at `tok` alone: it is there only where `last` has one that nobody has marked, and in the
+-- same instant.
+local is = redis.call('HMGET', KEYS[1], 'token', 'rejected', 'token_by', 'good_end', 'valid_end',
+  'ruling', 'why', 'until', 'strikes')
+-- Keys end by the millisecond; a fraction is cut off rather than served.
+local good_ms = math.floor((tonumber(is[4] or '0') or 0) / 1000)
+if is[1] and not is[2] and good_ms * 1000 > now then
+  local line = {'2', generation, is[3], is[4], is[5], is[6] or '-', is[7] or '-', is[8] or '-', is[9] or '-'}
+  redis.call('SET', KEYS[2], table.concat(line, ' ') .. '\n' .. is[1], 'PXAT', text(good_ms))
+else
+  redis.call('DEL', KEYS[2])
+end
+-- Whoever is woken finds it.
+redis.call('PUBLISH', ARGV[14], ARGV[15])
+return 1

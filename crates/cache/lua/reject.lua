@@ -1,6 +1,6 @@
 -- Marks the token of a generation as rejected, unless a newer generation is there. An account the shelf does not know
 -- gets no place because somebody complains about it.
--- KEYS[1] the account's `last`
+-- KEYS    1 the account's `last`, 2 its `tok`
 -- ARGV    1 generation, 2 ttl ms, 3 channel of the news, 4 the news
 -- Returns 1 when the mark is new.
 local function newer(a, b)
@@ -9,9 +9,16 @@ local function newer(a, b)
 end
 
 local there = redis.call('HMGET', KEYS[1], 'generation', 'rejected')
-if not there[1] or newer(there[1], ARGV[1]) then return 0 end
+if not there[1] then
+  -- A server short of memory may have dropped the one and kept the other.
+  redis.call('DEL', KEYS[2])
+  return 0
+end
+if newer(there[1], ARGV[1]) then return 0 end
 if there[2] and not newer(ARGV[1], there[2]) then return 0 end
 redis.call('HSET', KEYS[1], 'rejected', ARGV[1])
+-- Readers of `tok` look at nothing else.
+redis.call('DEL', KEYS[2])
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 redis.call('PUBLISH', ARGV[3], ARGV[4])
 return 1

@@ -9,7 +9,7 @@
 //! - a deadline on every call, and an error that says whether the command may have run ([`LinkError`]);
 //! - a breaker: while the server is away or too slow, calls fail at once and the link probes by itself ([`LinkState`]);
 //! - scripts by hash that survive `SCRIPT FLUSH` and failover ([`Script`]);
-//! - reads of many callers that share round trips ([`Looks`]);
+//! - calls of crowds that share round trips ([`Trips`]);
 //! - one subscriber connection that says when it may have missed something ([`Subscription`], [`Event::Gap`]).
 //!
 //! ```no_run
@@ -43,7 +43,6 @@ mod backoff;
 mod breaker;
 mod error;
 mod link;
-mod looks;
 mod mutant;
 mod news;
 mod options;
@@ -53,11 +52,11 @@ mod shared;
 mod source;
 mod state;
 mod subscriber;
+mod trips;
 mod watchdog;
 
 pub use error::LinkError;
 pub use link::RedisLink;
-pub use looks::{Looks, Seen};
 #[doc(hidden)]
 pub use mutant::{ScriptMutant, mutant, script_mutant};
 pub use news::{Event, News, Subscription};
@@ -66,6 +65,7 @@ pub use pipeline::{Pipeline, Replies};
 pub use redis::{Cmd, FromRedisValue, ToRedisArgs, Value, cmd};
 pub use script::{Script, ScriptArgs, ScriptCall};
 pub use state::{DownReason, LinkPhase, LinkState};
+pub use trips::{Seen, Trips};
 
 #[cfg(feature = "deadpool")]
 pub use deadpool_redis;

@@ -12,7 +12,6 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use crate::error::{Failure, LinkError};
-use crate::looks::Looks;
 use crate::news::{Hub, Subscription};
 use crate::options::{InvalidOption, LinkOptions};
 use crate::pipeline::{Pipeline, Replies};
@@ -21,6 +20,7 @@ use crate::shared::Shared;
 use crate::source::{Source, client};
 use crate::state::LinkState;
 use crate::subscriber::Subscriber;
+use crate::trips::Trips;
 use crate::watchdog::Watchdog;
 
 /// A process' link to one Redis: a connection for commands that everybody shares, and a subscriber beside it.
@@ -177,15 +177,17 @@ impl RedisLink {
         })
     }
 
-    /// Reads that share round trips with those of others, and tell the server's time.
+    /// Calls that share round trips with those of others.
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub fn looks(&self) -> Looks {
-        let (looks, asker) = Looks::new(self);
-        self.owner.tasks.spawn(asker.run(self.owner.shared.stop.clone()));
-        looks
+    pub fn trips(&self) -> Trips {
+        let (trips, conductors) = Trips::new(self);
+        for conductor in conductors {
+            self.owner.tasks.spawn(conductor.run(self.owner.shared.stop.clone()));
+        }
+        trips
     }
 
     /// Subscribes to `channels` and waits until the server has confirmed, at most for the timeout of this handle.

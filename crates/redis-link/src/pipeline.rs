@@ -25,6 +25,10 @@ impl Pipeline {
         self
     }
 
+    pub(crate) fn push(&mut self, command: Cmd) {
+        self.commands.add_command(command);
+    }
+
     /// Adds a script call.
     ///
     /// The text travels along. Inside a pipeline an unknown hash would surface as an error after later commands have already

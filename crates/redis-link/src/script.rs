@@ -74,10 +74,24 @@ impl Script {
 }
 
 /// The keys and arguments of one script call.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ScriptArgs {
-    keys: Vec<Vec<u8>>,
-    args: Vec<Vec<u8>>,
+    /// Two commands without a verb: that is how the client library keeps arguments in one piece.
+    keys: Cmd,
+    args: Cmd,
+    count: usize,
+}
+
+impl Default for ScriptArgs {
+    fn default() -> Self {
+        Self { keys: Cmd::with_capacity(1, 64), args: Cmd::with_capacity(6, 96), count: 0 }
+    }
+}
+
+impl PartialEq for ScriptArgs {
+    fn eq(&self, other: &Self) -> bool {
+        simple(&self.keys).eq(simple(&other.keys)) && simple(&self.args).eq(simple(&other.args))
+    }
 }
 
 impl ScriptArgs {
@@ -88,21 +102,53 @@ impl ScriptArgs {
 
     /// Adds a key, `KEYS[n]`.
     pub fn key(mut self, key: impl ToRedisArgs) -> Self {
-        self.keys.extend(key.to_redis_args());
+        self.keys.arg(key);
+        self.count = simple(&self.keys).count();
         self
     }
 
     /// Adds an argument, `ARGV[n]`.
     pub fn arg(mut self, arg: impl ToRedisArgs) -> Self {
-        self.args.extend(arg.to_redis_args());
+        self.args.arg(arg);
+        self
+    }
+
+    /// How many keys it has.
+    pub(crate) fn keys(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn append(&mut self, more: &Self) {
+        simple(&more.keys).for_each(|key| {
+            self.keys.arg(key);
+        });
+        simple(&more.args).for_each(|arg| {
+            self.args.arg(arg);
+        });
+        self.count += more.count;
+    }
+
+    pub(crate) fn followed_by(mut self, more: &Self) -> Self {
+        self.append(more);
         self
     }
 
     pub(crate) fn command(&self, verb: &str, script: &str) -> Cmd {
         let mut command = redis::cmd(verb);
-        command.arg(script).arg(self.keys.len()).arg(&self.keys).arg(&self.args);
+        command.arg(script).arg(self.count);
+        simple(&self.keys).chain(simple(&self.args)).for_each(|word| {
+            command.arg(word);
+        });
         command
     }
+}
+
+fn simple(words: &Cmd) -> impl Iterator<Item = &[u8]> {
+    words.args_iter().filter_map(|word| match word {
+        redis::Arg::Simple(word) => Some(word),
+        // A cursor, which nobody puts here.
+        _ => None,
+    })
 }
 
 /// One call of a script over a link; made by [`RedisLink::script`].

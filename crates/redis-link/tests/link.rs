@@ -3,7 +3,7 @@
 
 mod fixture;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use fixture::{Path, Server, heals, quick, until, within};
 use solekey_redis_link::{
@@ -16,6 +16,12 @@ static APPEND: Script =
 
 async fn link(url: &str) -> RedisLink {
     RedisLink::connect(url, quick()).await.unwrap()
+}
+
+/// A loaded machine may be slow; not every test is about that.
+fn patient() -> LinkOptions {
+    let long = Duration::from_secs(20);
+    LinkOptions { command_timeout: long, connect_timeout: long, slow: long, ..LinkOptions::default() }
 }
 
 async fn ping(link: &RedisLink) -> Result<String, LinkError> {
@@ -127,49 +133,90 @@ async fn a_replica_promoted_back_is_written_to_again() {
     until("the server takes writes again", async || set(&link, "key", "value").await.is_ok()).await;
 }
 
+static DOUBLE: Script = Script::new(
+    "local lines = {}
+     for i, key in ipairs(KEYS) do lines[i] = ARGV[1] .. key .. '=' .. ARGV[i + 1] * 2 end
+     return table.concat(lines, '\\n')",
+);
+
 #[tokio::test]
-async fn looks_asked_together_are_answered_each_by_itself() {
+async fn calls_that_travel_together_are_answered_each_by_itself() {
     let server = Server::start().await;
-    let link = link(&server.url()).await;
+    let link = RedisLink::connect(&server.url(), patient()).await.unwrap();
+    let observer = server.observer().await;
     for number in 0..500 {
         set(&link, &format!("key-{number}"), &number.to_string()).await.unwrap();
     }
-    let looks = link.looks();
+    // What is no string is nobody else's error.
+    observer.query::<()>(cmd("LPUSH").arg("list").arg(1)).await.unwrap();
+    // Scripts are not known here yet: that is nobody's error at all.
+    let trips = link.trips();
+    let common = [Arc::new(ScriptArgs::new().arg("a:")), Arc::new(ScriptArgs::new().arg("b:"))];
     let asked = (0..500).map(|number| {
-        let (looks, mut get) = (looks.clone(), cmd("GET"));
-        get.arg(format!("key-{number}"));
-        // One of them asks for what is no string, and that is nobody else's error.
-        let wrong = cmd("GET");
-        let commands = if number == 7 { vec![get, wrong] } else { vec![get] };
-        tokio::spawn(async move { looks.ask(commands).await })
+        let (trips, common) = (trips.clone(), Arc::clone(&common[number % 2]));
+        tokio::spawn(async move {
+            let key = if number == 7 { "list".to_owned() } else { format!("key-{number}") };
+            let own = || ScriptArgs::new().key(&key).arg(number);
+            let timeout = Duration::from_secs(20);
+            tokio::join!(
+                trips.get(key.clone()),
+                trips.run::<String>(
+                    &APPEND,
+                    ScriptArgs::new().key(format!("own-{number}")).arg(number),
+                    timeout
+                ),
+                trips.run_together(&DOUBLE, &common, own, timeout),
+            )
+        })
     });
-    for (number, seen) in asked.collect::<Vec<_>>().into_iter().enumerate() {
-        let seen = within("a look ends within its deadline", seen).await.unwrap();
-        if number == 7 {
-            assert!(matches!(seen, Err(LinkError::Refused { .. })), "{seen:?}");
-        } else {
-            let seen = seen.unwrap();
-            assert_eq!(seen.replies, [Value::BulkString(number.to_string().into_bytes())]);
-            assert!(seen.now_us > 0);
-        }
+    for (number, told) in asked.collect::<Vec<_>>().into_iter().enumerate() {
+        let (seen, appended, line) = within("they end within their deadlines", told).await.unwrap();
+        let seen = seen.unwrap();
+        assert_eq!(seen.value, (number != 7).then(|| number.to_string().into_bytes()));
+        assert!(seen.now_us > 0);
+        assert_eq!(appended.unwrap(), number.to_string());
+        let (of, key) =
+            (["a", "b"][number % 2], if number == 7 { "list".to_owned() } else { format!("key-{number}") });
+        assert_eq!(line.unwrap(), format!("{of}:{key}={}", number * 2));
     }
 }
 
 #[tokio::test]
-async fn looks_at_a_paused_server_end_within_the_timeout_and_go_on_afterwards() {
+async fn an_error_of_a_script_for_many_is_everybodys_and_of_nobody_else() {
+    let server = Server::start().await;
+    let trips = RedisLink::connect(&server.url(), patient()).await.unwrap().trips();
+    let common = Arc::new(ScriptArgs::new().arg(""));
+    let timeout = Duration::from_secs(20);
+    let calls = (0..20).map(|number| {
+        let (trips, common) = (trips.clone(), Arc::clone(&common));
+        async move {
+            let wrong = || ScriptArgs::new().key("key").arg("no number");
+            let (line, seen) = tokio::join!(
+                trips.run_together(&DOUBLE, &common, wrong, timeout),
+                trips.get(format!("key-{number}"))
+            );
+            assert!(matches!(line, Err(LinkError::Refused { .. })), "{line:?}");
+            assert_eq!(seen.unwrap().value, None);
+        }
+    });
+    within("bounded", futures_util::future::join_all(calls)).await;
+}
+
+#[tokio::test]
+async fn calls_to_a_paused_server_that_travel_together_end_within_their_timeout_and_go_on_afterwards() {
     let server = Server::start().await;
     let link = link(&server.url()).await;
-    let looks = link.looks();
+    let trips = link.trips();
     server.pause();
-    let ping = || looks.ask(vec![cmd("PING")]);
-    for seen in within("bounded", futures_util::future::join_all((0..50).map(|_| ping()))).await {
+    let get = || trips.get("key".to_owned());
+    for seen in within("bounded", futures_util::future::join_all((0..50).map(|_| get()))).await {
         assert!(seen.is_err());
     }
     server.resume();
     heals(&link).await;
-    until("looks are answered again", async || ping().await.is_ok()).await;
-    within("the link closes although somebody could look", link.close()).await;
-    assert!(ping().await.is_err());
+    until("they are answered again", async || get().await.is_ok()).await;
+    within("the link closes although somebody could call", link.close()).await;
+    assert!(get().await.is_err());
 }
 
 #[tokio::test]

@@ -1,28 +1,39 @@
--- Gives the lease back if the token still owns it, and wakes those who wait.
+-- Gives leases back, each if its token still owns it, and wakes those who wait.
 --
--- KEYS[1]  the lease, as in acquire.lua
--- ARGV     token, ms the tombstone lives, channel (empty: nobody to wake), message
--- returns  1 when the token owned the lease or had released it before, else 0
+-- KEYS     the leases, as in acquire.lua
+-- ARGV     ms a tombstone lives, channel (empty: nobody to wake), then a token for each lease
+-- returns  a line for each: 1 when the token owned the lease or had released it before, else 0
 
-local value = redis.call('GET', KEYS[1])
-if not value then
-  return 0
-end
-local fence, state, owner, ends = string.match(value, '^(%d+) (%l+) (%S+) ?(%d*)$')
-if owner ~= ARGV[1] then
-  return 0
-end
--- A release whose reply was lost is asked again; it has happened once already.
-if state == 'free' then
+local call, sub = redis.call, string.sub
+local tombstone, channel = ARGV[1], ARGV[2]
+local values = call('MGET', unpack(KEYS))
+local time = call('TIME')
+local now = time[1] * 1000000 + time[2]
+
+local function release(key, value, token)
+  if not value then
+    return 0
+  end
+  if sub(value, 23, 58) ~= token then
+    return 0
+  end
+  -- A release whose reply was lost is asked again; it has happened once already.
+  if sub(value, 17, 22) == ' free ' then
+    return 1
+  end
+  -- One that has ended is nobody's.
+  if now >= tonumber(sub(value, 60)) then
+    return 0
+  end
+  call('SET', key, sub(value, 1, 16) .. ' free ' .. token, 'PX', tombstone)
+  if channel ~= '' then
+    call('PUBLISH', channel, key)
+  end
   return 1
 end
--- One that has ended is nobody's.
-local time = redis.call('TIME')
-if time[1] * 1000000 + time[2] >= tonumber(ends) then
-  return 0
+
+local replies = {}
+for i, key in ipairs(KEYS) do
+  replies[i] = release(key, values[i], ARGV[i + 2])
 end
-redis.call('SET', KEYS[1], fence .. ' free ' .. owner, 'PX', ARGV[2])
-if ARGV[3] ~= '' then
-  redis.call('PUBLISH', ARGV[3], ARGV[4])
-end
-return 1
+return table.concat(replies, '\n')

@@ -2,14 +2,14 @@
 --
 -- KEYS[1]  the lease, as in acquire.lua
 -- ARGV     token, ttl in ms, not-after in µs of server time (0: none), ms the fence outlives the lease
--- returns  {"renewed" | "lost" | "late", server time in µs}
+-- returns  "renewed | lost | late, seconds of the server's time, µs of it", one text as in acquire.lua
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local ttl, not_after, kept = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local token, ttl, not_after = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 
 local function reply(verdict)
-  return {verdict, string.format('%.0f', now)}
+  return verdict .. ' ' .. time[1] .. ' ' .. time[2]
 end
 
 if not_after > 0 and now > not_after then
@@ -19,10 +19,12 @@ local value = redis.call('GET', KEYS[1])
 if not value then
   return reply('lost')
 end
-local fence, state, owner, ends = string.match(value, '^(%d+) (%l+) (%S+) ?(%d*)$')
-if state ~= 'held' or owner ~= ARGV[1] or now >= tonumber(ends) then
+local ends = tonumber(string.sub(value, 60))
+if not ends or string.sub(value, 23, 58) ~= token or now >= ends then
   return reply('lost')
 end
-local lease = string.format('%s held %s %.0f', fence, owner, now + ttl * 1000)
-redis.call('SET', KEYS[1], lease, 'PX', string.format('%.0f', ttl + kept))
+ends = now + ttl * 1000
+local low = ends % 1000000
+local lease = string.format('%s%010d%06d', string.sub(value, 1, 59), (ends - low) / 1000000, low)
+redis.call('SET', KEYS[1], lease, 'PX', ttl + ARGV[4])
 return reply('renewed')

@@ -57,12 +57,11 @@ impl<'a> Acquire<'a> {
     async fn ask(&mut self, deadline: Instant) -> Result<Acquired, LinkError> {
         let left = deadline.saturating_duration_since(Instant::now());
         let verbs = self.lock.verbs();
-        let link =
-            verbs.link.with_timeout(left.clamp(SHORTEST_CALL, verbs.link.timeout().max(SHORTEST_CALL)));
-        let not_after = verbs.not_after(link.timeout());
+        let timeout = left.clamp(SHORTEST_CALL, verbs.link.timeout().max(SHORTEST_CALL));
+        let not_after = verbs.not_after(timeout);
         let was_in_doubt = std::mem::replace(&mut self.in_doubt, true);
         let (key, token, ttl, floor) = (self.key, self.token, self.ttl, self.options.floor);
-        let answer = verbs.acquire(&link, key, token, ttl, floor, not_after).await;
+        let answer = verbs.acquire(key, token, ttl, floor, not_after, timeout).await;
         self.in_doubt = match &answer {
             Ok(Acquired::Granted { .. }) => false,
             // The script also refuses before it writes.

@@ -1,11 +1,12 @@
 //! A lease that is held.
 
 use std::fmt;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use solekey_redis_link::{LinkError, mutant};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -34,7 +35,9 @@ struct Hold {
     token: LeaseToken,
     fence: Fence,
     ttl: Duration,
-    state: watch::Sender<State>,
+    state: Mutex<State>,
+    /// When the state has changed: an idle one costs a lease nothing.
+    changed: Notify,
 }
 
 #[derive(Clone, Copy)]
@@ -73,8 +76,8 @@ impl Guard {
     pub(crate) fn new(lock: RedisLock, grant: Grant) -> Self {
         let Grant { key, token, fence, ttl, remaining, sent } = grant;
         let sent = if mutant("lease_counts_from_the_reply") { Sent::now() } else { sent };
-        let state = watch::Sender::new(State::new(&lock, sent, remaining));
-        let hold = Arc::new(Hold { lock, key, token, fence, ttl, state });
+        let state = Mutex::new(State::new(&lock, sent, remaining));
+        let hold = Arc::new(Hold { lock, key, token, fence, ttl, state, changed: Notify::new() });
         Self { hold, keeper: None, given_back: false }
     }
 
@@ -97,7 +100,7 @@ impl Guard {
     ///
     /// [`remaining`](Self::remaining) also sees suspends.
     pub fn deadline(&self) -> Instant {
-        self.hold.state.borrow().deadline
+        self.hold.state().deadline
     }
 
     /// How long it is safe to act; zero once the lease is lost.
@@ -121,14 +124,16 @@ impl Guard {
     ///
     /// Nothing is lost.
     pub async fn lost(&self) {
-        let mut state = self.hold.state.subscribe();
         loop {
+            // Before the state is looked at, so that no change falls between the two.
+            let mut changed = pin!(self.hold.changed.notified());
+            changed.as_mut().enable();
             let remaining = self.remaining();
             if remaining.is_zero() {
                 return;
             }
             // A timer stands still while the machine is suspended, hence the clocks are looked at every second.
-            let _ = timeout(remaining.min(LOOK), state.changed()).await;
+            let _ = timeout(remaining.min(LOOK), changed).await;
         }
     }
 
@@ -210,8 +215,12 @@ impl fmt::Debug for Guard {
 }
 
 impl Hold {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn remaining(&self) -> Duration {
-        let state = *self.state.borrow();
+        let state = *self.state();
         if state.lost { Duration::ZERO } else { state.term.remaining(&Reading::now()) }
     }
 
@@ -223,7 +232,8 @@ impl Hold {
         match self.lock.renew_raw(&self.key, self.token, self.ttl).await {
             Ok(Renewed::Renewed) => {
                 let sent = if mutant("lease_counts_from_the_reply") { Sent::now() } else { sent };
-                self.state.send_modify(|state| state.prolong(State::new(&self.lock, sent, self.ttl)));
+                self.state().prolong(State::new(&self.lock, sent, self.ttl));
+                self.changed.notify_waiters();
                 Ok(())
             }
             Ok(Renewed::Lost) => self.lose(),
@@ -236,7 +246,8 @@ impl Hold {
     }
 
     fn lose(&self) -> Result<(), RenewError> {
-        self.state.send_modify(|state| state.lost = true);
+        self.state().lost = true;
+        self.changed.notify_waiters();
         Err(RenewError::Lost(LeaseLost))
     }
 
@@ -254,7 +265,7 @@ impl Hold {
     }
 
     fn hand_to_janitor(&self) {
-        let until = self.state.borrow().over;
+        let until = self.state().over;
         self.lock.hand_to_janitor(Errand { key: self.key.clone(), token: self.token, until });
     }
 }

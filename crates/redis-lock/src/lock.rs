@@ -148,7 +148,7 @@ impl RedisLock {
         not_after: u64,
     ) -> Result<Acquired, LinkError> {
         let verbs = &self.inner.verbs;
-        verbs.acquire(&verbs.link, key, token, ttl, floor, not_after).await
+        verbs.acquire(key, token, ttl, floor, not_after, verbs.link.timeout()).await
     }
 
     /// Sends one renewal by `token`; it carries the link's timeout as its not-after.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use solekey_redis_link::{LinkError, RedisLink, Script, script_mutant};
+use solekey_redis_link::{LinkError, RedisLink, Script, ScriptArgs, Trips, script_mutant};
 
 use crate::lease::{Acquired, Fence, LeaseToken, Released, Renewed};
 use crate::options::LockOptions;
@@ -20,7 +20,7 @@ static ACQUIRE: Script = Script::new(include_str!("../lua/acquire.lua")).with_mu
     script_mutant("late_acquire_is_made", "if not_after > 0 and now > not_after then", "if false then"),
     script_mutant(
         "acquire_overtaken_by_its_release",
-        "if state == 'free' and owner == token then",
+        "if state == ' free ' and owner == token then",
         "if false then",
     ),
 ]);
@@ -29,14 +29,14 @@ static RENEW: Script = Script::new(include_str!("../lua/renew.lua")).with_mutant
     script_mutant(
         "renewal_creates",
         "if not value then",
-        "if not value then value = '1 held ' .. ARGV[1] .. ' ' .. string.format('%.0f', now + ttl * 1000) end if false then",
+        "if not value then value = string.rep('0', 15) .. '1 held ' .. token .. string.format(' %.0f', now + ttl * 1000) end if false then",
     ),
-    script_mutant("renewal_of_any_token", "or owner ~= ARGV[1]", ""),
+    script_mutant("renewal_of_any_token", "or string.sub(value, 23, 58) ~= token", ""),
 ]);
 
 static RELEASE: Script = Script::new(include_str!("../lua/release.lua")).with_mutants(&[script_mutant(
     "release_without_owner_check",
-    "if owner ~= ARGV[1] then",
+    "if sub(value, 23, 58) ~= token then",
     "if false then",
 )]);
 
@@ -44,13 +44,26 @@ static RELEASE: Script = Script::new(include_str!("../lua/release.lua")).with_mu
 #[derive(Clone, Debug)]
 pub(crate) struct Verbs {
     pub(crate) link: RedisLink,
+    trips: Trips,
+    /// What all acquires have in common, and all releases.
+    acquires: Arc<ScriptArgs>,
+    releases: Arc<ScriptArgs>,
     pub(crate) options: Arc<LockOptions>,
     clock: Arc<ServerClock>,
 }
 
 impl Verbs {
     pub(crate) fn new(link: RedisLink, options: LockOptions) -> Self {
-        Self { link, options: Arc::new(options), clock: Arc::default() }
+        let tombstone = millis(options.tombstone);
+        let channel = options.channel.as_deref().unwrap_or_default();
+        Self {
+            trips: link.trips(),
+            acquires: Arc::new(ScriptArgs::new().arg(tombstone)),
+            releases: Arc::new(ScriptArgs::new().arg(tombstone).arg(channel)),
+            link,
+            options: Arc::new(options),
+            clock: Arc::default(),
+        }
     }
 
     /// The server's time `within` from now, in µs; 0 while its clock is unknown.
@@ -60,20 +73,22 @@ impl Verbs {
 
     pub(crate) async fn acquire(
         &self,
-        link: &RedisLink,
         key: &str,
         token: LeaseToken,
         ttl: Duration,
         floor: u64,
         not_after: u64,
+        timeout: Duration,
     ) -> Result<Acquired, LinkError> {
-        let call = link.script(&ACQUIRE).key(key).arg(text(token)).arg(millis(ttl)).arg(floor).arg(not_after);
-        let call = call.arg(millis(self.options.tombstone));
+        let own = || call(key, token).arg(millis(ttl)).arg(floor).arg(not_after);
         let sent = Instant::now();
-        let (verdict, fence, left, now): (String, u64, u64, u64) = call.run().await?;
-        self.observe(sent, now);
+        let reply = self.trips.run_together(&ACQUIRE, &self.acquires, own, timeout).await?;
+        refusal(&reply)?;
+        let (verdict, [fence, left, secs, micros]) =
+            words(&reply).ok_or(LinkError::Shape { expected: "a verdict and four numbers" })?;
+        self.observe(sent, secs, micros);
         let remaining = Duration::from_millis(left);
-        match (verdict.as_str(), Fence::new(fence)) {
+        match (verdict, Fence::new(fence)) {
             ("granted", Some(fence)) => Ok(Acquired::Granted { fence, remaining }),
             ("busy", _) => Ok(Acquired::Busy { remaining }),
             ("late", _) => Ok(Acquired::Late),
@@ -88,12 +103,13 @@ impl Verbs {
         ttl: Duration,
         not_after: u64,
     ) -> Result<Renewed, LinkError> {
-        let call = self.link.script(&RENEW).key(key).arg(text(token)).arg(millis(ttl)).arg(not_after);
-        let call = call.arg(millis(self.options.tombstone));
+        let args = call(key, token).arg(millis(ttl)).arg(not_after).arg(millis(self.options.tombstone));
         let sent = Instant::now();
-        let (verdict, now): (String, u64) = call.run().await?;
-        self.observe(sent, now);
-        match verdict.as_str() {
+        let reply: String = self.trips.run(&RENEW, args, self.link.timeout()).await?;
+        let (verdict, [secs, micros]) =
+            words(&reply).ok_or(LinkError::Shape { expected: "a verdict and two numbers" })?;
+        self.observe(sent, secs, micros);
+        match verdict {
             "renewed" => Ok(Renewed::Renewed),
             "lost" => Ok(Renewed::Lost),
             "late" => Ok(Renewed::Late),
@@ -102,21 +118,45 @@ impl Verbs {
     }
 
     pub(crate) async fn release(&self, key: &str, token: LeaseToken) -> Result<Released, LinkError> {
-        let LockOptions { tombstone, channel, step_allowance: _ } = &*self.options;
-        let channel = channel.as_deref().unwrap_or_default();
-        let call = self.link.script(&RELEASE).key(key).arg(text(token)).arg(millis(*tombstone));
-        let owned: bool = call.arg(channel).arg(key).run().await?;
-        Ok(if owned { Released::Released } else { Released::Lost })
+        let (own, timeout) = (|| call(key, token), self.link.timeout());
+        let reply = self.trips.run_together(&RELEASE, &self.releases, own, timeout).await?;
+        match reply.as_str() {
+            "1" => Ok(Released::Released),
+            "0" => Ok(Released::Lost),
+            _ => Err(LinkError::Shape { expected: "0 or 1" }),
+        }
     }
 
-    fn observe(&self, sent: Instant, server_us: u64) {
+    fn observe(&self, sent: Instant, secs: u64, micros: u64) {
+        let server_us = secs * 1_000_000 + micros;
         let epoch = self.link.state().epoch;
         self.clock.observe(Sample { sent, received: Instant::now(), server_us, epoch });
     }
 }
 
-fn text(token: LeaseToken) -> String {
-    token.as_uuid().to_string()
+/// The first words of each of the scripts.
+fn call(key: &str, token: LeaseToken) -> ScriptArgs {
+    let mut text = uuid::Uuid::encode_buffer();
+    ScriptArgs::new().key(key).arg(&*token.as_uuid().as_hyphenated().encode_lower(&mut text))
+}
+
+/// What concerns one lease is said in its line, as a server would say it.
+fn refusal(line: &str) -> Result<(), LinkError> {
+    let Some((code, message)) = line.strip_prefix("refused ").and_then(|rest| rest.split_once(' ')) else {
+        return Ok(());
+    };
+    Err(LinkError::Refused { code: code.to_owned(), message: message.to_owned() })
+}
+
+/// A verdict and the numbers behind it.
+fn words<const N: usize>(reply: &str) -> Option<(&str, [u64; N])> {
+    let mut words = reply.split(' ');
+    let verdict = words.next()?;
+    let mut numbers = [0; N];
+    for number in &mut numbers {
+        *number = words.next()?.parse().ok()?;
+    }
+    Some((verdict, numbers))
 }
 
 fn millis(duration: Duration) -> u64 {

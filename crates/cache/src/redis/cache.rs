@@ -11,7 +11,7 @@ use solekey_core::{
     ports::{Cache, Listen, Publication, Shelf, Trouble},
 };
 use solekey_redis_link::{
-    FromRedisValue, LinkError, Looks, Pipeline, RedisLink, Script, Seen, Value, cmd, script_mutant,
+    FromRedisValue, LinkError, Pipeline, RedisLink, Script, Seen, Trips, Value, cmd, script_mutant,
 };
 
 use super::{
@@ -24,16 +24,16 @@ use super::{
 
 /// The shelf that replicas share, in Redis.
 ///
-/// Two keys per account, each written by itself: `last` decides, guarded by the generation, and `tok` repeats it for readers
-/// of a good token, with a life of expiry minus skew. A reader takes `tok` only where it carries the stamp of
-/// the present `last`, so a late or lost write of `tok` costs a second round trip and nothing else.
+/// Two keys per account, written in one step: `last` decides, guarded by the generation, and `tok` repeats it for readers of a
+/// good token, with a life of expiry minus skew. `tok` is there only as long as `last` says nothing else, so that a
+/// reader who finds it need not look further.
 ///
 /// Without a subscriber connection (a pool without a URL beside it) a listener never hears anything; waiters poll.
 #[derive(Clone, Debug)]
 pub struct RedisCache {
     link: RedisLink,
     /// Started by the first read, which is inside a runtime.
-    looks: Arc<OnceLock<Looks>>,
+    trips: Arc<OnceLock<Trips>>,
     names: Names,
 }
 
@@ -43,25 +43,15 @@ impl RedisCache {
     /// # Errors
     /// The prefix is empty, too long, or holds characters that mean something in key patterns.
     pub fn new(link: RedisLink, prefix: &str) -> Result<Self, InputError> {
-        Ok(Self { link, looks: Arc::default(), names: Names::new(prefix)? })
+        Ok(Self { link, trips: Arc::default(), names: Names::new(prefix)? })
     }
 
-    /// The shelf by way of the fast path's entry, if that is there and belongs to the present state.
+    /// The shelf by way of the fast path's entry, if that is there.
     async fn read_fast(&self, account: &Account) -> Result<Option<Shelf>, LinkError> {
-        let (tok, last) = (self.names.tok(account.key()), self.names.last(account.key()));
-        let mut get = cmd("GET");
-        get.arg(&tok);
-        let mut state = cmd("HMGET");
-        state.arg(&last).arg("stamp").arg("rejected");
-        // Many accounts are read at the same moment when a replica starts; the time is asked for behind them.
-        let Seen { replies, now_us } =
-            self.looks.get_or_init(|| self.link.looks()).ask(vec![get, state]).await?;
-        let [value, state] = replies.try_into().map_err(|_| SHORT)?;
-
-        let value: Option<Vec<u8>> = decode(value)?;
-        let (stamp, rejected): (Option<Vec<u8>>, Option<Vec<u8>>) = decode(state)?;
-        let (Some(value), Some(stamp)) = (value, stamp) else { return Ok(None) };
-        Ok(fast::shelf(value, now_us, &stamp, rejected.as_deref()))
+        // Many accounts are read at the same moment when a replica starts.
+        let trips = self.trips.get_or_init(|| self.link.trips());
+        let Seen { value, now_us } = trips.get(self.names.tok(account.key())).await?;
+        Ok(value.and_then(|value| fast::shelf(value, now_us)))
     }
 
     async fn read_last(&self, account: &Account) -> Result<Shelf, LinkError> {
@@ -73,18 +63,15 @@ impl RedisCache {
         Ok(Last::new(instant(time)?, fields).shelf())
     }
 
-    /// Writes `last`; returns what it is now, or nothing when something newer is there.
-    async fn put_last(
-        &self,
-        account: &Account,
-        publication: &Publication,
-    ) -> Result<Option<Last>, LinkError> {
+    /// Writes both and tells everyone; `false` when something newer is there.
+    async fn put(&self, account: &Account, publication: &Publication) -> Result<bool, LinkError> {
         let Publication { generation, token, verdict, gone, replaces, as_of } = publication;
         let verdict = verdict.as_ref().filter(|verdict| verdict.generation == *generation);
         let mut call = self
             .link
             .script(&PUBLISH)
             .key(self.names.last(account.key()))
+            .key(self.names.tok(account.key()))
             .arg(generation.get())
             .arg(u8::from(*gone));
         call = match token {
@@ -108,34 +95,7 @@ impl RedisCache {
             Some(then) => call.arg(then.as_micros()),
             None => call.arg(""),
         };
-        let reply: Vec<Value> = call.run().await?;
-        match <[Value; 3]>::try_from(reply) {
-            Ok([_, now, fields]) => Ok(Some(Last::new(decode(now)?, decode(fields)?))),
-            Err(_) => Ok(None),
-        }
-    }
-
-    /// Writes `tok` as `last` says and tells everyone, in this order, so that whoever is woken finds it.
-    async fn put_fast(
-        &self,
-        account: &Account,
-        generation: Generation,
-        last: &Last,
-    ) -> Result<(), LinkError> {
-        let tok = self.names.tok(account.key());
-        let write = if let Some((fast, ends_ms)) = last.fast() {
-            let mut set = cmd("SET");
-            set.arg(tok).arg(fast).arg("PXAT").arg(ends_ms);
-            set
-        } else {
-            let mut del = cmd("DEL");
-            del.arg(tok);
-            del
-        };
-        let mut tell = cmd("PUBLISH");
-        tell.arg(&*self.names.news).arg(news::write(account.key(), generation));
-        let [_, _] = self.ask(Pipeline::new().cmd(write).cmd(tell)).await?;
-        Ok(())
+        call.arg(&*self.names.news).arg(news::write(account.key(), *generation)).run().await
     }
 
     async fn ask<const N: usize>(&self, pipeline: Pipeline) -> Result<[Value; N], LinkError> {
@@ -161,20 +121,15 @@ impl Cache for RedisCache {
     }
 
     async fn publish(&self, account: &Account, publication: &Publication) -> Result<bool, Trouble> {
-        let Some(last) = self.put_last(account, publication).await.map_err(trouble)? else {
-            return Ok(false);
-        };
-        // From here on something was put, whatever becomes of the rest.
-        self.put_fast(account, publication.generation, &last).await.map_err(Trouble::unknown)?;
-        Ok(true)
+        self.put(account, publication).await.map_err(trouble)
     }
 
     async fn reject(&self, account: &Account, generation: Generation) -> Result<(), Trouble> {
-        // `tok` may stay: its readers see the mark, because they look at `last` in the same round trip.
         let call = self
             .link
             .script(&REJECT)
             .key(self.names.last(account.key()))
+            .key(self.names.tok(account.key()))
             .arg(generation.get())
             .arg(ttl_ms(Duration::ZERO))
             .arg(&*self.names.news)
@@ -230,12 +185,22 @@ static PUBLISH: Script = Script::new(include_str!("../../lua/publish.lua")).with
     script_mutant("late_publication_lives_longer", "math.min(now, tonumber(ARGV[13]) or now)", "now"),
     script_mutant(
         "login_leaves_the_old_token_on_the_shelf",
-        "or ARGV[12] == '1' and there[4] and newer(generation, there[4])",
+        "or ARGV[12] == '1' and there[3] and newer(generation, there[3])",
         "",
     ),
     script_mutant("delete_leaves_the_token_on_the_shelf", "gone == '1' or", "false or"),
+    script_mutant(
+        "fast_entry_beside_a_mark",
+        "if is[1] and not is[2] and good_ms * 1000 > now then",
+        "if is[1] and good_ms * 1000 > now then",
+    ),
+    script_mutant("fast_entry_outlives_its_token", "redis.call('DEL', KEYS[2])", ""),
 ]);
-static REJECT: Script = Script::new(include_str!("../../lua/reject.lua"));
+static REJECT: Script = Script::new(include_str!("../../lua/reject.lua")).with_mutants(&[script_mutant(
+    "mark_leaves_the_fast_entry",
+    "-- Readers of `tok` look at nothing else.\nredis.call('DEL', KEYS[2])",
+    "",
+)]);
 static ABSOLVE: Script = Script::new(include_str!("../../lua/absolve.lua"));
 
 const SHORT: LinkError = LinkError::Shape { expected: "one reply per command" };

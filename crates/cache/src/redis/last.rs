@@ -7,7 +7,7 @@ use solekey_core::{
     ports::{Shelf, Shelved},
 };
 
-use super::{fast, ruling};
+use super::ruling;
 
 /// The hash under `last`, read at `now` by the server's clock.
 #[derive(Debug)]
@@ -34,16 +34,6 @@ impl Last {
             rejected: self.generation("rejected"),
             gone: self.number("gone") == Some(1),
         }
-    }
-
-    /// The fast path's entry for this state and the millisecond at which it ends; `None` when nothing good is left.
-    pub(crate) fn fast(&self) -> Option<(Vec<u8>, u64)> {
-        // Keys expire by the millisecond; a fraction is cut off rather than served.
-        let ends_ms = self.number("good_end")? / 1_000;
-        if ends_ms * 1_000 <= self.now {
-            return None;
-        }
-        Some((fast::write(&self.fields)?, ends_ms))
     }
 
     fn token(&self) -> Option<Shelved> {

@@ -63,7 +63,6 @@ async fn both_ways_to_read_show_the_same() {
     {
         let publication = Publication { verdict, ..fresh(number) };
         fixture.cache.publish(&fixture.account, &publication).await.unwrap();
-        fixture.cache.reject(&fixture.account, generation(number)).await.unwrap();
 
         let fast = fixture.cache.read(&fixture.account).await.unwrap();
         let _: () = fixture.ask("DEL", "tok", &[]).await;
@@ -147,25 +146,42 @@ async fn a_newer_generation_without_a_token_leaves_the_last_one_and_its_mark() {
     fixture.cache.reject(&fixture.account, generation(7)).await.unwrap();
     let bare = Publication { token: None, ..fresh(8) };
     fixture.cache.publish(&fixture.account, &bare).await.unwrap();
-    for _ in ["by the fast entry", "without it"] {
-        let shelf = fixture.cache.read(&fixture.account).await.unwrap();
-        assert_eq!((shelf.known, shelf.rejected), (Some(generation(8)), Some(generation(7))));
-        assert_token(&shelf, 7);
-        let _: () = fixture.ask("DEL", "tok", &[]).await;
-    }
+    let shelf = fixture.cache.read(&fixture.account).await.unwrap();
+    assert_eq!((shelf.known, shelf.rejected), (Some(generation(8)), Some(generation(7))));
+    assert_token(&shelf, 7);
 }
 
 #[tokio::test]
-async fn a_fast_entry_of_another_state_is_not_believed() {
+async fn the_fast_entry_is_there_exactly_while_a_good_token_is_unmarked() {
+    let fixture = Fixture::new().await;
+    let there = async || fixture.ask::<bool>("EXISTS", "tok", &[]).await;
+    fixture.cache.publish(&fixture.account, &fresh(7)).await.unwrap();
+    assert!(there().await);
+
+    fixture.cache.reject(&fixture.account, generation(7)).await.unwrap();
+    assert!(!there().await, "a mark is for everybody");
+    let judged = Publication { token: None, verdict: Some(log_in(7)), ..fresh(7) };
+    for publication in [fresh(7), judged, Publication { token: None, ..fresh(8) }] {
+        fixture.cache.publish(&fixture.account, &publication).await.unwrap();
+        assert!(!there().await, "the mark still stands");
+    }
+
+    fixture.cache.publish(&fixture.account, &fresh(9)).await.unwrap();
+    assert!(there().await);
+    let login = Publication { token: None, replaces: true, ..fresh(10) };
+    fixture.cache.publish(&fixture.account, &login).await.unwrap();
+    assert!(!there().await, "the login took it away");
+}
+
+#[tokio::test]
+async fn a_rejection_reaches_a_fast_entry_whose_state_was_evicted() {
     let fixture = Fixture::new().await;
     fixture.cache.publish(&fixture.account, &fresh(7)).await.unwrap();
-    let old: Vec<u8> = fixture.ask("GET", "tok", &[]).await;
-    fixture.cache.publish(&fixture.account, &fresh(8)).await.unwrap();
-    // A writer that was held up between its two writes.
-    let mut late = solekey_redis_link::cmd("SET");
-    late.arg(format!("{}:{{{}}}:tok", fixture.channel().trim_end_matches(":news"), fixture.account.key()));
-    let _: () = fixture.link.query(late.arg(old).arg("PX").arg(60_000)).await.unwrap();
-    assert_token(&fixture.cache.read(&fixture.account).await.unwrap(), 8);
+    let _: () = fixture.ask("DEL", "last", &[]).await;
+    assert_token(&fixture.cache.read(&fixture.account).await.unwrap(), 7);
+
+    fixture.cache.reject(&fixture.account, generation(7)).await.unwrap();
+    assert_eq!(fixture.cache.read(&fixture.account).await.unwrap(), Shelf::default());
 }
 
 #[tokio::test]

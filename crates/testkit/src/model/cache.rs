@@ -72,7 +72,7 @@ pub enum CacheOperation {
         /// Which account.
         account: usize,
     },
-    /// Some of the account's keys are lost.
+    /// The account's keys are lost.
     Lose {
         /// Which account.
         account: usize,
@@ -182,10 +182,10 @@ impl CacheTwins {
         let after = self.now().await;
         // What was put carries the time of its putting.
         let put = said.as_ref().is_ok_and(|put| *put);
-        let stamp = if put { self.field(account, "stamp").await } else { None };
-        let at = stamp.map_or(before, StoreTime::from_micros);
+        let instant = if put { self.field(account, "put").await } else { None };
+        let at = instant.map_or(before, StoreTime::from_micros);
         if put && !(before..=after).contains(&at) {
-            return Err(Divergence::of(&("stamp", stamp), &(before, after)));
+            return Err(Divergence::of(&("put", instant), &(before, after)));
         }
         self.clock.set(at);
         let meant = self.memory.publish(account, &publication).await;
@@ -357,7 +357,7 @@ impl Twins for CacheTwins {
                 if *fast_only {
                     self.server.lose(&[key("tok")]).await;
                 } else {
-                    self.server.lose(&[key("last")]).await;
+                    self.server.lose(&[key("last"), key("tok")]).await;
                     self.memory.forget(&account);
                 }
                 Ok("data lost")

@@ -1,0 +1,283 @@
+//! Calls of many callers, sent together.
+
+mod load;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use redis::{FromRedisValue, Value};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::LinkError;
+use crate::link::{RedisLink, decode};
+use crate::script::{Script, ScriptArgs};
+use crate::state::DownReason;
+
+use load::{Call, Load, Share, Told};
+
+/// Calls over a link whose callers come in crowds: who calls while others' calls are under way shares the next round trip
+/// with whoever does the same.
+///
+/// A call alone is sent at once, by its caller. Others take one of two lanes in turn, and gather while two round trips of their
+/// lane are under way: so the server works on some of them while the threads of this process work on others. Made by
+/// [`RedisLink::trips`]; clones travel together.
+#[derive(Clone, Debug)]
+pub struct Trips {
+    lanes: [mpsc::Sender<Passenger>; LANES],
+    /// Whose turn it is.
+    turn: Arc<AtomicUsize>,
+    under_way: Arc<AtomicUsize>,
+    link: RedisLink,
+}
+
+/// What was read, and the server's time after it was.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Seen {
+    /// The string under the key, if there is one.
+    pub value: Option<Vec<u8>>,
+    /// The server's time, in microseconds since 1970.
+    pub now_us: u64,
+}
+
+/// A call that waits for the next round trip.
+#[derive(Debug)]
+struct Passenger {
+    call: Call,
+    /// When it has waited for too long to be sent.
+    late: Instant,
+    answer: oneshot::Sender<Result<Told, LinkError>>,
+}
+
+/// One round trip, counted for as long as it is under way.
+struct Trip(Arc<AtomicUsize>);
+
+impl Trip {
+    fn new(under_way: &Arc<AtomicUsize>) -> Self {
+        under_way.fetch_add(1, Relaxed);
+        Self(Arc::clone(under_way))
+    }
+
+    /// If it is the only one.
+    fn alone(under_way: &Arc<AtomicUsize>) -> Option<Self> {
+        under_way.compare_exchange(0, 1, Relaxed, Relaxed).ok().map(|_| Self(Arc::clone(under_way)))
+    }
+}
+
+impl Drop for Trip {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Trips {
+    pub(crate) fn new(link: &RedisLink) -> (Self, [Conductor; LANES]) {
+        let under_way = Arc::<AtomicUsize>::default();
+        let lanes = [(); LANES].map(|()| mpsc::channel(WAITING));
+        let passengers = lanes.each_ref().map(|(lane, _)| lane.clone());
+        let conductors = lanes.map(|(_, queue)| Conductor {
+            queue,
+            under_way: Arc::clone(&under_way),
+            link: link.clone(),
+        });
+        (Self { lanes: passengers, turn: Arc::default(), under_way, link: link.clone() }, conductors)
+    }
+
+    /// Reads a string; anything else under the key counts as none.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisLink::query`], within the same time.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing for others.
+    pub async fn get(&self, key: String) -> Result<Seen, LinkError> {
+        let deadline = Instant::now() + self.link.timeout();
+        match self.send(Call::Get(key.clone()), self.link.timeout()).await {
+            Ok(Told::Value(seen)) => Ok(seen),
+            Ok(_) => Err(SHORT),
+            Err(error) if must_go_alone(&error) => self.get_alone(key, deadline).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn get_alone(&self, key: String, deadline: Instant) -> Result<Seen, LinkError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match self.send_alone(Call::Get(key), left).await? {
+            Told::Value(seen) => Ok(seen),
+            _ => Err(SHORT),
+        }
+    }
+
+    /// Runs a script within `timeout`, or within the link's where that is less.
+    ///
+    /// # Errors
+    ///
+    /// As [`ScriptCall::run`](crate::ScriptCall::run). A call that waited in vain for its round trip was
+    /// [not applied](LinkError::is_not_applied).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`ScriptCall::run`](crate::ScriptCall::run): the script may run although the future was dropped.
+    pub async fn run<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        args: ScriptArgs,
+        timeout: Duration,
+    ) -> Result<T, LinkError> {
+        let deadline = Instant::now() + timeout;
+        let call = Call::Script(args.command("EVALSHA", script.hash()));
+        let value = match self.send(call, timeout).await {
+            Ok(Told::Reply(value)) => value,
+            Ok(_) => return Err(SHORT),
+            Err(error) if must_go_alone(&error) => self.alone(script, &args, deadline).await?,
+            Err(error) => return Err(error),
+        };
+        decode(value)
+    }
+
+    /// As [`run`](Self::run), for a script that takes many keys at once and answers with a line for each: crowds run it once for
+    /// all who call it with the same `common` arguments. Those come first, then the arguments of each key in turn.
+    ///
+    /// Where the keys of a crowd are spread over a cluster, which refuses such a script, everybody travels alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run); an error of the script is everybody's, so it says in its lines what concerns one.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`run`](Self::run).
+    pub async fn run_together(
+        &self,
+        script: &'static Script,
+        common: &Arc<ScriptArgs>,
+        own: impl Fn() -> ScriptArgs,
+        timeout: Duration,
+    ) -> Result<String, LinkError> {
+        let deadline = Instant::now() + timeout;
+        let share = Share { script, common: Arc::clone(common), own: own() };
+        match self.send(Call::Share(share), timeout).await {
+            Ok(Told::Line(line)) => Ok(line),
+            Ok(_) => Err(SHORT),
+            Err(error) if must_go_alone(&error) => {
+                let args = ScriptArgs::clone(common).followed_by(&own());
+                decode(self.alone(script, &args, deadline).await?)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn alone(&self, script: &Script, args: &ScriptArgs, deadline: Instant) -> Result<Value, LinkError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.link.with_timeout(left).query(&args.command("EVAL", script.text())).await
+    }
+
+    async fn send(&self, call: Call, timeout: Duration) -> Result<Told, LinkError> {
+        let timeout = timeout.min(self.link.timeout());
+        if let Some(_trip) = Trip::alone(&self.under_way) {
+            return self.send_alone(call, timeout).await;
+        }
+        let (answer, seen) = oneshot::channel();
+        let now = Instant::now();
+        match self.lane().try_send(Passenger { call, late: now + timeout / 2, answer }) {
+            Ok(()) if timeout < self.link.timeout() => match timeout_at(now + timeout, seen).await {
+                Ok(seen) => seen.unwrap_or(Err(CLOSED)),
+                Err(_) => Err(LinkError::timed_out()),
+            },
+            Ok(()) => seen.await.unwrap_or(Err(CLOSED)),
+            // Nobody waits for a place: whoever finds none travels alone.
+            Err(mpsc::error::TrySendError::Full(passenger)) => self.send_alone(passenger.call, timeout).await,
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(CLOSED),
+        }
+    }
+
+    fn lane(&self) -> &mpsc::Sender<Passenger> {
+        &self.lanes[self.turn.fetch_add(1, Relaxed) % LANES]
+    }
+
+    async fn send_alone(&self, call: Call, timeout: Duration) -> Result<Told, LinkError> {
+        let mut told = travel(&self.link.with_timeout(timeout), vec![call]).await?;
+        told.pop().unwrap_or(Err(CLOSED))
+    }
+}
+
+/// The task of a lane; ends with the last of the [`Trips`], or with the link.
+pub(crate) struct Conductor {
+    queue: mpsc::Receiver<Passenger>,
+    under_way: Arc<AtomicUsize>,
+    link: RedisLink,
+}
+
+impl Conductor {
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut trips = FuturesUnordered::new();
+        let mut gathered = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                Some(()) = trips.next() => {}
+                taken = self.queue.recv_many(&mut gathered, TOGETHER), if trips.len() < UNDER_WAY => {
+                    if taken == 0 {
+                        break;
+                    }
+                    let trip = Trip::new(&self.under_way);
+                    trips.push(carry(&self.link, std::mem::take(&mut gathered), trip));
+                }
+            }
+        }
+        let _ = stop.run_until_cancelled(trips.collect::<()>()).await;
+    }
+}
+
+/// Travels, and tells everybody who still wants to know.
+async fn carry(link: &RedisLink, mut passengers: Vec<Passenger>, _trip: Trip) {
+    let now = Instant::now();
+    let late = passengers.extract_if(.., |passenger| passenger.late <= now);
+    late.for_each(|passenger| drop(passenger.answer.send(Err(LinkError::no_connection_in_time()))));
+    // A dropped future may have wanted its script to run, but nobody can rely on that.
+    passengers.retain(|passenger| !passenger.answer.is_closed());
+    if passengers.is_empty() {
+        return;
+    }
+    let (calls, listeners): (Vec<_>, Vec<_>) =
+        passengers.into_iter().map(|passenger| (passenger.call, passenger.answer)).unzip();
+    // A call may wait for half of its time and be under way for the other half.
+    let told = match travel(&link.with_timeout(link.timeout() / 2), calls).await {
+        Ok(told) => told,
+        Err(error) => vec![Err(error); listeners.len()],
+    };
+    for (listener, told) in listeners.into_iter().zip(told) {
+        // Whoever does not listen any more has dropped its future.
+        let _ = listener.send(told);
+    }
+}
+
+/// One round trip.
+async fn travel(link: &RedisLink, calls: Vec<Call>) -> Result<Vec<Result<Told, LinkError>>, LinkError> {
+    let mut load = Load::default();
+    let places: Vec<_> = calls.into_iter().map(|call| load.take(call)).collect();
+    let mut unloaded = load.travel(link).await?;
+    Ok(places.into_iter().map(|place| unloaded.at(place)).collect())
+}
+
+/// Refused before anything was run: the server has lost its scripts, or keeps these keys in different places.
+fn must_go_alone(error: &LinkError) -> bool {
+    matches!(error, LinkError::Refused { code, .. } if ["NOSCRIPT", "CROSSSLOT"].contains(&code.as_str()))
+}
+
+const CLOSED: LinkError = LinkError::Down { why: DownReason::Closed };
+const SHORT: LinkError = LinkError::Shape { expected: "one reply per command" };
+/// Two tasks that send and take apart keep two threads busy.
+const LANES: usize = 2;
+/// Enough for a lane's next round trip to leave before the last one is back; more of them would be smaller ones.
+const UNDER_WAY: usize = 2;
+/// Calls of one round trip: some 600 kB of tokens, a millisecond of the server's time.
+const TOGETHER: usize = 256;
+/// Calls that wait for a lane's next round trips; who comes later travels alone.
+const WAITING: usize = 4 * TOGETHER;
