@@ -9,12 +9,10 @@ use solekey_core::{
 };
 use uuid::Uuid;
 
-use super::{Case, Report, Subject, cases, wait::until};
+use super::{Case, Report, Subject, answers, cases, wait::until};
 
 /// A place of answers to run the list over.
 pub type AnswersSubject = Subject<dyn Answers>;
-
-use self as answers;
 
 /// The list.
 pub const CASES: &[Case<AnswersSubject>] = cases! { AnswersSubject =>

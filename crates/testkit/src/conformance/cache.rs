@@ -8,12 +8,10 @@ use solekey_core::{
 };
 use tokio::time::timeout;
 
-use super::{Case, Report, Subject, cases, wait::until};
+use super::{Case, Report, Subject, cache, cases, wait::until};
 
 /// A shelf to run the list over.
 pub type CacheSubject = Subject<dyn Cache>;
-
-use self as cache;
 
 /// The list.
 pub const CASES: &[Case<CacheSubject>] = cases! { CacheSubject =>

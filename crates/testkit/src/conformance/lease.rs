@@ -8,12 +8,10 @@ use solekey_core::{
 };
 use uuid::Uuid;
 
-use super::{Case, Report, Subject, cases, wait::until};
+use super::{Case, Report, Subject, cases, lease, wait::until};
 
 /// A lease to run the list over.
 pub type LeaseSubject = Subject<dyn Lease>;
-
-use self as lease;
 
 /// The list.
 pub const CASES: &[Case<LeaseSubject>] = cases! { LeaseSubject =>

@@ -8,7 +8,7 @@ use solekey_core::{
 };
 use tokio::time::timeout;
 
-use super::{Case, Report, Subject, cases};
+use super::{Case, Report, Subject, cases, news};
 
 /// The ends of two replicas.
 #[expect(missing_debug_implementations, reason = "ports are not printed")]
@@ -21,8 +21,6 @@ pub struct Ends {
 
 /// News to run the list over.
 pub type NewsSubject = Subject<Ends>;
-
-use self as news;
 
 /// The list.
 pub const CASES: &[Case<NewsSubject>] = cases! { NewsSubject =>
