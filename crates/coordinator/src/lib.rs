@@ -2,40 +2,63 @@
 //!
 //! Providers rotate refresh tokens: each works once, and presenting a spent one can revoke the whole grant. Replicas
 //! that refresh on their own burn accounts. With Solekey one replica presents the refresh token, and everybody else
-//! gets the new access token: by push where there is Redis, by polling where there is not.
+//! gets the new access token: by push where there is Redis or PostgreSQL, by polling where there is neither.
 //!
-//! ```no_run
+#![cfg_attr(all(feature = "providers", feature = "sqlite"), doc = "```")]
+#![cfg_attr(not(all(feature = "providers", feature = "sqlite")), doc = "```ignore")]
 //! use std::sync::Arc;
 //!
-//! use solekey::{Provider, Solekey, core::{Account, PolicySettings}};
-//! # use solekey::core::{InputError, ports::TokenEndpoint};
+//! use http::{HeaderMap, HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
+//! use solekey::{
+//!     DEFAULT_DRAIN, Provider, Solekey,
+//!     core::{Account, PolicySettings},
+//!     providers::EndpointSettings,
+//! };
+//! use solekey_testkit::provider::{AuthorizationServer, Replay};
 //!
-//! # async fn tour(endpoint: Arc<dyn TokenEndpoint>) -> Result<(), Box<dyn std::error::Error>> {
-//! // How accounts of this provider are refreshed: every number is validated here, and only here.
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // A provider that revokes whole grants, and notices everything.
+//! let acme = AuthorizationServer::start(Replay::StrictFamily).await?;
+//!
+//! // Where to refresh, and how: every number is validated here, and only here.
+//! let endpoint = EndpointSettings {
+//!     token_url: acme.token_url(),
+//!     client_id: "gateway".to_owned(),
+//!     ..EndpointSettings::default()
+//! };
 //! let policy = PolicySettings::default().build()?;
-//! // `endpoint` speaks to the provider: `solekey_providers` has them, or write your own.
-//! let builder = Solekey::builder().provider(Provider::new("acme", policy, endpoint)?);
-//! // Where rows, answers, tokens and leases are kept: here all in one Redis.
-//! # #[cfg(feature = "redis")]
-//! let solekey = builder.redis("redis://127.0.0.1:6379").state_dir("/var/lib/acme-gateway").build().await?;
-//! # #[cfg(not(feature = "redis"))]
-//! # let solekey = builder.build().await?;
+//! let provider = Provider::new("acme", policy, Arc::new(endpoint.build()?))?;
+//!
+//! // Rows in one file that all processes of this host share. For a fleet, this line is another one:
+//! // Solekey::builder().redis("redis://redis.internal:6379").state_dir("/var/lib/acme-gateway")
+//! # let folder = tempfile::tempdir()?;
+//! let solekey = Solekey::embedded(folder.path().join("solekey.db")).provider(provider).build().await?;
 //!
 //! let alice = Account::new("acme", "alice")?;
-//! solekey.login(&alice, br#"{"access_token":"at","refresh_token":"rt","expires_in":3600}"#, false).await?;
+//! let pair = acme.grant("alice");
+//! let document = format!(
+//!     r#"{{"access_token": "{}", "refresh_token": "{}", "expires_in": 3600}}"#,
+//!     pair.access_token, pair.refresh_token
+//! );
+//! solekey.login(&alice, document.as_bytes(), false).await?;
 //!
-//! // In the request path.
+//! // In the request path. The header's value is marked sensitive, and a token cannot be printed.
 //! let token = solekey.token(&alice).await?;
 //! let request = http::Request::get("https://api.acme.example/").header("authorization", token.bearer());
-//! # let (response, headers) = (http::StatusCode::OK, http::HeaderMap::new());
+//! # drop(request);
+//! # let status = StatusCode::UNAUTHORIZED;
+//! # let headers = HeaderMap::from_iter([(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""))]);
 //!
 //! // A resource that refuses the token is evidence; one rotation serves all who report it.
-//! if let Some(rejection) = token.rejected_by(response, &headers) {
-//!     let token = solekey.token_after_rejection(&alice, rejection).await?;
+//! if let Some(rejection) = token.rejected_by(status, &headers) {
+//!     let another = solekey.token_after_rejection(&alice, rejection).await?;
+//!     assert!(another.generation() > token.generation());
 //! }
+//! assert_eq!((acme.presentations(), acme.double_presentations()), (1, 0));
 //!
 //! // Before the process ends: what was sent is awaited and written down.
-//! solekey.shutdown(solekey::DEFAULT_DRAIN).await;
+//! solekey.shutdown(DEFAULT_DRAIN).await;
 //! # Ok(())
 //! # }
 //! ```
@@ -47,14 +70,24 @@
 //! them down, while store or answers can be written. A token that is truly valid is served whatever is down. Dropping a
 //! future changes nothing but that caller's waiting.
 //!
-//! What is *not* promised: the lease by itself is not mutual exclusion, and nothing rests on it. The window in which
-//! the provider has rotated and no byte has been written yet cannot be closed by any client.
+//! # What is not promised
+//!
+//! The lease by itself is not mutual exclusion, and nothing rests on it. The window in which the provider has rotated and
+//! no byte has been written yet cannot be closed by any client: what follows is the provider's
+//! [replay rule](core::Replay), which is a setting.
 //!
 //! # Where to look
 //!
-//! [`Solekey`] is the handle; [`Builder`] says what it is made of; [`TokenError`] sorts failures by what the caller
-//! does next; [`core`] holds the protocol. Features: `redis` and `providers` (on), `sqlite` and
-//! `postgres` (off).
+//! - [`Solekey`] is the handle; [`Builder`] says what it is made of.
+//! - [`AccessToken`] is what callers get; [`TokenError`] sorts failures by what the caller does next, with a status and a
+//!   time to come back.
+//! - [`Login`], [`AccountState`] and [`Explanation`] are for those who look after accounts; [`Changes`] tells of news.
+//! - [`SealKeys`] keep tokens out of what is stored and shared.
+//! - [`Observer`] and [`Vitals`] are for whoever counts.
+//! - [`core`] holds the protocol.
+//!
+//! Features: `redis` and `providers` (on), `sqlite` and `postgres` (off; they need Rust 1.94). Programs to copy from are in
+//! `examples/` of the repository.
 
 mod accounts;
 mod announcement;

@@ -1,4 +1,108 @@
 //! The refresh protocol of Solekey as a pure state machine: no IO, no clock, no runtime.
+//!
+//! A gateway depends on the package `solekey`, which drives all of this and re-exports it as `solekey::core`. This crate
+//! is for whoever writes an adapter, wants to read the rules, or has to know what an answer of a token endpoint means.
+//!
+//! # What is here
+//!
+//! - [`flight`]: the refresh of one account. [`Flight`](flight::Flight) takes events and returns commands; time, ids and
+//!   chance are arguments.
+//! - [`Row`] and its conditional changes: what every store does, as functions. A [`Claim`] opens an [attempt](Open), a
+//!   [`Commit`] puts an answer in, a [`Settle`] ends an attempt without one, a [`Login`] begins anew.
+//! - [`ports`]: what the protocol asks of the outside, as contracts. `solekey-testkit` has a list of cases for each.
+//! - [`Replay`] says what a provider does with spent refresh tokens; [`PolicySettings`] become a [`Policy`], validated.
+//! - [`classify()`] reads an answer by a [`Dialect`], [`merge()`] makes the new [`Credential`] of the old one and an answer,
+//!   and [`Credential::import`] reads what people hand in.
+//! - [`Freshness`] says how usable a token is, a [`Verdict`] what to do about an account, a [`Generation`] which of two
+//!   states is newer. Clocks of two machines are never compared: [`Moment`] and [`StoreTime`] do not mix.
+//!
+//! # A driver in a page
+//!
+//! The coordinator's driver does what this one does, with a real store, cache, lease and token endpoint.
+//!
+//! ```
+//! use std::{collections::VecDeque, time::Duration};
+//!
+//! use solekey_core::{
+//!     Account, ClaimId, Fence, Fingerprint, Login, Moment, Need, NewFacts, Outcome, PolicySettings, Row, StoreTime,
+//!     flight::{
+//!         AnswersView, Command, Context, Delivery, Event, Flight, Knowledge, LeaseView, RowView, ShelfView, StoreReply,
+//!     },
+//! };
+//! use uuid::Uuid;
+//!
+//! # fn main() -> Result<(), solekey_core::InputError> {
+//! const HOUR: Duration = Duration::from_secs(3600);
+//! let (now, store_now) = (Moment::from_micros(0), StoreTime::from_micros(1_800_000_000_000_000));
+//! let id = |number| ClaimId::new(Uuid::from_u128(number));
+//!
+//! // The machine sees fingerprints and lifetimes, never tokens.
+//! let pair = |number: u8| NewFacts {
+//!     access: Fingerprint::new([number; 16]),
+//!     refresh: Some(Fingerprint::new([number + 100; 16])),
+//!     expires_in: Some(HOUR),
+//!     refresh_expires_in: None,
+//! };
+//!
+//! // Somebody logged in an hour ago, and the access token has just run out.
+//! let mut row = Row::unborn();
+//! let login = Login { id: id(1), facts: pair(1), accept_spent: false, due_in: None, as_of: None };
+//! row.login(&login, false, store_now - HOUR).expect("the row is empty");
+//!
+//! let policy = PolicySettings::default().build()?;
+//! let spread = Account::new("acme", "alice")?.key().spread();
+//! let mut flight = Flight::new(Need::Valid, Knowledge::default(), spread, now, policy.max_wait());
+//! let context = Context { now, policy: &policy, id: id(2), jitter: 0 };
+//! let seen = |row: &Row| StoreReply::Done(RowView { row: Some(row.clone()), now: store_now, asked: now });
+//!
+//! let mut presentations = 0;
+//! let mut delivered = None;
+//! let mut commands = VecDeque::from(flight.start(&context));
+//! while let Some(command) = commands.pop_front() {
+//!     let event = match command {
+//!         Command::ReadShelf => Event::Shelf(Some(ShelfView::default())),
+//!         Command::Load => Event::Loaded(seen(&row)),
+//!         Command::TakeLease { .. } => Event::Lease(LeaseView::Granted(Fence::new(1))),
+//!         Command::ReadAnswers => {
+//!             Event::Answers(AnswersView::Read { newest: None, kept_since: StoreTime::from_micros(0) })
+//!         }
+//!         // Nothing is presented without this.
+//!         Command::Claim(claim) => {
+//!             row.claim(&claim, store_now).expect("nobody else is here");
+//!             Event::Claimed(seen(&row))
+//!         }
+//!         Command::Exchange => {
+//!             presentations += 1;
+//!             Event::Exchanged(Outcome::Success(pair(2)))
+//!         }
+//!         Command::WriteAnswer(_) => Event::AnswerWritten(true),
+//!         Command::CommitOwn(commit) => {
+//!             row.commit(&commit, store_now).expect("the attempt is open");
+//!             Event::Committed(seen(&row))
+//!         }
+//!         Command::Deliver(delivery) => {
+//!             delivered = Some(delivery);
+//!             continue;
+//!         }
+//!         // Registering, publishing, leaving the door: they have no result.
+//!         _ => continue,
+//!     };
+//!     commands.extend(flight.step(&context, event));
+//! }
+//!
+//! assert!(flight.is_over());
+//! assert_eq!(presentations, 1);
+//! assert!(matches!(delivered, Some(Delivery::Token { generation, .. }) if generation == row.generation));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is not promised
+//!
+//! The rules hold as far as the ports keep their contracts: a store that forgets what it acknowledged, or a driver that
+//! sends without a claim, is past what a state machine can mend. A provider that committed a rotation whose answer
+//! reached nobody has been paid with a refresh token: what then is safe is the provider's [`Replay`] rule, which is stated
+//! and not discovered.
 
 mod account;
 mod answer;

@@ -3,19 +3,40 @@
 //! A refresh token is good for one use, so the wire has a discipline: whatever happens, the token leaves this process
 //! at most once per exchange, and what is reported back tells "provably never left" from "may have been processed".
 //!
-//! [`HttpEndpoint`] speaks RFC 6749 with the variations of [`EndpointSettings`]; a [`Preset`] is what we know about
-//! one provider, as data with a date.
-//!
 //! ```
-//! use solekey_providers::{EndpointSettings, Preset};
+//! use solekey_core::{Dialect, ports::TokenEndpoint};
+//! use solekey_providers::{BodyFormat, ClientAuth, EndpointSettings, Preset};
 //!
 //! # fn main() -> Result<(), solekey_core::InputError> {
+//! // A provider that somebody has looked at already; every field may be another one.
 //! let codex = Preset::named("codex")?;
 //! let endpoint = EndpointSettings { client_id: "my-own-client".to_owned(), ..codex.endpoint }.build()?;
-//! # let _ = endpoint;
+//! assert!(endpoint.client().contains("my-own-client"));
+//!
+//! // Any other one, by RFC 6749. Plain http is for loopback only.
+//! let acme = EndpointSettings {
+//!     token_url: "https://auth.acme.example/token".to_owned(),
+//!     client_id: "gateway".to_owned(),
+//!     client_auth: ClientAuth::Basic(solekey_core::secret("from a file or the environment".to_owned())),
+//!     body: BodyFormat::Form,
+//!     dialect: Dialect::rfc6749(),
+//!     ..EndpointSettings::default()
+//! };
+//! acme.clone().build()?;
+//!
+//! let clear = EndpointSettings { token_url: "http://auth.acme.example/token".to_owned(), ..acme };
+//! assert!(clear.build().is_err_and(|error| error.field() == "token_url"));
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`HttpEndpoint`] speaks RFC 6749 with the variations of [`EndpointSettings`]; a [`Preset`] is what we know about
+//! one provider, as data with a date, its [replay rule](solekey_core::Replay) among it.
+//!
+//! # What is not promised
+//!
+//! A preset says what a provider did when somebody looked; providers change. A token endpoint behind a proxy that holds
+//! requests can process one long after the timeout: proxies of the environment are ignored for that reason.
 
 mod endpoint;
 mod preset;

@@ -37,6 +37,11 @@
 //! # }
 //! ```
 //!
+//! # What is not promised
+//!
+//! A command is sent at most once: repeating it after an unknown outcome is the caller's decision, for only the caller knows
+//! whether that is safe. News are hints: what is published while a subscriber is away is gone, and [`Event::Gap`] says so.
+//!
 //! Redis from 6.2 on and Valkey. Cluster redirections are reported ([`LinkError::Refused`] with `MOVED` or `ASK`), not followed.
 
 mod backoff;

@@ -4,9 +4,6 @@
 //! key, at the server's own time. [`RedisAnswers`] is the [`Answers`](solekey_core::ports::Answers) port: the second
 //! place of every rotated pair, beside a store that is *not* this Redis.
 //!
-//! A Redis keeps what it acknowledged as well as it is configured to: `appendonly yes` with `appendfsync always`, and no
-//! eviction (`maxmemory-policy noeviction`), for a store that safety rests on.
-//!
 //! ```no_run
 //! use solekey_core::{Account, ports::Store};
 //! use solekey_redis_link::{LinkOptions, RedisLink};
@@ -20,6 +17,12 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # What is not promised
+//!
+//! A Redis keeps what it acknowledged as well as it is configured to: `appendonly yes` with `appendfsync always`, and no
+//! eviction (`maxmemory-policy noeviction`), for a store that safety rests on. A failover to a replica that had not heard of
+//! a change yet takes the change back; answers kept elsewhere bring back the newest pair.
 
 mod answers;
 mod fields;

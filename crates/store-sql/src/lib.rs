@@ -3,9 +3,23 @@
 //! [`SqliteStore`] keeps them in one SQLite file that all processes of one host share. It is the store of an embedded
 //! gateway:
 //!
-//! ```no_run
-//! # async fn example() -> Result<(), solekey_store_sql::OpenError> {
-//! let store = solekey_store_sql::SqliteStore::open("solekey.db").await?;
+#![cfg_attr(feature = "sqlite", doc = "```")]
+#![cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
+//! use solekey_core::{Account, ports::Store};
+//! use solekey_store_sql::SqliteStore;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! let store = SqliteStore::open(folder.path().join("solekey.db")).await?;
+//!
+//! let loaded = store.load(&Account::new("acme", "alice")?).await?;
+//! assert!(loaded.record.is_none()); // nobody logged in
+//!
+//! // Another process of this host opens the same file, and is told that it is the same store.
+//! let beside = SqliteStore::open(folder.path().join("solekey.db")).await?;
+//! assert_eq!(store.identity().await?.id, beside.identity().await?.id);
+//! # beside.close().await;
 //! # store.close().await;
 //! # Ok(())
 //! # }
@@ -16,6 +30,11 @@
 //!
 //! Every change reads the row, applies the function of the same name on [`Row`](solekey_core::Row) and writes it back
 //! on the condition that nobody wrote it meanwhile, so the database adds durability and order, and no meaning.
+//!
+//! # What is not promised
+//!
+//! A file on a network drive is not one file: SQLite is for the processes of one host, on a disk of it. A PostgreSQL that
+//! fails over to a standby which had not heard of a change yet forgets it; answers kept elsewhere bring back the newest pair.
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod change;
