@@ -24,8 +24,10 @@ pub(crate) struct Change<T, E> {
     /// The refresh token to look for among other accounts.
     pub(crate) asks_about: Option<Fingerprint>,
     /// Nobody else may bring that token at the same instant.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite has one writer at a time"))]
     pub(crate) is_exclusive: bool,
     /// The store's time after which it must not be made any more.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite has one writer at a time"))]
     pub(crate) not_after: Option<StoreTime>,
     /// The function on [`Row`] that the change is.
     pub(crate) apply: fn(&mut Row, &Seen, &T) -> Result<E, Refusal>,

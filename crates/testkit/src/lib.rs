@@ -40,7 +40,7 @@
 //! - [`conformance`]: a list of cases per port. A store, lease, cache or place of answers of your own runs it.
 //! - [`model`]: adapters beside the ports in memory, asked the same at random.
 //!
-//! The examples of the repository put a coordinator over these: `cargo run -p solekey-examples --example in_memory`.
+//! The examples of the repository put a coordinator over these: `cargo run -p solekey-examples --bin in_memory`.
 //!
 //! # What is not promised
 //!

@@ -1,0 +1,34 @@
+//! Programs that end by themselves.
+
+use std::{process::Output, time::Duration};
+
+use tokio::process::Command;
+
+/// Far longer than anything takes on a busy machine: only a failing test gets here.
+const BOUND: Duration = Duration::from_secs(60);
+
+/// What comes of `future`, which has to end.
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(BOUND, future).await.unwrap_or_else(|_| panic!("not within {BOUND:?}"))
+}
+
+/// What the program prints; it has to succeed.
+pub(crate) async fn output_of(program: &str, arguments: &[&str]) -> String {
+    let output = run(program, arguments).await;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program}: {}: {complaint}", output.status);
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What the program complains about; it must not succeed.
+pub(crate) async fn refused(program: &str) -> String {
+    let output = run(program, &[]).await;
+    assert!(!output.status.success(), "{program}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+async fn run(program: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(program);
+    command.args(arguments).env_remove("REDIS_URL").kill_on_drop(true);
+    within(command.output()).await.unwrap()
+}
