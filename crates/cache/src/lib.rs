@@ -43,6 +43,8 @@
 //! A cache decides nothing: whether a refresh token may be presented is the store's to say. Everything here may be lost,
 //! evicted or missed at any time, at the price of another look; what it never does is go back to an older generation.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod absence;
 mod entry;
 mod process;

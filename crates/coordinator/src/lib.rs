@@ -89,6 +89,8 @@
 //! Features: `redis` and `providers` (on), `sqlite` and `postgres` (off; they need Rust 1.94). Programs to copy from are in
 //! `examples/` of the repository.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod accounts;
 mod announcement;
 mod answer_files;

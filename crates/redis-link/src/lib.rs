@@ -44,6 +44,8 @@
 //!
 //! Redis from 6.2 on and Valkey. Cluster redirections are reported ([`LinkError::Refused`] with `MOVED` or `ASK`), not followed.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod backoff;
 mod breaker;
 mod error;

@@ -43,6 +43,8 @@
 //! Each lease is one string key: `<fence> held <token> <end>`, after a release `<fence> free <token>`. It is kept for a day
 //! after the end or the release, for its fence.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod acquire;
 mod clock;
 mod error;

@@ -36,6 +36,8 @@
 //! A file on a network drive is not one file: SQLite is for the processes of one host, on a disk of it. A PostgreSQL that
 //! fails over to a standby which had not heard of a change yet forgets it; answers kept elsewhere bring back the newest pair.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod change;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
