@@ -100,17 +100,20 @@ async fn a_redis_url_that_cannot_be_read_ends_the_start_and_names_the_key() {
 async fn a_postgres_url_that_cannot_be_read_ends_the_start_and_names_the_key() {
     let folder = tempfile::tempdir().unwrap();
     let provider = AuthorizationServer::start(Replay::StrictFamily).await.unwrap();
-    for url in [
-        "postgres://u:hush@127.0.0.1:port/db",
-        "postgresql://u:hush@h/db?sslmode=maybe",
-        "mysql://u:hush@h/db",
+    for (url, told) in [
+        ("postgres://u:hush@127.0.0.1:port/db", "store.url: expected postgres://"),
+        ("postgresql://u:hush@h/db?sslmode=maybe", "for the parameter sslmode"),
+        ("postgres://u@h/db?sslmode=hush", "for the parameter sslmode"),
+        ("postgres://u@h/db?pasword=hush", "store.url: expected no parameter pasword"),
+        ("postgres://u@h/db?password=a&hush=b", "store.url: expected no other parameters"),
+        ("mysql://u:hush@h/db", "store.url"),
     ] {
         let settings = Settings::new(&provider, &format!("[store]\nurl = \"{url}\""));
         let mut command = serve(&settings, "wrong", folder.path());
         let ended = within("it ends", command.stderr(Stdio::piped()).output()).await.unwrap();
         let said = String::from_utf8(ended.stderr).unwrap();
         assert!(!ended.status.success(), "{url}");
-        assert!(said.contains("store.url"), "{url}: {said}");
+        assert!(said.contains("store.url: ") && said.contains(told), "{url}: {said}");
         assert!(!said.contains("hush"), "{said}");
     }
 }

@@ -197,8 +197,10 @@ fn open_postgres(url: &str, given: &mut Backends) -> Result<(), BuildError> {
         return Err(InputError::new("store", "one store").into());
     }
     // It is opened without being asked: all that can be wrong now is the URL.
-    let store =
-        PostgresStore::open(url).map_err(|_| InputError::new("store.url", PostgresError::EXPECTED_URL))?;
+    let store = PostgresStore::open(url).map_err(|error| match error {
+        PostgresError::Url { expected } => InputError::new("store.url", expected).into(),
+        other => BuildError::Open { what: "the PostgreSQL store", source: other.into() },
+    })?;
     given.closers.push(Closer::Postgres(store.clone()));
     given.news.get_or_insert_with(|| Arc::new(store.news()));
     given.store = Some(Arc::new(store));

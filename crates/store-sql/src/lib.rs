@@ -42,6 +42,8 @@
 mod change;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod cursor;
+#[cfg(all(test, feature = "postgres"))]
+mod laws;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]

@@ -1,5 +1,7 @@
 //! `solekey serve`.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use rustix::process::Signal;
 use solekey_testkit::provider::Fault;
 
@@ -104,6 +106,23 @@ async fn the_environment_alone_is_enough() {
     for secret in [pair.access_token, pair.refresh_token, next.access_token, next.refresh_token] {
         assert!(!ended.err.contains(&secret), "{}", ended.err);
     }
+}
+
+#[tokio::test]
+async fn a_password_in_a_pgpass_file_that_cannot_be_read_is_not_logged() {
+    let world = World::new().await;
+    // A field is missing; PostgreSQL's own clients pass over such a line.
+    let passwords = world.write("passwords", "*:*:*:hush\n");
+    std::fs::set_permissions(&passwords, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let config = format!("{}[store]\nurl = \"postgres://u@127.0.0.1:1/db\"\n", world.config());
+    world.write("solekey.toml", &config);
+    let mut serve = command(world.folder.path());
+    let serving =
+        Serving::start(serve.arg("serve").env("SOLEKEY_LOG", "trace").env("PGPASSFILE", &passwords)).await;
+    serving.signal(Signal::TERM);
+    let ended = serving.ended().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.err.contains("no PostgreSQL database yet") && !ended.err.contains("hush"), "{}", ended.err);
 }
 
 #[tokio::test]

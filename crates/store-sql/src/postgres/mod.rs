@@ -1,5 +1,6 @@
 //! Rows in a PostgreSQL database.
 
+mod address;
 mod change;
 mod listing;
 mod news;

@@ -1,11 +1,11 @@
 //! From a URL to a store.
 
-use std::{str::FromStr as _, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgPoolOptions;
 use tokio_util::task::TaskTracker;
 
-use super::{Db, PostgresStore, ready::Readiness, session::PATIENCE};
+use super::{Db, PostgresStore, address, ready::Readiness, session::PATIENCE};
 
 /// Enough for the rotations of one process; each is two short statements.
 const CONNECTIONS: u32 = 8;
@@ -14,9 +14,12 @@ const CONNECTIONS: u32 = 8;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PostgresError {
-    /// The URL is not one.
-    #[error("expected {EXPECTED_URL}")]
-    Url,
+    /// The URL is not one, or says something that is not known.
+    #[error("expected {expected}")]
+    Url {
+        /// What it has to say instead; never what it said, but for the name of an unknown parameter.
+        expected: Cow<'static, str>,
+    },
     /// The database cannot be reached, or does not let us in.
     #[error("the PostgreSQL database cannot be used")]
     Database(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -31,13 +34,6 @@ pub enum PostgresError {
     },
 }
 
-impl PostgresError {
-    /// What a URL has to look like.
-    pub const EXPECTED_URL: &str = EXPECTED_URL;
-}
-
-const EXPECTED_URL: &str = "postgres://USER:PASSWORD@HOST:PORT/DATABASE?OPTIONS";
-
 impl PostgresStore {
     /// A store in the database at `url`, which need not be there yet. Whoever comes first when it is makes or migrates
     /// its tables; until then everything fails as not applied. TLS as `sslmode` in the URL says: `verify-full` is what
@@ -45,15 +41,13 @@ impl PostgresStore {
     /// offers it.
     ///
     /// # Errors
-    /// [`PostgresError::Url`], which does not repeat the URL: it may hold a password.
+    /// [`PostgresError::Url`], which does not repeat the URL: it may hold a password. A parameter that is not known is
+    /// refused by its name, and not skipped: it may be a misspelt one.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     pub fn open(url: &str) -> Result<Self, PostgresError> {
-        if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
-            return Err(PostgresError::Url);
-        }
-        let options = PgConnectOptions::from_str(url).map_err(|_| PostgresError::Url)?;
+        let options = address::read(url)?;
         let options = match options.get_application_name() {
             None => options.application_name("solekey"),
             Some(_) => options,
