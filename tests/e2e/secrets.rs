@@ -13,9 +13,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use solekey_testkit::{
+    postgres::{PostgresServer, is_waived},
     provider::{AuthorizationServer, Fault, Replay, Reply},
     redis::{RedisServer, Resp},
 };
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -88,6 +90,20 @@ impl Scan {
             let mut bytes = Vec::new();
             flatten(&value, &mut bytes);
             self.0.push((format!("redis value of {key}"), bytes));
+        }
+    }
+
+    /// Every table, bytes as the text that they may be.
+    pub(crate) async fn add_tables(&mut self, url: &str) {
+        let mut connection = PgConnection::connect(url).await.unwrap();
+        sqlx::query("SET bytea_output = 'escape'").execute(&mut connection).await.unwrap();
+        let ours = "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
+                    WHERE schemaname NOT IN ('pg_catalog', 'information_schema')";
+        let tables: Vec<String> = sqlx::query_scalar(ours).fetch_all(&mut connection).await.unwrap();
+        for table in tables {
+            let whole = AssertSqlSafe(format!("SELECT whole::text FROM {table} AS whole"));
+            let rows: Vec<String> = sqlx::query_scalar(whole).fetch_all(&mut connection).await.unwrap();
+            self.0.push((format!("table {table}"), rows.join("\n").into_bytes()));
         }
     }
 }
@@ -264,6 +280,62 @@ async fn without_a_seal_key_tokens_are_found_where_they_are_stored_and_nowhere_e
     for place in &places {
         let name = place.file_name().unwrap().to_string_lossy();
         assert!(stored(place) || name.starts_with("solekey.db"), "{}", place.display());
+    }
+}
+
+/// A server that writes down all that it is sent, bytes as the text that they may be.
+async fn talkative() -> PostgresServer {
+    let settings = [("log_statement", "all"), ("bytea_output", "escape")];
+    PostgresServer::start_with(&settings).await.unwrap()
+}
+
+/// Tables and files of the folder, what PostgreSQL was sent and what it put on its disk.
+async fn scan_of_postgres(postgres: PostgresServer, folder: &Path) -> Scan {
+    let mut scan = Scan::default();
+    scan.add_tables(&postgres.url()).await;
+    assert!(names(&scan, "table solekey.account") && names(&scan, "table solekey.presented"));
+    scan.add_files(&postgres.log_path().parent().unwrap().join("data/pg_wal"));
+    let sent = fs::read(postgres.log_path()).unwrap();
+    assert!(String::from_utf8_lossy(&sent).contains("pg_notify"), "what it is told is in its log");
+    scan.0.push(("what PostgreSQL was sent".to_owned(), sent));
+    scan.add_files(folder);
+    scan
+}
+
+#[tokio::test]
+async fn no_token_is_found_in_postgres_and_the_answers_beside_it_when_a_seal_key_is_given() {
+    if is_waived() {
+        return;
+    }
+    let (folder, postgres) = (tempfile::tempdir().unwrap(), talkative().await);
+    let provider = AuthorizationServer::start(Replay::StrictFamily).await.unwrap();
+    let head = format!("state_dir = \"state\"\n[store]\nurl = \"{}\"", postgres.url());
+    let settings = Settings { seal_keys: Some(KEY.to_owned()), ..Settings::new(&provider, &head) };
+    let tokens = a_full_life(&provider, &settings, &folder).await;
+    let scan = scan_of_postgres(postgres, folder.path()).await;
+    assert!(names(&scan, "/state/answers/") && names(&scan, "one.log") && names(&scan, "/pg_wal/"));
+    assert_eq!(scan.places_of(&tokens), BTreeSet::new());
+}
+
+/// Shows that the search finds in tables what there is to find, and that logs of ours hold nothing even so.
+#[tokio::test]
+async fn without_a_seal_key_tokens_are_found_in_postgres_where_they_are_stored_and_in_no_log_of_ours() {
+    if is_waived() {
+        return;
+    }
+    let (folder, postgres) = (tempfile::tempdir().unwrap(), talkative().await);
+    let provider = AuthorizationServer::start(Replay::StrictFamily).await.unwrap();
+    let head = format!("state_dir = \"state\"\n[store]\nurl = \"{}\"", postgres.url());
+    let tokens = a_full_life(&provider, &Settings::new(&provider, &head), &folder).await;
+    let scan = scan_of_postgres(postgres, folder.path()).await;
+    let places = scan.places_of(&tokens);
+    for stored in ["table solekey.account", "what PostgreSQL was sent"] {
+        assert!(places.contains(stored), "{places:?}");
+    }
+    assert!(places.iter().any(|place| place.contains("/pg_wal/")), "{places:?}");
+    let stored = ["table solekey.account", "what PostgreSQL was sent", "/pg_wal/", "/state/answers/"];
+    for place in &places {
+        assert!(stored.iter().any(|part| place.contains(part)), "{place}");
     }
 }
 

@@ -16,8 +16,8 @@ use crate::{ports::free_port, process::ServerProcess};
 
 /// A PostgreSQL server of your own, on a port and in a folder of its own, with one role that may do anything.
 ///
-/// What it acknowledges survives [`kill9`](Self::kill9): the kernel has it. It does not wait for the disk (`fsync` is
-/// off), because a test does not lose power.
+/// What it acknowledges survives [`kill9`](Self::kill9): the kernel has it. Unless a setting says otherwise it does not
+/// wait for the disk (`fsync` is off), because a test does not lose power.
 ///
 /// It is killed when dropped, and when this process dies. When it is dropped by a panicking test its folder is kept
 /// and the path of its log printed.
@@ -28,7 +28,8 @@ pub struct PostgresServer {
     port: u16,
     folder: Option<TempDir>,
     log: PathBuf,
-    has_tls: bool,
+    /// `NAME=VALUE`, over those that every server has.
+    settings: Vec<String>,
     process: Option<ServerProcess>,
 }
 
@@ -41,7 +42,19 @@ impl PostgresServer {
     /// # Cancel safety
     /// Dropping the future kills the server.
     pub async fn start() -> Result<Self, PostgresFixtureError> {
-        Self::start_as(None).await
+        Self::start_as(None, Vec::new()).await
+    }
+
+    /// As [`start`](Self::start), with these settings of `postgresql.conf` over its own: `fsync`, say, `on`.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start); the server does not know a setting, or takes no such value.
+    ///
+    /// # Cancel safety
+    /// Dropping the future kills the server.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Result<Self, PostgresFixtureError> {
+        let settings = settings.iter().map(|(name, value)| format!("{name}={value}"));
+        Self::start_as(None, settings.collect()).await
     }
 
     /// As [`start`](Self::start), with a server that offers TLS with this certificate and key, both as PEM.
@@ -52,17 +65,19 @@ impl PostgresServer {
     /// # Cancel safety
     /// Dropping the future kills the server.
     pub async fn start_with_tls(certificate: &str, key: &str) -> Result<Self, PostgresFixtureError> {
-        Self::start_as(Some((certificate, key))).await
+        Self::start_as(Some((certificate, key)), vec!["ssl=on".to_owned()]).await
     }
 
-    async fn start_as(tls: Option<(&str, &str)>) -> Result<Self, PostgresFixtureError> {
+    async fn start_as(
+        tls: Option<(&str, &str)>,
+        settings: Vec<String>,
+    ) -> Result<Self, PostgresFixtureError> {
         let (binaries, user) = (find_binaries()?, User::find()?);
         let spawn_error = |source| PostgresFixtureError::Spawn { binary: binaries.join("initdb"), source };
         let folder = tempfile::Builder::new().prefix("solekey-postgres-").tempdir().map_err(spawn_error)?;
         user.own(folder.path()).map_err(spawn_error)?;
         let log = folder.path().join("postgres.log");
-        let has_tls = tls.is_some();
-        let mut server = Self { binaries, user, port: 0, folder: Some(folder), log, has_tls, process: None };
+        let mut server = Self { binaries, user, port: 0, folder: Some(folder), log, settings, process: None };
         let started = match server.init().await.and_then(|()| server.keep(tls)) {
             Ok(()) => server.start_anywhere().await,
             failed => failed,
@@ -182,9 +197,9 @@ impl PostgresServer {
         command.args(["-D", "data", "-h", "127.0.0.1", "-p", &self.port.to_string(), "-k", "", "-F"]);
         // Sessions of many tests at once, and no more noise than what went wrong.
         command.args(["-c", "max_connections=300", "-c", "log_min_messages=warning"]);
-        if self.has_tls {
-            command.args(["-c", "ssl=on"]);
-        }
+        self.settings.iter().for_each(|setting| {
+            command.args(["-c", setting]);
+        });
         ServerProcess::of(&mut command, &self.open_log()?)
     }
 
