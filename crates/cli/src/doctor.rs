@@ -51,6 +51,6 @@ fn line(Finding { check, level, said, advice, .. }: &Finding) -> String {
         Level::Warning => "warning",
         _ => "ERROR",
     };
-    let advice = advice.as_ref().map_or_else(String::new, |advice| format!("\n{:28} -> {advice}", ""));
-    format!("{level:8} {check:18}  {said}{advice}")
+    let advice = advice.as_ref().map_or_else(String::new, |advice| format!("\n{:30} -> {advice}", ""));
+    format!("{level:8} {check:20}  {said}{advice}")
 }

@@ -26,7 +26,8 @@
 //! ```
 //!
 //! [`PostgresStore`] keeps them in a PostgreSQL database that all replicas share, in a schema of its own;
-//! [`PostgresNews`] tells processes that share one where to look, for where there is no Redis to do it.
+//! [`PostgresNews`] tells processes that share one where to look, for where there is no Redis to do it. [`PostgresOnlooker`] asks a server what it
+//! is worth as a store.
 //!
 //! Every change reads the row, applies the function of the same name on [`Row`](solekey_core::Row) and writes it back
 //! on the condition that nobody wrote it meanwhile, so the database adds durability and order, and no meaning.
@@ -52,6 +53,8 @@ mod record;
 mod sqlite;
 
 #[cfg(feature = "postgres")]
-pub use postgres::{PostgresError, PostgresNews, PostgresStore};
+pub use postgres::{
+    PostgresCondition, PostgresError, PostgresNews, PostgresOnlooker, PostgresProtection, PostgresStore,
+};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{OpenError, SqliteStore};

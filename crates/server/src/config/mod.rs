@@ -103,6 +103,7 @@ impl Config {
         let hosts = self.providers.iter().filter_map(Configured::token_host);
         Parts {
             redis: self.place.redis_part(self.accept_loss),
+            postgres: self.place.postgres().cloned(),
             rows_in_redis: self.place.is_redis_alone(),
             answer_folder: self.place.answer_folder(),
             token_hosts: hosts.collect(),

@@ -71,6 +71,14 @@ impl Place {
         self.redis.as_ref().map(|redis| RedisPart { url: redis.url.clone(), accept_loss })
     }
 
+    /// The URL of the PostgreSQL in which rows are kept.
+    pub(super) fn postgres(&self) -> Option<&Secret> {
+        match &self.rows {
+            Rows::Postgres(url) => Some(url),
+            Rows::Redis | Rows::Sqlite(_) => None,
+        }
+    }
+
     /// Where answers are kept as files: beside rows in Redis, or without Redis.
     pub(super) fn answer_folder(&self) -> Option<PathBuf> {
         match (&self.rows, &self.redis) {

@@ -1,24 +1,26 @@
 //! What a set-up is worth, before a night shows it.
 
 mod answers;
+mod clock;
+mod condition;
 mod finding;
 mod info;
 mod parts;
+mod postgres;
 mod providers;
 mod redis;
+mod spans;
 mod store;
-
-use std::time::Duration;
 
 use crate::config::Config;
 
 pub use finding::{Diagnosis, Finding, Level};
 pub(crate) use parts::{Parts, RedisPart, TokenHost};
 
-/// Looks at everything a configuration names: Redis, store, answers, seal key, token endpoints. Nothing is presented, and
-/// no account is touched; a store or a prefix that is used for the first time is set up as a start of the sidecar would.
+/// Looks at everything a configuration names: Redis, PostgreSQL, store, answers, seal key, token endpoints. Nothing is
+/// presented, and no account is touched; a store or a prefix that is used for the first time is set up as a start of the sidecar would.
 ///
-/// Every look is bounded: all of it ends within half a minute.
+/// Every look is bounded: all of it ends within a minute.
 ///
 /// # Cancel safety
 /// Dropping the future ends the look.
@@ -28,11 +30,11 @@ pub async fn examine(config: Config) -> Diagnosis {
     if let Some(part) = &parts.redis {
         findings.extend(redis::examine(part, parts.rows_in_redis).await);
     }
+    if let Some(url) = &parts.postgres {
+        findings.extend(postgres::examine(url).await);
+    }
     findings.extend(answers::examine(&parts));
     findings.extend(store::examine(config).await);
     findings.extend(providers::examine(&parts.token_hosts).await);
     Diagnosis::of(findings)
 }
-
-/// A clock this far from another one is set wrong rather than slow.
-const CLOCK_OFFSET: Duration = Duration::from_secs(5);

@@ -7,6 +7,8 @@ use solekey::core::Secret;
 /// The places of a configuration.
 pub(crate) struct Parts {
     pub(crate) redis: Option<RedisPart>,
+    /// The URL of the PostgreSQL in which rows are kept.
+    pub(crate) postgres: Option<Secret>,
     /// Whether rows are kept in Redis and nowhere else.
     pub(crate) rows_in_redis: bool,
     /// Where answers are kept as files.

@@ -2,16 +2,17 @@
 
 use std::{
     collections::HashMap,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use solekey::core::ExposeSecret as _;
 use solekey_redis_link::{DownReason, Event, LinkError, LinkOptions, LinkPhase, RedisLink, cmd};
 
 use super::{
-    CLOCK_OFFSET, RedisPart,
+    RedisPart, clock,
     finding::Finding,
     info::{Info, Kept},
+    spans::Spans,
 };
 
 /// Asks the server for everything that is judged, over a link of its own.
@@ -56,17 +57,10 @@ fn unreachable(phase: LinkPhase, error: &LinkError) -> Finding {
 
 async fn latency(link: &RedisLink) -> Option<Finding> {
     let check = "redis.latency";
-    let mut spans = Vec::with_capacity(PINGS);
-    for _ in 0..PINGS {
-        let began = Instant::now();
-        link.query::<String>(&cmd("PING")).await.ok()?;
-        spans.push(began.elapsed());
-    }
-    spans.sort_unstable();
-    let (median, slowest) = (spans[PINGS / 2], *spans.last()?);
-    let said = format!("{median:.1?} in the median of {PINGS} pings, {slowest:.1?} at worst");
+    let spans = Spans::of(PINGS, async || link.query::<String>(&cmd("PING")).await.ok().map(drop)).await?;
+    let said = spans.to_string();
     let slow = LinkOptions::default().slow;
-    Some(match median {
+    Some(match spans.median() {
         median if median >= slow => {
             Finding::error(check, said, "move it nearer: an answer this slow counts as an outage")
         }
@@ -77,26 +71,12 @@ async fn latency(link: &RedisLink) -> Option<Finding> {
     })
 }
 
-/// Where its clock stands beside ours. The protocol compares no two wall clocks; the ends of JWTs are read by ours.
 async fn clock(link: &RedisLink) -> Option<Finding> {
-    let check = "redis.clock";
-    let (before, began) = (SystemTime::now(), Instant::now());
-    let (seconds, micros): (u64, u32) = link.query(&cmd("TIME")).await.ok()?;
-    let trip = began.elapsed();
-    let theirs = Duration::new(seconds, micros.min(999_999) * 1000);
-    let ours = before.duration_since(SystemTime::UNIX_EPOCH).ok()? + trip / 2;
-    let offset = theirs.abs_diff(ours);
-    let side = if theirs > ours { "ahead of" } else { "behind" };
-    let said = format!("{offset:.1?} {side} this machine's, give or take {:.1?}", trip / 2);
-    Some(if offset > CLOCK_OFFSET {
-        Finding::warning(
-            check,
-            said,
-            "let both machines follow NTP: what is read from JWTs and shown to people would be off",
-        )
-    } else {
-        Finding::ok(check, said)
+    clock::compare("redis.clock", async || {
+        let (seconds, micros): (u64, u32) = link.query(&cmd("TIME")).await.ok()?;
+        Some(Duration::new(seconds, micros.min(999_999) * 1000))
     })
+    .await
 }
 
 /// Whether a push arrives: without it waiters poll.

@@ -4,7 +4,10 @@ use solekey_server::{
     Config, Environment,
     doctor::{Diagnosis, Level, examine},
 };
-use solekey_testkit::redis::RedisServer;
+use solekey_testkit::{
+    postgres::{PostgresServer, is_waived},
+    redis::RedisServer,
+};
 
 use crate::fixture::World;
 
@@ -17,6 +20,12 @@ async fn examined(config: &str, environment: &[(&str, &str)]) -> Diagnosis {
 fn redis_alone(world: &World, url: &str) -> String {
     let state = world.folder.path().join("state");
     format!("state_dir = \"{}\"\n[redis]\nurl = \"{url}\"\n{}", state.display(), world.provider_table(""))
+}
+
+/// Rows in this PostgreSQL, answers in a folder of the world.
+fn postgres_alone(world: &World, url: &str) -> String {
+    let state = world.folder.path().join("state");
+    format!("state_dir = \"{}\"\n[store]\nurl = \"{url}\"\n{}", state.display(), world.provider_table(""))
 }
 
 fn level(diagnosis: &Diagnosis, check: &str) -> Level {
@@ -103,4 +112,88 @@ async fn a_seal_key_that_sealed_nothing_here_is_an_error() {
     let diagnosis = examined(&world.config(), &[("SOLEKEY_SEAL_KEY", other)]).await;
     assert_eq!(level(&diagnosis, "membership"), Level::Error, "{diagnosis:#?}");
     assert!(!diagnosis.healthy);
+}
+
+#[tokio::test]
+async fn a_postgres_that_waits_for_its_disk_is_in_order() {
+    if is_waived() {
+        return;
+    }
+    let (world, server) = (World::new().await, PostgresServer::start_with(&[("fsync", "on")]).await.unwrap());
+    let diagnosis = examined(&postgres_alone(&world, &server.url()), &[]).await;
+    assert!(diagnosis.healthy, "{diagnosis:#?}");
+    for check in ["version", "role", "durability", "replication", "tls", "tables", "latency", "clock"] {
+        assert_eq!(level(&diagnosis, &format!("postgres.{check}")), Level::Ok, "{check} in {diagnosis:#?}");
+    }
+    assert_eq!(level(&diagnosis, "store"), Level::Ok, "{diagnosis:#?}");
+}
+
+#[tokio::test]
+async fn a_postgres_with_its_fsync_off_is_none_to_keep_accounts_in() {
+    if is_waived() {
+        return;
+    }
+    let (world, server) =
+        (World::new().await, PostgresServer::start_with(&[("fsync", "off")]).await.unwrap());
+    let diagnosis = examined(&postgres_alone(&world, &server.url()), &[]).await;
+    assert_eq!(level(&diagnosis, "postgres.durability"), Level::Error, "{diagnosis:#?}");
+    assert!(!diagnosis.healthy);
+}
+
+#[tokio::test]
+async fn whatever_the_database_sets_for_its_sessions_changes_wait_for_the_disk() {
+    if is_waived() {
+        return;
+    }
+    let settings = [("fsync", "on"), ("synchronous_commit", "off")];
+    let (world, server) = (World::new().await, PostgresServer::start_with(&settings).await.unwrap());
+    let diagnosis = examined(&postgres_alone(&world, &server.url()), &[]).await;
+    assert_eq!(level(&diagnosis, "postgres.durability"), Level::Ok, "{diagnosis:#?}");
+}
+
+#[tokio::test]
+async fn a_postgres_whose_pages_may_tear_is_warned_of() {
+    if is_waived() {
+        return;
+    }
+    let settings = [("fsync", "on"), ("full_page_writes", "off")];
+    let (world, server) = (World::new().await, PostgresServer::start_with(&settings).await.unwrap());
+    let diagnosis = examined(&postgres_alone(&world, &server.url()), &[]).await;
+    assert_eq!(level(&diagnosis, "postgres.durability"), Level::Warning, "{diagnosis:#?}");
+}
+
+#[tokio::test]
+async fn a_postgres_that_waits_for_a_standby_which_is_not_there_is_an_error() {
+    if is_waived() {
+        return;
+    }
+    let settings = [("fsync", "on"), ("synchronous_standby_names", "nobody")];
+    let (world, server) = (World::new().await, PostgresServer::start_with(&settings).await.unwrap());
+    let diagnosis = examined(&postgres_alone(&world, &server.url()), &[]).await;
+    assert_eq!(level(&diagnosis, "postgres.replication"), Level::Error, "{diagnosis:#?}");
+    assert!(!diagnosis.healthy);
+}
+
+#[tokio::test]
+async fn a_role_that_may_make_no_tables_is_told_so() {
+    if is_waived() {
+        return;
+    }
+    let (world, server) = (World::new().await, PostgresServer::start_with(&[("fsync", "on")]).await.unwrap());
+    let read_only = format!("{}?options=-c%20default_transaction_read_only%3Don", server.url());
+    let diagnosis = examined(&postgres_alone(&world, &read_only), &[]).await;
+    assert_eq!(level(&diagnosis, "postgres.tables"), Level::Error, "{diagnosis:#?}");
+    assert_eq!(level(&diagnosis, "postgres.durability"), Level::Ok, "asking needs no right: {diagnosis:#?}");
+}
+
+#[tokio::test]
+async fn a_postgres_that_is_not_there_is_named_and_its_password_is_not_said() {
+    let world = World::new().await;
+    let away = examined(&postgres_alone(&world, "postgres://u:hush-hush@127.0.0.1:1/db"), &[]).await;
+    assert_eq!(level(&away, "postgres.reachable"), Level::Error, "{away:#?}");
+    assert_eq!(level(&away, "store"), Level::Error, "{away:#?}");
+    let misspelt = examined(&postgres_alone(&world, "postgres://u@h/db?pasword=hush-hush"), &[]).await;
+    assert_eq!(level(&misspelt, "postgres.reachable"), Level::Error, "{misspelt:#?}");
+    let said = serde_json::to_string(&[away, misspelt]).unwrap();
+    assert!(said.contains("pasword") && !said.contains("hush-hush"), "{said}");
 }

@@ -18,7 +18,11 @@ pub(super) fn read(url: &str) -> Result<PgConnectOptions, PostgresError> {
     check(&parsed).map_err(refused)?;
     // sqlx logs what it does not understand: of a URL names with values, of ~/.pgpass lines with passwords.
     let read = dispatcher::with_default(&Dispatch::none(), || PgConnectOptions::from_str(url));
-    read.map_err(|_| refused(URL.into()))
+    let options = read.map_err(|_| refused(URL.into()))?;
+    Ok(match options.get_application_name() {
+        None => options.application_name("solekey"),
+        Some(_) => options,
+    })
 }
 
 fn check(url: &Url) -> Result<(), Cow<'static, str>> {

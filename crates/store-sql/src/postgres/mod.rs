@@ -2,6 +2,7 @@
 
 mod address;
 mod change;
+mod condition;
 mod listing;
 mod news;
 mod open;
@@ -18,6 +19,7 @@ use solekey_core::{
 use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio_util::task::TaskTracker;
 
+pub use condition::{PostgresCondition, PostgresOnlooker, PostgresProtection};
 pub use news::PostgresNews;
 pub use open::PostgresError;
 

@@ -48,10 +48,6 @@ impl PostgresStore {
     /// Outside a tokio runtime.
     pub fn open(url: &str) -> Result<Self, PostgresError> {
         let options = address::read(url)?;
-        let options = match options.get_application_name() {
-            None => options.application_name("solekey"),
-            Some(_) => options,
-        };
         let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
         let pool = pool.connect_lazy_with(options.clone());
         let db = Db { pool, options, readiness: Readiness::default() };

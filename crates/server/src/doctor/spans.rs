@@ -1,0 +1,39 @@
+//! How long a server takes to answer.
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+/// How long each of several questions took, the shortest first. At least one.
+pub(super) struct Spans(Vec<Duration>);
+
+impl Spans {
+    /// Asks so often, or for as long as there is patience. Nothing where an answer fails.
+    pub(super) async fn of(count: usize, mut ask: impl AsyncFnMut() -> Option<()>) -> Option<Self> {
+        let mut spans = Vec::with_capacity(count);
+        let all = Instant::now();
+        while spans.is_empty() || spans.len() < count && all.elapsed() < PATIENCE {
+            let began = Instant::now();
+            ask().await?;
+            spans.push(began.elapsed());
+        }
+        spans.sort_unstable();
+        Some(Self(spans))
+    }
+
+    pub(super) fn median(&self) -> Duration {
+        self.0[self.0.len() / 2]
+    }
+}
+
+impl fmt::Display for Spans {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (median, count) = (self.median(), self.0.len());
+        let slowest = self.0.last().copied().unwrap_or_default();
+        write!(f, "{median:.1?} in the median of {count} questions, {slowest:.1?} at worst")
+    }
+}
+
+/// What answers so slowly is known after a few of them.
+const PATIENCE: Duration = Duration::from_secs(3);
