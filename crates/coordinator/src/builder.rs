@@ -35,6 +35,7 @@ pub struct Builder {
     lease: Option<Arc<dyn Lease>>,
     observer: Option<Arc<dyn Observer>>,
     clock: Option<Arc<dyn Clock>>,
+    onlooker: bool,
     pub(crate) places: Places,
 }
 
@@ -94,6 +95,13 @@ impl Builder {
         self
     }
 
+    /// Does nothing to accounts that nobody asks for: no doubts are watched, no answers of dead processes committed, nothing
+    /// is re-sealed. For tools that look at a set-up which others work in.
+    pub fn onlooker(mut self) -> Self {
+        self.onlooker = true;
+        self
+    }
+
     /// Builds the instance and starts its tasks. A store or Redis that is away is no error: the instance waits for it.
     ///
     /// # Errors
@@ -102,7 +110,8 @@ impl Builder {
     /// # Panics
     /// Outside a tokio runtime.
     pub async fn build(self) -> Result<Solekey, BuildError> {
-        let Self { providers, seal, store, answers, cache, news, lease, observer, clock, places } = self;
+        let Self { providers, seal, store, answers, cache, news, lease, observer, clock, onlooker, places } =
+            self;
         if providers.is_empty() {
             return Err(InputError::new("provider", "at least one").into());
         }
@@ -118,9 +127,11 @@ impl Builder {
         let instance = Instance::new(ports, Roster::build(providers)?, seal);
         instance.enrol().await;
         instance.tracker.spawn(Arc::clone(&instance).listen());
-        instance.tracker.spawn(Arc::clone(&instance).keep_vigils());
-        instance.tracker.spawn(Arc::clone(&instance).find_leftovers());
-        instance.tracker.spawn(Arc::clone(&instance).keep_resealing());
+        if !onlooker {
+            instance.tracker.spawn(Arc::clone(&instance).keep_vigils());
+            instance.tracker.spawn(Arc::clone(&instance).find_leftovers());
+            instance.tracker.spawn(Arc::clone(&instance).keep_resealing());
+        }
         instance.tracker.spawn(Arc::clone(&instance).keep_house(move || process.observe_wall()));
         Ok(Solekey { instance })
     }

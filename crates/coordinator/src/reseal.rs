@@ -90,6 +90,11 @@ impl Resealing {
         self.lock().check = check;
     }
 
+    /// The store's seal check, as last seen.
+    pub(crate) fn check(&self) -> String {
+        self.lock().check.clone()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -124,7 +129,7 @@ impl Instance {
 
     /// One walk; says how long to rest after it.
     async fn walk(self: &Arc<Self>) -> Duration {
-        let check = self.resealing.lock().check.clone();
+        let check = self.resealing.check();
         let mut walk = Walk::begun(self.seal.all_older());
         if self.walk_over(&mut walk).await.is_err() {
             return AFTER_TROUBLE;

@@ -202,3 +202,29 @@ async fn an_answer_that_is_committed_under_an_older_key_after_the_walk_is_seen_b
     let [row, ..] = lies(&world, &account).await;
     assert!(holds(&row, "k2"), "the other key can be removed");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_onlooker_counts_what_lies_under_older_keys_and_changes_nothing() {
+    let world = World::new();
+    let old = sealing(&world, ONE).build().await.unwrap();
+    let accounts = [log_in(&world, &old, "a").await, log_in(&world, &old, "b").await];
+    let before = lies(&world, &accounts[0]).await;
+    old.shutdown(Duration::from_secs(1)).await;
+
+    let onlooker = sealing(&world, BOTH).onlooker().build().await.unwrap();
+    tokio::time::sleep(HOUR / 2).await;
+    let count = onlooker.count_seals(Duration::from_secs(10)).await;
+    assert_eq!((count.key.as_deref(), count.accounts, count.whole), (Some("k2"), 2, true), "{count:?}");
+    assert_eq!((count.left.get("k1"), count.settled), (Some(&4), false), "rows and answers: {count:?}");
+    assert_eq!((onlooker.sealing().walks, lies(&world, &accounts[0]).await), (0, before));
+
+    let working = sealing(&world, BOTH).build().await.unwrap();
+    resealed(&working).await;
+    let fresh = sealing(&world, BOTH).onlooker().build().await.unwrap();
+    let count = fresh.count_seals(Duration::from_secs(10)).await;
+    assert_eq!((count.left.get("k1"), count.unopened, count.settled), (Some(&0), 0, true), "{count:?}");
+
+    world.store.faults().leave();
+    let count = fresh.count_seals(Duration::from_secs(10)).await;
+    assert!(!count.whole && count.accounts == 0, "{count:?}");
+}

@@ -9,6 +9,7 @@ mod parts;
 mod postgres;
 mod providers;
 mod redis;
+mod seals;
 mod spans;
 mod store;
 
@@ -17,7 +18,7 @@ use crate::config::Config;
 pub use finding::{Diagnosis, Finding, Level};
 pub(crate) use parts::{Parts, RedisPart, TokenHost};
 
-/// Looks at everything a configuration names: Redis, PostgreSQL, store, answers, seal key, token endpoints. Nothing is
+/// Looks at everything a configuration names: Redis, PostgreSQL, store, answers, seal keys, token endpoints. Nothing is
 /// presented, and no account is touched; a store or a prefix that is used for the first time is set up as a start of the sidecar would.
 ///
 /// Every look is bounded: all of it ends within a minute.

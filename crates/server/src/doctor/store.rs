@@ -1,14 +1,16 @@
 //! Store, answers and seal key, as an instance meets them.
 
+use std::time::Duration;
+
 use solekey::Health;
 
-use super::finding::Finding;
+use super::{finding::Finding, seals};
 use crate::config::Config;
 
-/// Builds the instance that `serve` would build, asks it how it is, and ends it.
+/// Builds the instance that `serve` would build, to look and not to work; asks it how it is, and ends it.
 pub(super) async fn examine(config: Config) -> Vec<Finding> {
     let (coordination, sealing) = (config.coordination(), config.is_sealing());
-    let solekey = match config.into_builder().build().await {
+    let solekey = match config.into_builder().onlooker().build().await {
         Ok(solekey) => solekey,
         Err(error) => {
             let said = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source())
@@ -22,8 +24,13 @@ pub(super) async fn examine(config: Config) -> Vec<Finding> {
         }
     };
     let health = solekey.health().await;
-    solekey.shutdown(std::time::Duration::from_secs(1)).await;
-    judge(&health, coordination, sealing)
+    let mut findings = judge(&health, coordination, sealing);
+    // Who does not belong here is told so, and nothing about what others have sealed.
+    if health.sealing.is_some() && health.answers {
+        findings.push(seals::judge(&solekey.count_seals(COUNT).await));
+    }
+    solekey.shutdown(Duration::from_secs(1)).await;
+    findings
 }
 
 fn judge(health: &Health, coordination: &str, sealing: bool) -> Vec<Finding> {
@@ -67,3 +74,5 @@ fn seal(sealing: bool) -> Finding {
 }
 
 const STORE: &str = "store";
+/// Some thousand accounts on a server nearby; of more a beginning is counted, and said to be one.
+const COUNT: Duration = Duration::from_secs(5);

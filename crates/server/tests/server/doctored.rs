@@ -9,7 +9,7 @@ use solekey_testkit::{
     redis::RedisServer,
 };
 
-use crate::fixture::World;
+use crate::fixture::{Sidecar, World};
 
 async fn examined(config: &str, environment: &[(&str, &str)]) -> Diagnosis {
     let environment: Environment = environment.iter().copied().collect();
@@ -196,4 +196,20 @@ async fn a_postgres_that_is_not_there_is_named_and_its_password_is_not_said() {
     assert_eq!(level(&misspelt, "postgres.reachable"), Level::Error, "{misspelt:#?}");
     let said = serde_json::to_string(&[away, misspelt]).unwrap();
     assert!(said.contains("pasword") && !said.contains("hush-hush"), "{said}");
+}
+
+#[tokio::test]
+async fn what_is_left_under_an_older_seal_key_is_counted_and_left_as_it_is() {
+    let world = World::new().await;
+    let one = "a:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    let both = format!("b:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=,{one}");
+    let environment: Environment = [("SOLEKEY_SEAL_KEY", one)].into_iter().collect();
+    let sidecar = Sidecar::start_in(&world.config(), &environment).await.unwrap();
+    sidecar.log_in("alice", &world.provider.grant("alice")).await;
+    sidecar.ended().await;
+    for _ in 0..2 {
+        let diagnosis = examined(&world.config(), &[("SOLEKEY_SEAL_KEY", &both)]).await;
+        let found = diagnosis.findings.iter().find(|finding| finding.check == "seal.keys").unwrap();
+        assert!(found.level == Level::Note && found.said.contains("2 under a"), "{found:?}");
+    }
 }
