@@ -18,6 +18,11 @@ local from = math.min(now, tonumber(ARGV[13]) or now)
 local generation, gone, token_by = ARGV[1], ARGV[2], ARGV[3]
 local there = redis.call('HMGET', KEYS[1], 'generation', 'rejected', 'token_by')
 
+-- A server short of memory may have dropped what decides and kept what repeats it.
+if not there[1] then
+  local tok = redis.call('MGET', KEYS[2])[1]
+  there[1] = tok and string.match(tok, '^2 (%d+) ')
+end
 if there[1] and newer(there[1], generation) then return 0 end
 
 redis.call('HSET', KEYS[1], 'generation', generation, 'gone', gone, 'put', text(now))

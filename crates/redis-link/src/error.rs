@@ -72,6 +72,14 @@ impl LinkError {
         Self::Unknown { why: "no answer within the deadline".into() }
     }
 
+    pub(crate) fn no_turn_in_time() -> Self {
+        Self::NotApplied { why: "no round trip within the deadline".into() }
+    }
+
+    pub(crate) fn left_behind() -> Self {
+        Self::Unknown { why: "the link was closed".into() }
+    }
+
     pub(crate) fn no_connection_in_time() -> Self {
         Self::NotApplied { why: "no connection within the deadline".into() }
     }

@@ -203,6 +203,51 @@ async fn an_error_of_a_script_for_many_is_everybodys_and_of_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_not_allowed_concerns_only_whoever_asked_for_it() {
+    let server = Server::start().await;
+    let observer = server.observer().await;
+    let user = ["SETUSER", "app", "on", ">pass", "~app:*", "&*", "+@all"];
+    observer.query::<()>(cmd("ACL").arg(&user)).await.unwrap();
+    let url = server.url().replace("redis://", "redis://app:pass@");
+    let trips = RedisLink::connect(&url, patient()).await.unwrap().trips();
+    let common = Arc::new(ScriptArgs::new().arg(""));
+    let calls = (0..40).map(|number| {
+        let (trips, common) = (trips.clone(), Arc::clone(&common));
+        async move {
+            let key = if number % 4 == 0 { "other:key" } else { "app:key" };
+            let own = || ScriptArgs::new().key(key).arg(1);
+            let line = trips.run_together(&DOUBLE, &common, own, Duration::from_secs(20)).await;
+            let seen = trips.get(key.to_owned()).await;
+            assert_eq!((line.is_ok(), seen.is_ok()), (number % 4 != 0, number % 4 != 0), "{line:?} {seen:?}");
+        }
+    });
+    within("bounded", futures_util::future::join_all(calls)).await;
+}
+
+#[tokio::test]
+async fn what_was_under_way_when_the_link_was_closed_is_unknown() {
+    let server = Server::start().await;
+    let link = RedisLink::connect(&server.url(), patient()).await.unwrap();
+    let (trips, common) = (link.trips(), Arc::new(ScriptArgs::new().arg("")));
+    let own = || ScriptArgs::new().key("key").arg(1);
+    // Known to the server, so that what follows waits for nothing but its answer.
+    trips.run_together(&DOUBLE, &common, own, Duration::from_secs(20)).await.unwrap();
+    server.pause();
+    let mut calls: Vec<_> =
+        (0..8).map(|_| Box::pin(trips.run_together(&DOUBLE, &common, own, Duration::from_secs(2)))).collect();
+    // Each has been asked once: one alone, the others in their lanes.
+    for call in &mut calls {
+        assert!(futures_util::poll!(call).is_pending());
+    }
+    tokio::task::yield_now().await;
+    within("the link closes", link.close()).await;
+    for outcome in within("bounded", futures_util::future::join_all(calls)).await {
+        assert!(outcome.as_ref().is_err_and(LinkError::is_unknown), "{outcome:?}");
+    }
+    server.resume();
+}
+
+#[tokio::test]
 async fn calls_to_a_paused_server_that_travel_together_end_within_their_timeout_and_go_on_afterwards() {
     let server = Server::start().await;
     let link = link(&server.url()).await;

@@ -27,7 +27,8 @@ local function release(key, value, token)
   end
   call('SET', key, sub(value, 1, 16) .. ' free ' .. token, 'PX', tombstone)
   if channel ~= '' then
-    call('PUBLISH', channel, key)
+    -- Whoever is not allowed to tell has given the lease back all the same; those who wait look by themselves.
+    redis.pcall('PUBLISH', channel, key)
   end
   return 1
 end

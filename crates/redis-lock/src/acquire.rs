@@ -11,6 +11,7 @@ use crate::janitor::Errand;
 use crate::lease::{Acquired, LeaseToken};
 use crate::lock::RedisLock;
 use crate::options::AcquireOptions;
+use crate::verbs::wrote_nothing;
 
 /// One acquire with one token, whose requests can be repeated: the server recognises the token.
 ///
@@ -64,9 +65,8 @@ impl<'a> Acquire<'a> {
         let answer = verbs.acquire(key, token, ttl, floor, not_after, timeout).await;
         self.in_doubt = match &answer {
             Ok(Acquired::Granted { .. }) => false,
-            // The script also refuses before it writes.
-            Ok(Acquired::Busy { .. } | Acquired::Late) | Err(LinkError::Refused { .. }) => was_in_doubt,
-            Err(error) => was_in_doubt || !error.is_not_applied(),
+            Ok(Acquired::Busy { .. } | Acquired::Late) => was_in_doubt,
+            Err(error) => was_in_doubt || !wrote_nothing(error),
         };
         answer
     }
@@ -81,7 +81,7 @@ impl Drop for Acquire<'_> {
     fn drop(&mut self) {
         if self.in_doubt {
             let until = Instant::now() + self.ttl + self.options.patience;
-            self.lock.hand_to_janitor(Errand { key: self.key.to_owned(), token: self.token, until });
+            self.lock.hand_to_janitor(Errand::new(self.key.to_owned(), self.token, until, true));
         }
     }
 }

@@ -266,7 +266,7 @@ impl Hold {
 
     fn hand_to_janitor(&self) {
         let until = self.state().over;
-        self.lock.hand_to_janitor(Errand { key: self.key.clone(), token: self.token, until });
+        self.lock.hand_to_janitor(Errand::new(self.key.clone(), self.token, until, false));
     }
 }
 

@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use solekey_redis_link::mutant;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::lease::LeaseToken;
+use crate::lease::{LeaseToken, Released};
 use crate::verbs::Verbs;
 
 /// A lease that nobody needs any more.
@@ -19,6 +20,16 @@ pub(crate) struct Errand {
     pub(crate) token: LeaseToken,
     /// When the lease is over by itself, and the errand with it.
     pub(crate) until: Instant,
+    /// Not before this.
+    pub(crate) from: Instant,
+    /// Whether an acquire may still be on its way to the server: a release that finds nothing may have overtaken it.
+    pub(crate) may_come: bool,
+}
+
+impl Errand {
+    pub(crate) fn new(key: String, token: LeaseToken, until: Instant, may_come: bool) -> Self {
+        Self { key, token, until, from: Instant::now(), may_come }
+    }
 }
 
 /// Takes errands without waiting, and runs them in a task of its own.
@@ -72,42 +83,68 @@ impl Rounds {
                 self.perform(errand).await;
             }
         }
+        for errand in std::mem::take(&mut self.open) {
+            // The last chance; then the lease is left to its time.
+            let _ = self.verbs.release(&errand.key, errand.token).await;
+        }
     }
 
-    /// Waits for an errand; `false` when none will come.
+    /// Waits for an errand that can be run; `false` when none will come.
     async fn wait(&mut self) -> bool {
         let closing = self.closing.clone();
-        let errand = tokio::select! {
+        let next = self.open.iter().map(|errand| errand.from).min();
+        tokio::select! {
             biased;
-            errand = self.queue.recv() => errand,
-            () = closing.cancelled() => None,
-        };
-        let more = errand.is_some();
-        self.open.extend(errand);
-        more
+            errand = self.queue.recv() => {
+                let more = errand.is_some();
+                self.open.extend(errand);
+                more
+            }
+            () = closing.cancelled() => false,
+            () = until(next) => true,
+        }
     }
 
+    /// The next errand whose time has come.
     fn next(&mut self) -> Option<Errand> {
         while self.open.len() < CAPACITY
             && let Ok(errand) = self.queue.try_recv()
         {
             self.open.push_back(errand);
         }
-        self.open.pop_front()
+        let now = Instant::now();
+        let at = self.open.iter().position(|errand| errand.from <= now)?;
+        self.open.remove(at)
     }
 
     /// Releases a lease, later again if Redis is away. A release is idempotent, hence repeating one of unknown fate is safe.
-    async fn perform(&mut self, errand: Errand) {
+    async fn perform(&mut self, mut errand: Errand) {
         if errand.until <= Instant::now() {
             return;
         }
         let outcome = self.verbs.release(&errand.key, errand.token).await;
+        let overtook = errand.may_come && !mutant("release_that_found_nothing_is_final");
+        if overtook && matches!(outcome, Ok(Released::Lost)) {
+            // By then the acquire has arrived, or its sender's connection is gone.
+            errand.may_come = false;
+            errand.from = Instant::now() + self.verbs.link.timeout();
+            self.open.push_back(errand);
+            return;
+        }
         if outcome.is_ok() || self.closing.is_cancelled() || self.queue.is_closed() {
             return;
         }
         self.open.push_back(errand);
         let pause = SHORTEST_PAUSE.mul_f64(1.0 + fastrand::f64());
         let _ = timeout(pause, self.closing.cancelled()).await;
+    }
+}
+
+/// `None`: never.
+async fn until(when: Option<Instant>) {
+    match when {
+        Some(when) => tokio::time::sleep_until(when.into()).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -181,7 +181,7 @@ impl RedisLock {
     /// Has the lease released in the background, as often as it takes within `ttl`; does no IO itself, so that a `Drop` can call
     /// it.
     pub fn release_later(&self, key: &str, token: LeaseToken, ttl: Duration) {
-        self.hand_to_janitor(Errand { key: key.to_owned(), token, until: Instant::now() + ttl });
+        self.hand_to_janitor(Errand::new(key.to_owned(), token, Instant::now() + ttl, true));
     }
 
     pub(crate) fn hand_to_janitor(&self, errand: Errand) {

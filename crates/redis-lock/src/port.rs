@@ -9,7 +9,7 @@ use solekey_core::{
 };
 use solekey_redis_link::LinkError;
 
-use crate::{Acquired, LeaseToken, RedisLock};
+use crate::{Acquired, LeaseToken, RedisLock, verbs::wrote_nothing};
 
 /// The door of each account: `{prefix}:{account key}:lease`.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ impl Lease for RedisLease {
             Ok(Acquired::Busy { remaining }) => Ok(LeaseReply::Busy { remaining }),
             Ok(Acquired::Late) => Err(Trouble::not_applied("the request arrived after it was given up")),
             Err(error) => {
-                if error.is_unknown() {
+                if !wrote_nothing(&error) {
                     self.lock.release_later(&key, token, ttl);
                 }
                 Err(trouble(error))
@@ -69,12 +69,8 @@ impl Lease for RedisLease {
 }
 
 fn trouble(error: LinkError) -> Trouble {
-    let refused = matches!(&error, LinkError::Refused { code, .. } if REFUSALS.contains(&code.as_str()));
-    if refused || error.is_not_applied() { Trouble::not_applied(error) } else { Trouble::unknown(error) }
+    if wrote_nothing(&error) { Trouble::not_applied(error) } else { Trouble::unknown(error) }
 }
-
-/// What the scripts say of their own before they have written anything.
-const REFUSALS: [&str; 2] = ["NOTALEASE", "FENCESPENT"];
 
 /// An acquire executed later than this leaves no lease behind: its caller has gone on without.
 const LATEST: Duration = Duration::from_secs(2);

@@ -54,7 +54,7 @@ pub(crate) struct Verbs {
 
 impl Verbs {
     pub(crate) fn new(link: RedisLink, options: LockOptions) -> Self {
-        let tombstone = millis(options.tombstone);
+        let tombstone = millis(options.tombstone.min(LONGEST));
         let channel = options.channel.as_deref().unwrap_or_default();
         Self {
             trips: link.trips(),
@@ -80,6 +80,7 @@ impl Verbs {
         not_after: u64,
         timeout: Duration,
     ) -> Result<Acquired, LinkError> {
+        check(ttl)?;
         let own = || call(key, token).arg(millis(ttl)).arg(floor).arg(not_after);
         let sent = Instant::now();
         let reply = self.trips.run_together(&ACQUIRE, &self.acquires, own, timeout).await?;
@@ -103,7 +104,9 @@ impl Verbs {
         ttl: Duration,
         not_after: u64,
     ) -> Result<Renewed, LinkError> {
-        let args = call(key, token).arg(millis(ttl)).arg(not_after).arg(millis(self.options.tombstone));
+        check(ttl)?;
+        let tombstone = self.options.tombstone.min(LONGEST);
+        let args = call(key, token).arg(millis(ttl)).arg(not_after).arg(millis(tombstone));
         let sent = Instant::now();
         let reply: String = self.trips.run(&RENEW, args, self.link.timeout()).await?;
         let (verdict, [secs, micros]) =
@@ -140,6 +143,20 @@ fn call(key: &str, token: LeaseToken) -> ScriptArgs {
     ScriptArgs::new().key(key).arg(&*token.as_uuid().as_hyphenated().encode_lower(&mut text))
 }
 
+/// A number that the server cannot take would end the script for all who share it.
+fn check(ttl: Duration) -> Result<(), LinkError> {
+    if ttl <= LONGEST {
+        return Ok(());
+    }
+    Err(LinkError::NotApplied { why: "ttl: expected at most a year".into() })
+}
+
+/// Whether an acquire has certainly left no lease behind.
+pub(crate) fn wrote_nothing(error: &LinkError) -> bool {
+    let refused = matches!(error, LinkError::Refused { code, .. } if REFUSALS.contains(&code.as_str()));
+    refused || error.is_not_applied()
+}
+
 /// What concerns one lease is said in its line, as a server would say it.
 fn refusal(line: &str) -> Result<(), LinkError> {
     let Some((code, message)) = line.strip_prefix("refused ").and_then(|rest| rest.split_once(' ')) else {
@@ -158,6 +175,11 @@ fn words<const N: usize>(reply: &str) -> Option<(&str, [u64; N])> {
     }
     Some((verdict, numbers))
 }
+
+/// What the script says of its own before it has written anything.
+const REFUSALS: [&str; 2] = ["NOTALEASE", "FENCESPENT"];
+/// No lease lasts longer, and no fence outlives its lease for longer.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)

@@ -194,6 +194,11 @@ static PUBLISH: Script = Script::new(include_str!("../../lua/publish.lua")).with
         "if is[1] and not is[2] and good_ms * 1000 > now then",
         "if is[1] and good_ms * 1000 > now then",
     ),
+    script_mutant(
+        "evicted_state_forgets_its_generation",
+        "there[1] = tok and string.match(tok, '^2 (%d+) ')",
+        "",
+    ),
     script_mutant("fast_entry_outlives_its_token", "redis.call('DEL', KEYS[2])", ""),
 ]);
 static REJECT: Script = Script::new(include_str!("../../lua/reject.lua")).with_mutants(&[script_mutant(

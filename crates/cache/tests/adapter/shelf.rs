@@ -185,6 +185,16 @@ async fn a_rejection_reaches_a_fast_entry_whose_state_was_evicted() {
 }
 
 #[tokio::test]
+async fn an_older_publication_is_refused_although_what_decides_was_evicted() {
+    let fixture = Fixture::new().await;
+    fixture.cache.publish(&fixture.account, &fresh(9)).await.unwrap();
+    let _: () = fixture.ask("DEL", "last", &[]).await;
+    assert!(!fixture.cache.publish(&fixture.account, &fresh(8)).await.unwrap());
+    assert_token(&fixture.cache.read(&fixture.account).await.unwrap(), 9);
+    assert!(fixture.cache.publish(&fixture.account, &fresh(10)).await.unwrap());
+}
+
+#[tokio::test]
 async fn garbage_under_the_fast_key_costs_a_round_trip_only() {
     let fixture = Fixture::new().await;
     fixture.cache.publish(&fixture.account, &fresh(7)).await.unwrap();

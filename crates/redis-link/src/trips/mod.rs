@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::LinkError;
 use crate::link::{RedisLink, decode};
+use crate::mutant::mutant;
 use crate::script::{Script, ScriptArgs};
 use crate::state::DownReason;
 
@@ -47,6 +48,7 @@ pub struct Seen {
 #[derive(Debug)]
 struct Passenger {
     call: Call,
+    since: Instant,
     /// When it has waited for too long to be sent.
     late: Instant,
     answer: oneshot::Sender<Result<Told, LinkError>>,
@@ -143,7 +145,8 @@ impl Trips {
     /// As [`run`](Self::run), for a script that takes many keys at once and answers with a line for each: crowds run it once for
     /// all who call it with the same `common` arguments. Those come first, then the arguments of each key in turn.
     ///
-    /// Where the keys of a crowd are spread over a cluster, which refuses such a script, everybody travels alone.
+    /// Where the server refuses such a script, because keys are spread over a cluster or one of them is not allowed, everybody
+    /// travels alone.
     ///
     /// # Errors
     ///
@@ -173,7 +176,7 @@ impl Trips {
     }
 
     async fn alone(&self, script: &Script, args: &ScriptArgs, deadline: Instant) -> Result<Value, LinkError> {
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = deadline.saturating_duration_since(Instant::now()).min(self.link.timeout());
         self.link.with_timeout(left).query(&args.command("EVAL", script.text())).await
     }
 
@@ -182,14 +185,16 @@ impl Trips {
         if let Some(_trip) = Trip::alone(&self.under_way) {
             return self.send_alone(call, timeout).await;
         }
-        let (answer, seen) = oneshot::channel();
-        let now = Instant::now();
-        match self.lane().try_send(Passenger { call, late: now + timeout / 2, answer }) {
-            Ok(()) if timeout < self.link.timeout() => match timeout_at(now + timeout, seen).await {
-                Ok(seen) => seen.unwrap_or(Err(CLOSED)),
+        let (answer, told) = oneshot::channel();
+        let since = Instant::now();
+        let late = since + timeout.min(self.link.timeout() / 2);
+        match self.lane().try_send(Passenger { call, since, late, answer }) {
+            // A passenger whose lane is gone may have been on its way already.
+            Ok(()) => match timeout_at(since + timeout, told).await {
+                Ok(Err(_)) if mutant("call_of_a_closed_lane_did_nothing") => Err(CLOSED),
+                Ok(told) => told.unwrap_or_else(|_| Err(LinkError::left_behind())),
                 Err(_) => Err(LinkError::timed_out()),
             },
-            Ok(()) => seen.await.unwrap_or(Err(CLOSED)),
             // Nobody waits for a place: whoever finds none travels alone.
             Err(mpsc::error::TrySendError::Full(passenger)) => self.send_alone(passenger.call, timeout).await,
             Err(mpsc::error::TrySendError::Closed(_)) => Err(CLOSED),
@@ -239,16 +244,14 @@ impl Conductor {
 async fn carry(link: &RedisLink, mut passengers: Vec<Passenger>, _trip: Trip) {
     let now = Instant::now();
     let late = passengers.extract_if(.., |passenger| passenger.late <= now);
-    late.for_each(|passenger| drop(passenger.answer.send(Err(LinkError::no_connection_in_time()))));
+    late.for_each(|passenger| drop(passenger.answer.send(Err(LinkError::no_turn_in_time()))));
     // A dropped future may have wanted its script to run, but nobody can rely on that.
     passengers.retain(|passenger| !passenger.answer.is_closed());
-    if passengers.is_empty() {
-        return;
-    }
+    let Some(longest) = passengers.iter().map(|passenger| now - passenger.since).max() else { return };
     let (calls, listeners): (Vec<_>, Vec<_>) =
         passengers.into_iter().map(|passenger| (passenger.call, passenger.answer)).unzip();
-    // A call may wait for half of its time and be under way for the other half.
-    let told = match travel(&link.with_timeout(link.timeout() / 2), calls).await {
+    // Nobody has waited for more than half of its time; the rest is the way's.
+    let told = match travel(&link.with_timeout(link.timeout().saturating_sub(longest)), calls).await {
         Ok(told) => told,
         Err(error) => vec![Err(error); listeners.len()],
     };
@@ -266,9 +269,14 @@ async fn travel(link: &RedisLink, calls: Vec<Call>) -> Result<Vec<Result<Told, L
     Ok(places.into_iter().map(|place| unloaded.at(place)).collect())
 }
 
-/// Refused before anything was run: the server has lost its scripts, or keeps these keys in different places.
+/// Refused before anything was run, and perhaps because of others: the server has lost its scripts, keeps these keys in
+/// different places, is moving some of them, or does not allow one of them.
 fn must_go_alone(error: &LinkError) -> bool {
-    matches!(error, LinkError::Refused { code, .. } if ["NOSCRIPT", "CROSSSLOT"].contains(&code.as_str()))
+    match error {
+        LinkError::Refused { code, .. } => ["NOSCRIPT", "CROSSSLOT", "NOPERM"].contains(&code.as_str()),
+        LinkError::NotApplied { why } => why == "TRYAGAIN",
+        _ => false,
+    }
 }
 
 const CLOSED: LinkError = LinkError::Down { why: DownReason::Closed };

@@ -322,6 +322,56 @@ async fn a_dropped_guard_is_released_by_the_janitor() {
 }
 
 #[tokio::test]
+async fn an_acquire_that_arrives_behind_its_release_is_released_all_the_same() {
+    let server = Server::start().await;
+    let (lock, link, token) = (lock(&server).await, link(&server).await, LeaseToken::random());
+    lock.release_later(KEY, token, LONG);
+    // The janitor runs errands in order: once this one is done, so is the release of the token that holds nothing yet.
+    drop(try_acquire(&lock, LONG).await.unwrap());
+    until("the guard is released", async || is_free(&link).await).await;
+    assert!(matches!(raw(&lock, token, LONG).await, Acquired::Granted { .. }));
+    until("the janitor asks again", async || is_free(&link).await).await;
+}
+
+#[tokio::test]
+async fn a_lease_that_lasts_too_long_is_refused_and_takes_nobody_along() {
+    let server = Server::start().await;
+    let lock = lock(&server).await;
+    for ttl in [Duration::MAX, Duration::from_hours(24 * 400)] {
+        let refused = lock.acquire_raw("other", LeaseToken::random(), ttl, 0, 0).await;
+        assert!(refused.is_err_and(|error| error.is_not_applied() && error.to_string().contains("ttl")));
+    }
+    assert!(try_acquire(&lock, LONG).await.is_ok());
+}
+
+#[tokio::test]
+async fn of_many_asked_at_once_each_key_has_one_winner_and_what_is_no_lease_concerns_only_itself() {
+    let server = Server::start().await;
+    let (lock, link) = (lock(&server).await, link(&server).await);
+    link.query::<()>(cmd("RPUSH").arg("key-0").arg("x")).await.unwrap();
+    link.query::<()>(cmd("SET").arg("key-1").arg("no lease")).await.unwrap();
+    let asked = (0..400).map(|number| {
+        let lock = lock.clone();
+        tokio::spawn(async move {
+            let key = format!("key-{}", number % 20);
+            let token = LeaseToken::random();
+            (number % 20, lock.acquire_raw(&key, token, LONG, 0, 0).await)
+        })
+    });
+    let mut winners = [0; 20];
+    for asked in asked.collect::<Vec<_>>() {
+        let (key, acquired) = within("each is answered", asked).await.unwrap();
+        match acquired {
+            Ok(Acquired::Granted { .. }) => winners[key] += 1,
+            Ok(Acquired::Busy { .. }) => {}
+            Err(LinkError::Refused { code, .. }) if key < 2 => assert_eq!(code, "NOTALEASE"),
+            other => panic!("{key}: {other:?}"),
+        }
+    }
+    assert_eq!((&winners[..2], &winners[2..]), (&[0, 0][..], &[1; 18][..]));
+}
+
+#[tokio::test]
 async fn a_shutdown_awaits_the_release_of_dropped_guards() {
     let server = Server::start().await;
     let (lock, link) = (lock(&server).await, link(&server).await);
