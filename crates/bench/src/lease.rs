@@ -117,7 +117,7 @@ async fn handed_over(effort: &Effort, lock: &RedisLock, peer: &LockManager) -> R
     // Its defaults but for the count: three retries would often give up before the release.
     peer.set_retry(1_000, Duration::from_millis(200));
     let mut pairs = Vec::new();
-    for event in 0..effort.events.div_ceil(8) {
+    for event in 0..effort.events.div_ceil(4) {
         pairs.push((theirs(&peer, event).await?, ours(lock, event).await?));
     }
     let pairs: Pairs = pairs.into_iter().collect();

@@ -23,7 +23,7 @@ use load::{Call, Load, Share, Told};
 /// Calls over a link whose callers come in crowds: who calls while others' calls are under way shares the next round trip
 /// with whoever does the same.
 ///
-/// A call alone is sent at once, by its caller. Others take one of two lanes in turn, and gather while two round trips of their
+/// A call is sent at once, by its caller, as long as there are few. Others take one of two lanes in turn, and gather while two round trips of their
 /// lane are under way: so the server works on some of them while the threads of this process work on others. Made by
 /// [`RedisLink::trips`]; clones travel together.
 #[derive(Clone, Debug)]
@@ -63,9 +63,10 @@ impl Trip {
         Self(Arc::clone(under_way))
     }
 
-    /// If it is the only one.
-    fn alone(under_way: &Arc<AtomicUsize>) -> Option<Self> {
-        under_way.compare_exchange(0, 1, Relaxed, Relaxed).ok().map(|_| Self(Arc::clone(under_way)))
+    /// If there are few.
+    fn among_few(under_way: &Arc<AtomicUsize>) -> Option<Self> {
+        let one_more = |trips| (trips < FEW).then_some(trips + 1);
+        under_way.fetch_update(Relaxed, Relaxed, one_more).ok().map(|_| Self(Arc::clone(under_way)))
     }
 }
 
@@ -182,7 +183,7 @@ impl Trips {
 
     async fn send(&self, call: Call, timeout: Duration) -> Result<Told, LinkError> {
         let timeout = timeout.min(self.link.timeout());
-        if let Some(_trip) = Trip::alone(&self.under_way) {
+        if let Some(_trip) = Trip::among_few(&self.under_way) {
             return self.send_alone(call, timeout).await;
         }
         let (answer, told) = oneshot::channel();
@@ -281,6 +282,8 @@ fn must_go_alone(error: &LinkError) -> bool {
 
 const CLOSED: LinkError = LinkError::Down { why: DownReason::Closed };
 const SHORT: LinkError = LinkError::Shape { expected: "one reply per command" };
+/// A crowd is more than two: whoever gives a lease back, and whoever was woken by that, need not wait for each other.
+const FEW: usize = 2;
 /// Two tasks that send and take apart keep two threads busy.
 const LANES: usize = 2;
 /// Enough for a lane's next round trip to leave before the last one is back; more of them would be smaller ones.
