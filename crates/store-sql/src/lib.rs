@@ -26,8 +26,8 @@
 //! ```
 //!
 //! [`PostgresStore`] keeps them in a PostgreSQL database that all replicas share, in a schema of its own;
-//! [`PostgresNews`] tells processes that share one where to look, for where there is no Redis to do it. [`PostgresOnlooker`] asks a server what it
-//! is worth as a store.
+//! [`PostgresNews`] tells processes that share one where to look, for where there is no Redis to do it.
+//! [`PostgresOnlooker`] asks a server what it is worth as a store.
 //!
 //! Every change reads the row, applies the function of the same name on [`Row`](solekey_core::Row) and writes it back
 //! on the condition that nobody wrote it meanwhile, so the database adds durability and order, and no meaning.

@@ -23,9 +23,9 @@ use load::{Call, Load, Share, Told};
 /// Calls over a link whose callers come in crowds: who calls while others' calls are under way shares the next round trip
 /// with whoever does the same.
 ///
-/// A call is sent at once, by its caller, as long as there are few. Others take one of two lanes in turn, and gather while two round trips of their
-/// lane are under way: so the server works on some of them while the threads of this process work on others. Made by
-/// [`RedisLink::trips`]; clones travel together.
+/// A call is sent at once, by its caller, as long as there are few. Others take one of two lanes in turn, and gather while two
+/// round trips of their lane are under way: so the server works on some of them while the threads of this process work on
+/// others. Made by [`RedisLink::trips`]; clones travel together.
 #[derive(Clone, Debug)]
 pub struct Trips {
     lanes: [mpsc::Sender<Passenger>; LANES],
