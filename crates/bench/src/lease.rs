@@ -1,8 +1,8 @@
 //! Leases beside those of rslock, which have no fence.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use redis::{Script, aio::MultiplexedConnection};
 use rslock::LockManager;
 use solekey_redis_lock::{AcquireOptions, LockOptions, RedisLock};
@@ -11,10 +11,11 @@ use uuid::Uuid;
 
 use crate::{
     effort::Effort,
+    hand_over,
     load::per_trip,
-    rounds::{Pairs, in_turn},
+    rounds::in_turn,
     server,
-    table::{Bound, Row, rate, time},
+    table::{Bound, Row, rate},
 };
 
 pub(crate) const NAME: &str = "lease";
@@ -32,7 +33,7 @@ pub(crate) async fn run(effort: &Effort) -> Result<Vec<Row>> {
     }
     lock.shutdown().await;
     let lock = RedisLock::new(link.clone());
-    rows.push(handed_over(effort, &lock, &peer).await?);
+    rows.push(hand_over::run(effort, &redis, &lock, peer).await?);
     lock.shutdown().await;
     link.close().await;
     Ok(rows)
@@ -111,66 +112,11 @@ async fn fenced(raw: &MultiplexedConnection, tasks: usize, trips: usize) -> Resu
     per_trip(tasks, trips, take).await
 }
 
-/// From the release to the next holder, who has waited for it.
-async fn handed_over(effort: &Effort, lock: &RedisLock, peer: &LockManager) -> Result<Row> {
-    let mut peer = peer.clone();
-    // Its defaults but for the count: three retries would often give up before the release.
-    peer.set_retry(1_000, Duration::from_millis(200));
-    let mut pairs = Vec::new();
-    for event in 0..effort.events.div_ceil(4) {
-        pairs.push((theirs(&peer, event).await?, ours(lock, event).await?));
-    }
-    let pairs: Pairs = pairs.into_iter().collect();
-    let faster = pairs.peer() / pairs.ours();
-    let beside = format!("rslock {}", time(pairs.peer()));
-    let what = "contended hand-over, median: how much sooner";
-    Ok(Row::bounded(NAME, what, time(pairs.ours()), beside, faster, Bound::AtLeast(100.0)))
-}
-
-async fn theirs(peer: &LockManager, event: usize) -> Result<f64> {
-    let held = peer.lock(CONTENDED_THEIRS.as_bytes(), TTL).await?;
-    let waiter = peer.clone();
-    let waiting = tokio::spawn(async move {
-        let held = waiter.lock(CONTENDED_THEIRS.as_bytes(), TTL).await?;
-        let got = Instant::now();
-        held.release().await;
-        anyhow::Ok(got)
-    });
-    until_it_waits(event).await;
-    let released = Instant::now();
-    held.release().await;
-    Ok((waiting.await?? - released).as_secs_f64())
-}
-
-async fn ours(lock: &RedisLock, event: usize) -> Result<f64> {
-    let options = AcquireOptions::default();
-    let held = lock.try_acquire(CONTENDED_OURS, TTL, options).await?;
-    let waiter = lock.clone();
-    let waiting = tokio::spawn(async move {
-        let held = waiter.acquire(CONTENDED_OURS, TTL, TTL, options).await?;
-        let got = Instant::now();
-        held.release().await?;
-        anyhow::Ok(got)
-    });
-    until_it_waits(event).await;
-    let released = Instant::now();
-    held.release().await?;
-    let got = waiting.await?.context("the waiter")?;
-    Ok((got - released).as_secs_f64())
-}
-
-/// Long enough for a waiter to have asked and gone to sleep; not always the same, so that no poll is met in step.
-async fn until_it_waits(event: usize) {
-    tokio::time::sleep(Duration::from_millis(20 + (event as u64 * 7) % 30)).await;
-}
-
 fn manager(redis: &RedisServer) -> Result<LockManager> {
     Ok(LockManager::from_clients(vec![redis::Client::open(redis.url())?]))
 }
 
-const TTL: Duration = Duration::from_secs(10);
-const CONTENDED_OURS: &str = "contended:ours";
-const CONTENDED_THEIRS: &str = "contended:theirs";
+pub(crate) const TTL: Duration = Duration::from_secs(10);
 const TOMBSTONE: u64 = 86_400_000;
 /// A fence that survives the loss of data needs the server's time, and the last one needs to be read.
 const LEAST_ACQUIRE: &str = "

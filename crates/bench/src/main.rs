@@ -7,6 +7,7 @@ mod args;
 mod cpu;
 mod due;
 mod effort;
+mod hand_over;
 mod herd;
 mod hit;
 mod index;
