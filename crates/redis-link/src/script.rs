@@ -113,30 +113,18 @@ impl ScriptArgs {
         self
     }
 
-    /// How many keys it has.
-    pub(crate) fn keys(&self) -> usize {
-        self.count
-    }
-
-    pub(crate) fn append(&mut self, more: &Self) {
-        simple(&more.keys).for_each(|key| {
-            self.keys.arg(key);
-        });
-        simple(&more.args).for_each(|arg| {
-            self.args.arg(arg);
-        });
-        self.count += more.count;
-    }
-
-    pub(crate) fn followed_by(mut self, more: &Self) -> Self {
-        self.append(more);
-        self
-    }
-
     pub(crate) fn command(&self, verb: &str, script: &str) -> Cmd {
+        Self::together(self, &[], verb, script)
+    }
+
+    /// One call with the keys of all, then the arguments of all, in order.
+    pub(crate) fn together(common: &Self, own: &[Self], verb: &str, script: &str) -> Cmd {
+        let all = || std::iter::once(common).chain(own);
         let mut command = redis::cmd(verb);
-        command.arg(script).arg(self.count);
-        simple(&self.keys).chain(simple(&self.args)).for_each(|word| {
+        command.arg(script).arg(all().map(|args| args.count).sum::<usize>());
+        let (keys, args) =
+            (all().flat_map(|args| simple(&args.keys)), all().flat_map(|args| simple(&args.args)));
+        keys.chain(args).for_each(|word| {
             command.arg(word);
         });
         command

@@ -10,12 +10,8 @@ use crate::options::LockOptions;
 use crate::server_clock::{Sample, ServerClock};
 
 static ACQUIRE: Script = Script::new(include_str!("../lua/acquire.lua")).with_mutants(&[
-    script_mutant("incr_fence", "fence = math.max(fence + 1, now, floor + 1)", "fence = fence + 1"),
-    script_mutant(
-        "floor_of_the_fence_is_ignored",
-        "math.max(fence + 1, now, floor + 1)",
-        "math.max(fence + 1, now)",
-    ),
+    script_mutant("incr_fence", "max(last + 1, now, floor + 1)", "last + 1"),
+    script_mutant("floor_of_the_fence_is_ignored", "max(last + 1, now, floor + 1)", "max(last + 1, now)"),
     script_mutant("acquire_forgets_its_token", "owner == token and 'granted' or 'busy'", "'busy'"),
     script_mutant("late_acquire_is_made", "if not_after > 0 and now > not_after then", "if false then"),
     script_mutant(

@@ -22,7 +22,7 @@ pub(super) enum Call {
     Share(Share),
 }
 
-/// One key and its arguments, in a script that takes many of them.
+/// What one caller asks of a script that takes many keys.
 #[derive(Debug)]
 pub(super) struct Share {
     pub(super) script: &'static Script,
@@ -36,8 +36,15 @@ pub(super) struct Share {
 #[derive(Default)]
 pub(super) struct Load {
     scripts: Pipeline,
-    shared: Vec<Share>,
+    shared: Vec<Crowd>,
     keys: Vec<String>,
+}
+
+/// Shares of one script.
+struct Crowd {
+    script: &'static Script,
+    common: Arc<ScriptArgs>,
+    own: Vec<ScriptArgs>,
 }
 
 /// Where a call's reply will be found.
@@ -63,21 +70,21 @@ impl Load {
     }
 
     fn share(&mut self, share: Share) -> Place {
-        if let Some(script) = self.shared.iter().position(|other| other.goes_with(&share)) {
-            let all = &mut self.shared[script].own;
-            let line = all.keys();
-            all.append(&share.own);
-            return Place::Share { script, line };
+        let Share { script, common, own } = share;
+        if let Some(at) = self.shared.iter().position(|crowd| crowd.takes(script, &common)) {
+            let crowd = &mut self.shared[at].own;
+            crowd.push(own);
+            return Place::Share { script: at, line: crowd.len() - 1 };
         }
-        self.shared.push(share);
+        self.shared.push(Crowd { script, common, own: vec![own] });
         Place::Share { script: self.shared.len() - 1, line: 0 }
     }
 
     pub(super) async fn travel(self, link: &RedisLink) -> Result<Unloaded, LinkError> {
         let Self { scripts: mut pipeline, shared, keys } = self;
         let (scripts, reads) = (pipeline.len(), !keys.is_empty());
-        for Share { script, common, own } in shared {
-            pipeline.push(ScriptArgs::clone(&common).followed_by(&own).command("EVALSHA", script.hash()));
+        for Crowd { script, common, own } in shared {
+            pipeline.push(ScriptArgs::together(&common, &own, "EVALSHA", script.hash()));
         }
         if reads {
             pipeline.push(many("MGET", &keys));
@@ -92,10 +99,9 @@ impl Load {
     }
 }
 
-impl Share {
-    fn goes_with(&self, other: &Self) -> bool {
-        std::ptr::eq(self.script, other.script)
-            && (Arc::ptr_eq(&self.common, &other.common) || self.common == other.common)
+impl Crowd {
+    fn takes(&self, script: &'static Script, common: &Arc<ScriptArgs>) -> bool {
+        std::ptr::eq(self.script, script) && (Arc::ptr_eq(&self.common, common) || self.common == *common)
     }
 }
 

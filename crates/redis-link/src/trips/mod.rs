@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use redis::{FromRedisValue, Value};
+use redis::{Cmd, FromRedisValue, Value};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -23,8 +22,8 @@ use load::{Call, Load, Share, Told};
 /// Calls over a link whose callers come in crowds: who calls while others' calls are under way shares the next round trip
 /// with whoever does the same.
 ///
-/// A call is sent at once, by its caller, as long as there are few. Others take one of two lanes in turn, and gather while two
-/// round trips of their lane are under way: so the server works on some of them while the threads of this process work on
+/// A call is sent at once, by its caller, as long as there are few. Others take one of two lanes in turn, and gather while a
+/// round trip of their lane is under way: so the server works on some of them while the threads of this process work on
 /// others. Made by [`RedisLink::trips`]; clones travel together.
 #[derive(Clone, Debug)]
 pub struct Trips {
@@ -137,7 +136,9 @@ impl Trips {
         let value = match self.send(call, timeout).await {
             Ok(Told::Reply(value)) => value,
             Ok(_) => return Err(SHORT),
-            Err(error) if must_go_alone(&error) => self.alone(script, &args, deadline).await?,
+            Err(error) if must_go_alone(&error) => {
+                self.alone(&args.command("EVAL", script.text()), deadline).await?
+            }
             Err(error) => return Err(error),
         };
         decode(value)
@@ -169,16 +170,16 @@ impl Trips {
             Ok(Told::Line(line)) => Ok(line),
             Ok(_) => Err(SHORT),
             Err(error) if must_go_alone(&error) => {
-                let args = ScriptArgs::clone(common).followed_by(&own());
-                decode(self.alone(script, &args, deadline).await?)
+                let call = ScriptArgs::together(common, &[own()], "EVAL", script.text());
+                decode(self.alone(&call, deadline).await?)
             }
             Err(error) => Err(error),
         }
     }
 
-    async fn alone(&self, script: &Script, args: &ScriptArgs, deadline: Instant) -> Result<Value, LinkError> {
+    async fn alone(&self, call: &Cmd, deadline: Instant) -> Result<Value, LinkError> {
         let left = deadline.saturating_duration_since(Instant::now()).min(self.link.timeout());
-        self.link.with_timeout(left).query(&args.command("EVAL", script.text())).await
+        self.link.with_timeout(left).query(call).await
     }
 
     async fn send(&self, call: Call, timeout: Duration) -> Result<Told, LinkError> {
@@ -221,23 +222,15 @@ pub(crate) struct Conductor {
 
 impl Conductor {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let mut trips = FuturesUnordered::new();
+        stop.run_until_cancelled(self.drive()).await;
+    }
+
+    async fn drive(&mut self) {
         let mut gathered = Vec::new();
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                Some(()) = trips.next() => {}
-                taken = self.queue.recv_many(&mut gathered, TOGETHER), if trips.len() < UNDER_WAY => {
-                    if taken == 0 {
-                        break;
-                    }
-                    let trip = Trip::new(&self.under_way);
-                    trips.push(carry(&self.link, std::mem::take(&mut gathered), trip));
-                }
-            }
+        while self.queue.recv_many(&mut gathered, TOGETHER).await > 0 {
+            let trip = Trip::new(&self.under_way);
+            carry(&self.link, std::mem::take(&mut gathered), trip).await;
         }
-        let _ = stop.run_until_cancelled(trips.collect::<()>()).await;
     }
 }
 
@@ -284,10 +277,9 @@ const CLOSED: LinkError = LinkError::Down { why: DownReason::Closed };
 const SHORT: LinkError = LinkError::Shape { expected: "one reply per command" };
 /// A crowd is more than two: whoever gives a lease back, and whoever was woken by that, need not wait for each other.
 const FEW: usize = 2;
-/// Two tasks that send and take apart keep two threads busy.
+/// One is on its way while the other gathers, and two tasks keep two threads busy. More lanes, or more round trips of a lane at
+/// once, would be smaller ones, whose start costs the server as much as a few calls.
 const LANES: usize = 2;
-/// Enough for a lane's next round trip to leave before the last one is back; more of them would be smaller ones.
-const UNDER_WAY: usize = 2;
 /// Calls of one round trip: some 600 kB of tokens, a millisecond of the server's time.
 const TOGETHER: usize = 256;
 /// Calls that wait for a lane's next round trips; who comes later travels alone.
