@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::access::AccessFormat;
 use super::desk::{Desk, ExpiresIn, Manners};
+use super::dpop::Dpop;
 use super::grants::{Grants, Rules};
 use super::replay::Replay;
 use super::reply::Reply;
@@ -31,6 +32,8 @@ impl Default for AuthorizationServerBuilder {
             },
             manners: Manners {
                 client: Client::Anyone,
+                dpop: None,
+                json_only: false,
                 expires_in: ExpiresIn::Number,
                 refusal: Reply::InvalidGrant,
                 exchange_time: Duration::ZERO,
@@ -80,6 +83,23 @@ impl AuthorizationServerBuilder {
     /// How clients must authenticate; others get 401 `invalid_client` and spend nothing. Default: anyone is served.
     pub fn client(mut self, client: Client) -> Self {
         self.manners.client = client;
+        self
+    }
+
+    /// Wants proofs of possession, and binds each grant to the key it is first presented with, or was [granted
+    /// to](AuthorizationServer::grant_to); access tokens are then of the type `DPoP`. A proof that is missing or wrong is answered
+    /// with 400 `invalid_dpop_proof`, one without a fresh nonce with 400 `use_dpop_nonce`, another key with 401
+    /// `invalid_token`; none of them spends the token. Default: no proofs.
+    ///
+    /// The resource looks at no proofs.
+    pub fn dpop(mut self, dpop: Dpop) -> Self {
+        self.manners.dpop = Some(dpop);
+        self
+    }
+
+    /// Reads JSON bodies only; others get 400 `invalid_request`. Default: forms as well.
+    pub fn json_only(mut self) -> Self {
+        self.manners.json_only = true;
         self
     }
 

@@ -9,9 +9,11 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
+use super::dpop::{Dpop, Proofs};
 use super::fault::Faults;
 use super::grants::Grants;
 use super::hold::Holds;
+use super::once::Once;
 use super::pair::Pair;
 use super::referee::Referee;
 use super::reply::{self, Reply};
@@ -30,6 +32,8 @@ pub(super) struct Desk {
 #[derive(Debug, Clone)]
 pub(super) struct Manners {
     pub(super) client: Client,
+    pub(super) dpop: Option<Dpop>,
+    pub(super) json_only: bool,
     pub(super) expires_in: ExpiresIn,
     pub(super) refusal: Reply,
     pub(super) exchange_time: Duration,
@@ -53,6 +57,11 @@ pub(super) struct State {
     pub(super) faults: Faults,
     pub(super) holds: Holds,
     pub(super) referee: Referee,
+    pub(super) proofs: Proofs,
+    /// Assertions of clients.
+    pub(super) assertions: Once,
+    /// How often metadata was asked for.
+    pub(super) lookups: u64,
     /// How far the clock that expires things runs ahead.
     pub(super) advanced: Duration,
 }
@@ -64,6 +73,9 @@ impl Desk {
             faults: Faults::default(),
             holds: Holds::default(),
             referee: Referee::default(),
+            proofs: Proofs::default(),
+            assertions: Once::default(),
+            lookups: 0,
             advanced: Duration::ZERO,
         };
         Arc::new(Self { manners, state: Mutex::new(state), started: Instant::now(), events: Notify::new() })
@@ -97,7 +109,7 @@ impl Manners {
         answer.extend(told.map(|value| ("expires_in".to_owned(), value)));
         answer.insert("access_token".into(), json!(pair.access_token));
         answer.insert("refresh_token".into(), json!(pair.refresh_token));
-        answer.insert("token_type".into(), json!("Bearer"));
+        answer.insert("token_type".into(), json!(if self.dpop.is_some() { "DPoP" } else { "Bearer" }));
         answer
     }
 }

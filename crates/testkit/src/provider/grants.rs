@@ -4,6 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use solekey_core::mutant;
+
 use super::access::AccessFormat;
 use super::pair::Pair;
 use super::replay::{Leniency, Replay};
@@ -28,6 +30,7 @@ pub(super) struct Rules {
 
 struct Family {
     account: String,
+    holder: Holder,
     standing: Standing,
     minted: u64,
     newest: Option<Arc<str>>,
@@ -35,6 +38,22 @@ struct Family {
     refresh: VecDeque<Arc<str>>,
     /// Oldest first; see [`MAX_ACCESS`].
     access: VecDeque<Arc<str>>,
+}
+
+/// The keys that a presentation was made with, or that a family is bound to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Holder {
+    /// The thumbprint of the key that possession was proved of.
+    pub(super) key: Option<String>,
+    /// The name of the client's key.
+    pub(super) client_key: Option<String>,
+}
+
+/// Which of them is another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OtherKey {
+    Proof,
+    Client,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -104,6 +123,7 @@ impl Grants {
         let family = self.families.len();
         self.families.push(Family {
             account: account.to_owned(),
+            holder: Holder::default(),
             standing: Standing::Alive,
             minted: 0,
             newest: None,
@@ -127,6 +147,24 @@ impl Grants {
             generation: known.generation,
             spent: known.replaced.is_some() && self.leniency(known, now) != Leniency::Accepted,
         })
+    }
+
+    /// Whether the token's family is bound to other keys than these.
+    pub(super) fn bound_to_another(&self, token: &str, holder: &Holder) -> Option<OtherKey> {
+        let bound = &self.families[self.refresh.get(token)?.family].holder;
+        let differs = |bound: &Option<String>, shown: &Option<String>| bound.is_some() && bound != shown;
+        if differs(&bound.key, &holder.key) && !mutant("grant_is_not_bound_to_its_key") {
+            return Some(OtherKey::Proof);
+        }
+        differs(&bound.client_key, &holder.client_key).then_some(OtherKey::Client)
+    }
+
+    /// Binds the token's family to these keys, where it is not bound yet.
+    pub(super) fn bind(&mut self, token: &str, holder: &Holder) {
+        let Some(known) = self.refresh.get(token) else { return };
+        let bound = &mut self.families[known.family].holder;
+        bound.key = bound.key.take().or_else(|| holder.key.clone());
+        bound.client_key = bound.client_key.take().or_else(|| holder.client_key.clone());
     }
 
     /// Processes one presentation.

@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::desk::Desk;
+use super::metadata;
 use super::peer::Peer;
 use super::reply;
 use super::request::TokenRequest;
@@ -57,6 +58,8 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/token", post(token))
         .route("/token/{via}", post(token))
         .route("/resource", get(resource))
+        .route("/.well-known/oauth-authorization-server", get(metadata))
+        .route("/.well-known/oauth-authorization-server/{via}", get(metadata))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(desk)
 }
@@ -69,7 +72,7 @@ async fn token(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let request = match TokenRequest::read(&headers, &body) {
+    let request = match TokenRequest::read(&headers, &body, desk.manners.json_only) {
         Ok(request) => request,
         Err(reason) => return reply::error(StatusCode::BAD_REQUEST, "invalid_request", reason),
     };
@@ -83,6 +86,13 @@ async fn token(
         }
         _ => reply::error(StatusCode::BAD_REQUEST, "invalid_request", "refresh_token is missing"),
     }
+}
+
+async fn metadata(State(desk): State<Arc<Desk>>, via: Option<Path<String>>, headers: HeaderMap) -> Response {
+    desk.state().lookups += 1;
+    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let via = via.map(|Path(via)| via);
+    reply::answer(StatusCode::OK, &metadata::document(host, via.as_deref(), &desk.manners))
 }
 
 async fn resource(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {

@@ -21,17 +21,25 @@
 //! # }
 //! ```
 //!
+//! It also speaks the dialect of AT Protocol: [`Dpop`] proofs with nonces that change with every answer, clients that sign
+//! ([`Client::PrivateKeyJwt`]), grants that are bound to the keys they were first presented with, and metadata by issuer.
+//!
 //! Everything is steered from the test's own process; there is no HTTP interface to control it. Time that matters to
 //! tokens and windows can be moved with [`advance`](AuthorizationServer::advance). The server remembers what it has
 //! minted for as long as it lives: it is made for a test or a demo.
 
 mod access;
+mod assertion;
 mod builder;
 mod desk;
+mod dpop;
 mod fault;
 mod grants;
 mod hold;
 mod http;
+mod key_pair;
+mod metadata;
+mod once;
 mod pair;
 mod peer;
 mod referee;
@@ -44,8 +52,10 @@ mod visit;
 pub use access::AccessFormat;
 pub use builder::AuthorizationServerBuilder;
 pub use desk::ExpiresIn;
+pub use dpop::Dpop;
 pub use fault::{Fault, Injection};
 pub use hold::Held;
+pub use key_pair::KeyPair;
 pub use pair::{Pair, fingerprint};
 pub use referee::{Decision, Delivery, Presentation, Tally};
 pub use replay::Replay;

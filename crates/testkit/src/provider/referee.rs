@@ -59,12 +59,14 @@ pub enum Decision {
     Renewed,
     /// A replaced token, accepted inside what its class allows: a new pair.
     Replayed,
-    /// Unknown token, wrong client, revoked or withdrawn family, sibling superseded by a newer one.
+    /// Unknown token, wrong client, wrong proof or key, revoked or withdrawn family, sibling superseded by a newer one.
     Refused,
     /// A spent token: refused.
     Reused,
     /// A spent token: refused, and this very presentation revoked the family.
     Burned,
+    /// Its proof of possession has no fresh nonce: not processed.
+    NonceWanted,
     /// A fault answered in place of processing.
     Answered,
     /// The client was gone before it was processed: nothing was spent.
@@ -104,6 +106,8 @@ pub struct Tally {
     pub dropped: u64,
     /// Families revoked because a spent token came back.
     pub burned_families: u64,
+    /// Requests that were sent away for want of a fresh nonce.
+    pub nonces_wanted: u64,
 }
 
 impl AddAssign<Change> for Tally {
@@ -115,6 +119,7 @@ impl AddAssign<Change> for Tally {
             Change::AllowedReplay => &mut self.allowed_replays,
             Change::Dropped => &mut self.dropped,
             Change::BurnedFamily => &mut self.burned_families,
+            Change::NonceWanted => &mut self.nonces_wanted,
         };
         *field += 1;
     }
@@ -128,6 +133,7 @@ pub(super) enum Change {
     AllowedReplay,
     Dropped,
     BurnedFamily,
+    NonceWanted,
 }
 
 /// The log and the counts. Counts stay exact when the log's oldest lines have gone.
@@ -256,6 +262,7 @@ fn worth(decision: Decision) -> Option<Change> {
         Decision::Replayed => Some(Change::AllowedReplay),
         Decision::Dropped => Some(Change::Dropped),
         Decision::Burned => Some(Change::BurnedFamily),
+        Decision::NonceWanted => Some(Change::NonceWanted),
         Decision::Open | Decision::Refused | Decision::Reused | Decision::Answered => None,
     }
 }

@@ -101,7 +101,7 @@ impl Reply {
             }
             Self::UseDpopNonce => {
                 let reply = error(StatusCode::BAD_REQUEST, "use_dpop_nonce", "a nonce is required");
-                with(reply, HeaderName::from_static("dpop-nonce"), HeaderValue::from_static("testkit-nonce"))
+                with(reply, NONCE, HeaderValue::from_static("testkit-nonce"))
             }
             Self::RateLimited(after) => busy(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", after),
             Self::Unavailable(after) => {
@@ -129,6 +129,24 @@ pub(super) fn answer(status: StatusCode, value: &Value) -> Response {
 /// An error in the shape of RFC 6749, 5.2.
 pub(super) fn error(status: StatusCode, code: &str, description: &str) -> Response {
     answer(status, &json!({"error": code, "error_description": description}))
+}
+
+/// A proof of possession that proves nothing (RFC 9449, 5).
+pub(super) fn bad_proof(why: &str) -> Response {
+    error(StatusCode::BAD_REQUEST, "invalid_dpop_proof", why)
+}
+
+/// As AT Protocol says it.
+pub(super) fn bound_to_another_key() -> Response {
+    let reply = error(StatusCode::UNAUTHORIZED, "invalid_token", "bound to another key");
+    with(reply, header::WWW_AUTHENTICATE, HeaderValue::from_static("DPoP error=\"invalid_token\""))
+}
+
+/// Puts a nonce into an answer, in the place of any other.
+pub(super) fn bring_nonce(response: &mut Response, nonce: &str) {
+    if let Ok(nonce) = HeaderValue::from_str(nonce) {
+        response.headers_mut().insert(NONCE, nonce);
+    }
 }
 
 fn openai(code: &str) -> Response {
@@ -178,6 +196,7 @@ fn huge() -> Bytes {
     json!({"access_token": "at-huge", "token_type": "Bearer", "padding": padding}).to_string().into()
 }
 
+const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 const HUGE_BYTES: usize = 2 << 20;
 const JSON: &str = "application/json";
 const HTML: &str = "<!doctype html><html><head><title>One moment</title></head><body><h1>Checking your browser</h1>\

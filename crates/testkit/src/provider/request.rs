@@ -9,6 +9,9 @@ use http::{HeaderMap, header};
 use serde_json::Value;
 use url::form_urlencoded;
 
+use super::assertion::proven_by;
+use super::once::Once;
+
 /// How a client is expected to authenticate.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub enum Client {
@@ -34,6 +37,25 @@ pub enum Client {
         /// The expected secret.
         secret: String,
     },
+    /// `client_id` and a signed assertion in the body (RFC 7523): for this server's issuer, made less than a minute ago, and used
+    /// once. A grant is bound to the key with which it is first presented.
+    PrivateKeyJwt {
+        /// The expected id.
+        id: String,
+        /// The public keys, as a JWKS: `{"keys": [...]}`, each with its `kid` ([`KeyPair::named`](super::KeyPair::named)).
+        jwks: Value,
+    },
+}
+
+/// Who asks.
+pub(super) enum Caller {
+    /// Nobody that is known.
+    Unknown,
+    /// The expected client.
+    Known {
+        /// The key it signed with, where it does that.
+        key: Option<String>,
+    },
 }
 
 impl std::fmt::Debug for Client {
@@ -43,13 +65,24 @@ impl std::fmt::Debug for Client {
             Self::Public { id } => f.debug_struct("Public").field("id", id).finish(),
             Self::Basic { id, .. } => f.debug_struct("Basic").field("id", id).finish_non_exhaustive(),
             Self::Post { id, .. } => f.debug_struct("Post").field("id", id).finish_non_exhaustive(),
+            Self::PrivateKeyJwt { id, jwks } => {
+                f.debug_struct("PrivateKeyJwt").field("id", id).field("jwks", jwks).finish()
+            }
         }
     }
 }
 
 impl Client {
     /// Whether the request authenticates as this client, by this method and no other.
-    pub(super) fn authenticates(&self, request: &TokenRequest) -> bool {
+    pub(super) fn caller(&self, request: &TokenRequest, issuers: &[String], used: &mut Once) -> Caller {
+        if let Self::PrivateKeyJwt { id, jwks } = self {
+            let key = proven_by(id, jwks, request, issuers, used).filter(|_| request.basic.is_none());
+            return key.map_or(Caller::Unknown, |key| Caller::Known { key: Some(key) });
+        }
+        if self.authenticates(request) { Caller::Known { key: None } } else { Caller::Unknown }
+    }
+
+    fn authenticates(&self, request: &TokenRequest) -> bool {
         let body = (request.field("client_id"), request.field("client_secret"));
         let basic = request.basic.as_ref().map(|(id, secret)| (id.as_str(), secret.as_str()));
         match self {
@@ -59,6 +92,7 @@ impl Client {
                 basic == Some((id, secret)) && body.1.is_none() && body.0.is_none_or(|named| named == id)
             }
             Self::Post { id, secret } => basic.is_none() && body == (Some(id), Some(secret)),
+            Self::PrivateKeyJwt { .. } => false,
         }
     }
 }
@@ -67,19 +101,29 @@ impl Client {
 pub(super) struct TokenRequest {
     fields: HashMap<String, String>,
     basic: Option<(String, String)>,
+    /// Its `DPoP` headers.
+    pub(super) proofs: Vec<String>,
+    /// The name it called the server by.
+    pub(super) host: String,
 }
 
 impl TokenRequest {
     /// Reads a form or JSON body; the error says what is wrong with it.
-    pub(super) fn read(headers: &HeaderMap, body: &Bytes) -> Result<Self, &'static str> {
+    pub(super) fn read(headers: &HeaderMap, body: &Bytes, json_only: bool) -> Result<Self, &'static str> {
         let content_type =
             headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
         let fields = match content_type.split(';').next().map(str::trim) {
-            Some("application/x-www-form-urlencoded") => form(body)?,
+            Some("application/x-www-form-urlencoded") if !json_only => form(body)?,
             Some("application/json") => json(body)?,
             _ => return Err("neither a form nor JSON"),
         };
-        Ok(Self { fields, basic: basic(headers)? })
+        let text = |value: &http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
+        Ok(Self {
+            fields,
+            basic: basic(headers)?,
+            proofs: headers.get_all("dpop").iter().map(text).collect(),
+            host: headers.get(header::HOST).map(text).unwrap_or_default(),
+        })
     }
 
     pub(super) fn field(&self, name: &str) -> Option<&str> {

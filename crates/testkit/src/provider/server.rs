@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use super::builder::AuthorizationServerBuilder;
 use super::desk::Desk;
 use super::fault::Injection;
+use super::grants::Holder;
 use super::hold::Held;
 use super::http;
 use super::pair::Pair;
@@ -76,6 +77,16 @@ impl AuthorizationServer {
         format!("{}/{via}", self.token_url())
     }
 
+    /// The server's issuer identifier: the audience of assertions, and where its metadata says what its token endpoint is.
+    pub fn issuer(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// An issuer of its own, whose metadata names [the token endpoint of this label](Self::token_url_for).
+    pub fn issuer_for(&self, via: &str) -> String {
+        format!("{}/{via}", self.issuer())
+    }
+
     /// A resource that wants a working access token: 200, or 401 with `invalid_token`.
     pub fn resource_url(&self) -> String {
         format!("http://{}/resource", self.address)
@@ -89,6 +100,15 @@ impl AuthorizationServer {
         let state = &mut *self.desk.state();
         let now = self.desk.now(state);
         state.grants.grant(account, now)
+    }
+
+    /// The same, to whoever holds the key with this [thumbprint](super::KeyPair::thumbprint); needs
+    /// [`dpop`](AuthorizationServerBuilder::dpop).
+    pub fn grant_to(&self, account: &str, thumbprint: &str) -> Pair {
+        let pair = self.grant(account);
+        let holder = Holder { key: Some(thumbprint.to_owned()), client_key: None };
+        self.desk.state().grants.bind(&pair.refresh_token, &holder);
+        pair
     }
 
     /// The newest pair of the account's newest family: what a client that lost nothing holds.
@@ -182,6 +202,11 @@ impl AuthorizationServer {
     /// Requests that named a refresh token.
     pub fn presentations(&self) -> u64 {
         self.tally().presentations
+    }
+
+    /// Requests for metadata.
+    pub fn lookups(&self) -> u64 {
+        self.desk.state().lookups
     }
 
     /// Successful exchanges of living tokens.

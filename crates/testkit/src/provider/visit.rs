@@ -5,14 +5,16 @@ use std::sync::Arc;
 use axum::response::Response;
 
 use super::desk::{Desk, State, success_response};
+use super::dpop::Proof;
 use super::fault::{Fault, Script};
-use super::grants::Outcome;
+use super::grants::{Holder, OtherKey, Outcome};
 use super::hold::Held;
+use super::metadata::issuer;
 use super::pair::fingerprint;
 use super::peer::Peer;
 use super::referee::{Arrival, Decision, Delivery};
-use super::reply::Reply;
-use super::request::TokenRequest;
+use super::reply::{self, Reply};
+use super::request::{Caller, TokenRequest};
 
 /// An open presentation; dropping it closes it.
 ///
@@ -29,6 +31,14 @@ pub(super) struct Visit {
     script: Script,
     decision: Decision,
     delivery: Delivery,
+}
+
+/// Why a request is not processed.
+enum Unfit {
+    Client,
+    Proof(&'static str),
+    Nonce,
+    Key(OtherKey),
 }
 
 impl Visit {
@@ -109,7 +119,10 @@ impl Visit {
     fn process(&mut self, request: &TokenRequest, path: &str) -> Response {
         let desk = self.desk.clone();
         let state = &mut *desk.state();
-        let (decision, response) = self.decide(state, request, path);
+        let (decision, mut response) = self.decide(state, request, path);
+        if let Some(rules) = desk.manners.dpop {
+            reply::bring_nonce(&mut response, &state.proofs.next_nonce(rules));
+        }
         self.decision = decision;
         state.referee.decide(self.seq, decision);
         tracing::debug!(seq = self.seq, account = ?self.account, ?decision, "refresh token presented");
@@ -122,9 +135,10 @@ impl Visit {
         if let Some(Fault::Answer(reply)) = answer {
             return (Decision::Answered, reply.into_response(path));
         }
-        if !manners.client.authenticates(request) {
-            return (Decision::Refused, Reply::InvalidClient.into_response(path));
-        }
+        let holder = match self.holder(state, request, path) {
+            Ok(holder) => holder,
+            Err(unfit) => return self.turned_away(unfit, path),
+        };
         let now = self.desk.now(state);
         let (decision, pair) = match state.grants.present(&self.token, now) {
             Outcome::Rotated(pair) => (Decision::Rotated, Some(pair)),
@@ -134,6 +148,9 @@ impl Visit {
             Outcome::Reused => (Decision::Reused, None),
             Outcome::Burned => (Decision::Burned, None),
         };
+        if pair.is_some() {
+            state.grants.bind(&self.token, &holder);
+        }
         if let Some(Fault::AnswerAfter(reply)) = answer {
             return (decision, reply.into_response(path));
         }
@@ -145,6 +162,35 @@ impl Visit {
             _ => {}
         }
         (decision, success_response(success))
+    }
+
+    /// Who presents, if anybody may. Proof and assertion are used up whatever comes of them.
+    fn holder(&self, state: &mut State, request: &TokenRequest, path: &str) -> Result<Holder, Unfit> {
+        let manners = &self.desk.manners;
+        let issuers = [issuer(&request.host, None), issuer(&request.host, self.via.as_deref())];
+        let caller = manners.client.caller(request, &issuers, &mut state.assertions);
+        let url = format!("http://{}{path}", request.host);
+        let proof = manners.dpop.map(|_| state.proofs.judge(&request.proofs, &url));
+        let Caller::Known { key: client_key } = caller else { return Err(Unfit::Client) };
+        let key = match proof {
+            None => None,
+            Some(Proof::Good(thumbprint)) => Some(thumbprint),
+            Some(Proof::Bad(why)) => return Err(Unfit::Proof(why)),
+            Some(Proof::WithoutNonce) => return Err(Unfit::Nonce),
+        };
+        let holder = Holder { key, client_key };
+        state.grants.bound_to_another(&self.token, &holder).map_or(Ok(holder), |key| Err(Unfit::Key(key)))
+    }
+
+    fn turned_away(&self, unfit: Unfit, path: &str) -> (Decision, Response) {
+        let response = match unfit {
+            Unfit::Client => Reply::InvalidClient.into_response(path),
+            Unfit::Proof(why) => reply::bad_proof(why),
+            Unfit::Nonce => return (Decision::NonceWanted, Reply::UseDpopNonce.into_response(path)),
+            Unfit::Key(OtherKey::Proof) => reply::bound_to_another_key(),
+            Unfit::Key(OtherKey::Client) => self.desk.manners.refusal.clone().into_response(path),
+        };
+        (Decision::Refused, response)
     }
 
     async fn deliver(mut self, response: Response) -> Response {

@@ -1,6 +1,7 @@
 //! The test kit against real HTTP clients, real Redis servers and real sockets.
 #![allow(clippy::unwrap_used)]
 
+mod atproto;
 mod dialects;
 mod faults;
 mod gateway;
