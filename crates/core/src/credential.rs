@@ -81,6 +81,11 @@ impl Credential {
         self.text("scope").map(|text| text.expose_secret().to_owned())
     }
 
+    /// What stands under this name beside the tokens, or else around them: text that is not blank.
+    pub fn field(&self, name: &str) -> Option<Secret> {
+        self.text(name).or_else(|| self.document.string(name).ok().flatten())
+    }
+
     /// The whole document.
     pub fn document(&self) -> &Document {
         &self.document
@@ -238,6 +243,16 @@ mod tests {
         ] {
             assert!(Credential::from_bytes(text.as_bytes()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_field_is_found_beside_the_tokens_or_around_them() {
+        let text =
+            r#"{"iss":"outer","key_id":"k1","tokens":{"refresh_token":"r","iss":"inner","n":1," ":" "}}"#;
+        let credential = credential(text, Shape::CodexAuth);
+        let field = |name| credential.field(name).map(|text| text.expose_secret().to_owned());
+        assert_eq!(["iss", "key_id"].map(field), [Some("inner".to_owned()), Some("k1".to_owned())]);
+        assert_eq!(["n", " ", "other"].map(field), [None, None, None]);
     }
 
     #[test]

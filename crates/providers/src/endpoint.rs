@@ -1,42 +1,75 @@
 //! A token endpoint over HTTP.
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::{Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
-use reqwest::{Client, ClientBuilder, Proxy, Response, header, redirect, retry};
+use reqwest::{Client, ClientBuilder, Proxy, header, redirect, retry};
 use solekey_core::{
     Account, Dialect, ExposeSecret, InputError, mutant,
     ports::{ExchangeRequest, TokenEndpoint, Wire},
 };
 use url::Url;
 
-use crate::{EndpointSettings, request};
+use crate::{
+    ClientAuth, Dpop, EndpointSettings,
+    assertion::{assertion, chosen},
+    body::{self, causes},
+    dpop::{self, Nonces, PROOF},
+    issuer::{Directory, Issuer},
+    key::CannotSign,
+    request,
+    settings::Place,
+};
 
 /// A provider's token endpoint over HTTP/1.1, made by [`EndpointSettings::build`].
 ///
 /// Every exchange is one request on a connection of its own. Redirects are answers, not instructions; nothing is
-/// retried, by nobody; the environment's proxies are ignored; the answer is read up to [`MAX_BODY_BYTES`].
+/// retried, by nobody; the environment's proxies are ignored; the answer is read up to [`MAX_BODY_BYTES`]. Where the
+/// token endpoint has to be looked up first, that is a request of its own, without any token, and the exchange is not sent
+/// when it fails.
+///
+/// Proofs of possession carry the newest nonce that the server put into any of its answers, refusals included: an exchange
+/// after one that was refused for want of a nonce has it.
 pub struct HttpEndpoint {
     settings: EndpointSettings,
-    url: Url,
-    /// Token URL and client id, for breakers and people.
+    place: Place,
+    /// Token URL or issuer, and client id, for breakers and people.
     client: String,
     /// The HTTP client for the last connect timeout asked for. It keeps no connection; making one reads the
     /// certificates of the machine, which is why it is kept.
     http: Mutex<(Duration, Client)>,
+    directory: Directory,
+    nonces: Nonces,
+}
+
+/// One exchange, ready to be sent.
+struct Message {
+    url: Url,
+    body: String,
+    proof: Option<String>,
 }
 
 impl HttpEndpoint {
-    pub(crate) fn new(settings: EndpointSettings, url: Url) -> Result<Self, InputError> {
+    pub(crate) fn new(mut settings: EndpointSettings, place: Place) -> Result<Self, InputError> {
+        if !matches!(settings.dpop, Dpop::Off) {
+            // Of our clock or our key, which the account cannot help.
+            settings.dialect = settings.dialect.our_fault("invalid_dpop_proof");
+        }
         let within = settings.connect_timeout;
-        let http = client(&settings, &url, within)?;
-        let client = format!("{url} {}", settings.client_id);
-        Ok(Self { settings, url, client, http: Mutex::new((within, http)) })
+        let http = client(&settings, &place, within)?;
+        let client = match &place {
+            Place::At(url, _) => format!("{url} {}", settings.client_id),
+            Place::Of(issuer) => named(issuer, &settings),
+            Place::OfAccount(_) => format!("each account's issuer {}", settings.client_id),
+        };
+        let http = Mutex::new((within, http));
+        let (directory, nonces) = (Directory::new(), Nonces::new());
+        Ok(Self { settings, place, client, http, directory, nonces })
     }
 
     /// The client for an exchange of this length. Connecting gets at most half of it: were the exchange to end while
@@ -45,24 +78,91 @@ impl HttpEndpoint {
         let within = self.settings.connect_timeout.min(timeout / 2);
         let mut kept = self.http.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.0 != within {
-            *kept = (within, client(&self.settings, &self.url, within)?);
+            *kept = (within, client(&self.settings, &self.place, within)?);
         }
         Ok(kept.1.clone())
     }
 
-    async fn present(&self, http: Client, body: String, timeout: Duration) -> Result<Wire, reqwest::Error> {
+    /// The issuer of this account, where its token endpoint has to be looked up.
+    fn issuer<'a>(&'a self, request: &ExchangeRequest<'_>) -> Result<Option<Cow<'a, Issuer>>, String> {
+        match &self.place {
+            Place::At(..) => Ok(None),
+            Place::Of(issuer) => Ok(Some(Cow::Borrowed(issuer))),
+            Place::OfAccount(others) => {
+                match ISSUER_FIELDS.into_iter().find_map(|name| request.field(name)) {
+                    Some(named) => {
+                        let issuer = Issuer::parse(named.expose_secret());
+                        issuer
+                            .map(|issuer| Some(Cow::Owned(issuer)))
+                            .map_err(|error| format!("the account's {error}"))
+                    }
+                    None if others.is_some() => Ok(others.as_ref().map(Cow::Borrowed)),
+                    None => Err("the account names no issuer, and none is configured".to_owned()),
+                }
+            }
+        }
+    }
+
+    /// Everything that can fail before a token is on its way.
+    async fn prepare(
+        &self,
+        http: &Client,
+        request: &ExchangeRequest<'_>,
+        timeout: Duration,
+    ) -> Result<Message, String> {
+        let (url, audience) = match (self.issuer(request)?, &self.place) {
+            (Some(issuer), _) => {
+                let within = timeout / LOOKUP_SHARE;
+                let found = self.directory.token_endpoint(http, &issuer, &self.nonces, within).await;
+                (found.map_err(|why| why.to_string())?, issuer.as_str().to_owned())
+            }
+            (None, Place::At(url, Some(issuer))) => (url.clone(), issuer.as_str().to_owned()),
+            (None, Place::At(url, None)) => (url.clone(), url.to_string()),
+            (None, Place::Of(_) | Place::OfAccount(_)) => return Err("no token endpoint is known".to_owned()),
+        };
+        let signed =
+            |made: Result<String, CannotSign>| made.map_err(|_| "nothing could be signed".to_owned());
+        let assertion = match &self.settings.client_auth {
+            ClientAuth::PrivateKeyJwt(keys) => {
+                let named = request.field(KEY_FIELD);
+                let key = chosen(keys, named.as_ref().map(ExposeSecret::expose_secret));
+                let key = key.ok_or("the client key that the account names in `key_id` is not configured")?;
+                Some(signed(assertion(key, &self.settings.client_id, &audience))?)
+            }
+            ClientAuth::None | ClientAuth::Basic(_) | ClientAuth::Post(_) => None,
+        };
+        let proof = match &self.settings.dpop {
+            Dpop::Key(key) => Some(signed(dpop::proof(key, &url, self.nonces.of(&url).as_deref()))?),
+            Dpop::Off | Dpop::KeyNeeded => None,
+        };
+        let body = request::body(&self.settings, request.refresh_token, assertion.as_deref());
+        Ok(Message { url, body, proof })
+    }
+
+    async fn present(
+        &self,
+        http: Client,
+        message: &Message,
+        timeout: Duration,
+    ) -> Result<Wire, reqwest::Error> {
         let mut request = http
-            .post(self.url.clone())
+            .post(message.url.clone())
             .timeout(timeout)
             .header(header::ACCEPT, "application/json")
             .header(header::CONTENT_TYPE, request::content_type(self.settings.body))
-            .body(body);
-        if let Some(proof) = request::authorization(&self.settings) {
-            request = request.header(header::AUTHORIZATION, proof);
+            .body(message.body.clone());
+        if let Some(secret) = request::authorization(&self.settings) {
+            request = request.header(header::AUTHORIZATION, secret);
+        }
+        if let Some(proof) = &message.proof {
+            request = request.header(PROOF, proof);
         }
         let mut response = request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        Ok(match read(&mut response).await? {
+        if status.is_success() || !mutant("nonce_of_the_refusal_is_ignored") {
+            self.nonces.learn(&message.url, &headers);
+        }
+        Ok(match body::read(&mut response, MAX_BODY_BYTES).await? {
             Some(body) => Wire::Reply { status, headers, body },
             None => Wire::Lost { why: format!("the answer ({status}) exceeds {MAX_BODY_BYTES} bytes") },
         })
@@ -74,17 +174,26 @@ impl TokenEndpoint for HttpEndpoint {
     /// # Cancel safety
     /// Not cancel safe: a dropped exchange may have been processed. Poll it in a task that nobody cancels.
     async fn exchange(&self, _account: &Account, request: ExchangeRequest<'_>, timeout: Duration) -> Wire {
+        let began = Instant::now();
         let http = match self.http(timeout) {
             Ok(http) => http,
             Err(error) => return Wire::NotSent { why: error.to_string() },
         };
-        let body = request::body(&self.settings, request.refresh_token);
+        let message = match self.prepare(&http, &request, timeout).await {
+            Ok(message) => message,
+            Err(why) => return Wire::NotSent { why },
+        };
+        let left = timeout.saturating_sub(began.elapsed());
+        if left < timeout / 2 {
+            // Connecting may take that long; see `http`.
+            return Wire::NotSent { why: "the time was over before anything could be sent".to_owned() };
+        }
         if mutant("endpoint_sends_again")
-            && let Ok(wire) = self.present(http.clone(), body.clone(), timeout).await
+            && let Ok(wire) = self.present(http.clone(), &message, left).await
         {
             return wire;
         }
-        self.present(http, body, timeout).await.unwrap_or_else(|error| failure(&error))
+        self.present(http, &message, left).await.unwrap_or_else(|error| failure(&error))
     }
 
     fn dialect(&self) -> &Dialect {
@@ -94,6 +203,17 @@ impl TokenEndpoint for HttpEndpoint {
     fn client(&self) -> &str {
         &self.client
     }
+
+    fn client_of(&self, request: &ExchangeRequest<'_>) -> Cow<'_, str> {
+        match self.issuer(request) {
+            Ok(Some(issuer)) => Cow::Owned(named(&issuer, &self.settings)),
+            Ok(None) | Err(_) => Cow::Borrowed(&self.client),
+        }
+    }
+}
+
+fn named(issuer: &Issuer, settings: &EndpointSettings) -> String {
+    format!("{} {}", issuer.as_str(), settings.client_id)
 }
 
 impl fmt::Debug for HttpEndpoint {
@@ -102,7 +222,11 @@ impl fmt::Debug for HttpEndpoint {
     }
 }
 
-fn client(settings: &EndpointSettings, url: &Url, connect_timeout: Duration) -> Result<Client, InputError> {
+fn client(
+    settings: &EndpointSettings,
+    place: &Place,
+    connect_timeout: Duration,
+) -> Result<Client, InputError> {
     let redirect =
         if mutant("redirect_is_followed") { redirect::Policy::limited(3) } else { redirect::Policy::none() };
     let idle = if mutant("connection_is_used_again") { 8 } else { 0 };
@@ -120,7 +244,7 @@ fn client(settings: &EndpointSettings, url: &Url, connect_timeout: Duration) -> 
             Proxy::all(proxy.expose_secret()).map_err(|_| InputError::new("proxy", "the URL of a proxy"))?;
         builder = builder.proxy(proxy);
     }
-    if url.scheme() == "http" {
+    if place.is_plain() {
         // Loopback needs no certificates, and images without any should still start.
         builder = builder.tls_certs_only([]);
     }
@@ -129,34 +253,18 @@ fn client(settings: &EndpointSettings, url: &Url, connect_timeout: Duration) -> 
         .map_err(|error| InputError::new("token_url", format!("a working TLS set-up ({})", causes(&error))))
 }
 
-/// The whole body, or nothing when there is more of it than we take.
-async fn read(response: &mut Response) -> Result<Option<Bytes>, reqwest::Error> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > MAX_BODY_BYTES {
-            return Ok(None);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Some(body.freeze()))
-}
-
 /// Only what went wrong before there was a connection is known not to have been sent.
 fn failure(error: &reqwest::Error) -> Wire {
     let why = causes(error);
     if error.is_connect() || error.is_builder() { Wire::NotSent { why } } else { Wire::Lost { why } }
 }
 
-/// What went wrong, without the URL: reqwest puts it first, and the causes say the rest.
-fn causes(error: &reqwest::Error) -> String {
-    let mut causes = Vec::new();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        causes.push(cause.to_string());
-        next = cause.source();
-    }
-    if causes.is_empty() { "the exchange failed".to_owned() } else { causes.join(": ") }
-}
-
 /// How much of an answer is read; real ones are below 16 KiB.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// Where an account's document names its issuer, and the client's key that its session began with.
+const ISSUER_FIELDS: [&str; 2] = ["iss", "issuer"];
+const KEY_FIELD: &str = "key_id";
+
+/// The lookup of a token endpoint gets a quarter of the exchange's time, so that what is left has room for a connection.
+const LOOKUP_SHARE: u32 = 4;

@@ -33,16 +33,50 @@
 //! [`HttpEndpoint`] speaks RFC 6749 with the variations of [`EndpointSettings`]; a [`Preset`] is what we know about
 //! one provider, as data with a date, its [replay rule](solekey_core::Replay) among it.
 //!
+//! A client may prove itself with [signatures](ClientAuth::PrivateKeyJwt) in the place of a secret, and exchanges may carry
+//! [proofs of possession](Dpop) with the servers' nonces; the token endpoint may be found through the metadata of each
+//! [account's issuer](EndpointSettings::issuer_of_account). AT Protocol wants all three.
+//!
+//! ```
+//! use solekey_providers::{ClientAuth, ClientKey, Dpop, EndpointSettings, Preset, SigningKey};
+//!
+//! # fn main() -> Result<(), solekey_core::InputError> {
+//! # let jwk = || solekey_core::secret(r#"{"kty":"EC","crv":"P-256",
+//! #     "x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+//! #     "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+//! #     "d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}"#.to_owned());
+//! let key = ClientKey { id: "k1".to_owned(), key: SigningKey::parse(&jwk())? };
+//! let endpoint = EndpointSettings {
+//!     client_id: "https://app.example/client-metadata.json".to_owned(),
+//!     client_auth: ClientAuth::PrivateKeyJwt(vec![key]),
+//!     // The same for all replicas, and for whoever uses the access tokens.
+//!     dpop: Dpop::Key(SigningKey::parse(&jwk())?),
+//!     ..Preset::named("atproto")?.endpoint
+//! };
+//! endpoint.build()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What is not promised
 //!
 //! A preset says what a provider did when somebody looked; providers change. A token endpoint behind a proxy that holds
 //! requests can process one long after the timeout: proxies of the environment are ignored for that reason.
 
+mod assertion;
+mod body;
+mod bounded;
+mod clock;
+mod dpop;
 mod endpoint;
+mod issuer;
+mod key;
 mod preset;
 mod request;
 mod settings;
 
+pub use dpop::Dpop;
 pub use endpoint::{HttpEndpoint, MAX_BODY_BYTES};
+pub use key::{ClientKey, SigningKey};
 pub use preset::Preset;
 pub use settings::{BodyFormat, ClientAuth, EndpointSettings};

@@ -6,10 +6,14 @@ use serde_json::{Map, Value};
 use solekey_core::{ExposeSecret, Secret};
 use url::form_urlencoded;
 
-use crate::{BodyFormat, ClientAuth, EndpointSettings};
+use crate::{BodyFormat, ClientAuth, EndpointSettings, assertion::ASSERTION_TYPE};
 
 /// The parameters of one exchange, in the order in which they are written.
-fn params<'a>(settings: &'a EndpointSettings, refresh_token: &'a Secret) -> Vec<(&'a str, &'a str)> {
+fn params<'a>(
+    settings: &'a EndpointSettings,
+    refresh_token: &'a Secret,
+    assertion: Option<&'a str>,
+) -> Vec<(&'a str, &'a str)> {
     let mut params = vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose_secret())];
     match &settings.client_auth {
         ClientAuth::None => params.push(("client_id", &settings.client_id)),
@@ -19,15 +23,20 @@ fn params<'a>(settings: &'a EndpointSettings, refresh_token: &'a Secret) -> Vec<
             params.push(("client_id", &settings.client_id));
             params.push(("client_secret", secret.expose_secret()));
         }
+        ClientAuth::PrivateKeyJwt(_) => {
+            params.push(("client_id", &settings.client_id));
+            params.push(("client_assertion_type", ASSERTION_TYPE));
+            params.extend(assertion.map(|assertion| ("client_assertion", assertion)));
+        }
     }
     params.extend(settings.scope.as_deref().map(|scope| ("scope", scope)));
     params.extend(settings.params.iter().map(|(name, value)| (name.as_str(), value.expose_secret())));
     params
 }
 
-/// The body of one exchange.
-pub(crate) fn body(settings: &EndpointSettings, refresh_token: &Secret) -> String {
-    let params = params(settings, refresh_token);
+/// The body of one exchange. `assertion` is the client's, where it proves itself that way.
+pub(crate) fn body(settings: &EndpointSettings, refresh_token: &Secret, assertion: Option<&str>) -> String {
+    let params = params(settings, refresh_token, assertion);
     match settings.body {
         BodyFormat::Form => form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish(),
         BodyFormat::Json => {
@@ -77,7 +86,7 @@ mod tests {
             ..settings()
         };
         assert_eq!(
-            body(&settings, &secret("r+t/=")),
+            body(&settings, &secret("r+t/="), None),
             "grant_type=refresh_token&refresh_token=r%2Bt%2F%3D&client_id=my+app%3A1&scope=a+b&audience=x%26y"
         );
         assert!(authorization(&settings).is_none());
@@ -86,7 +95,7 @@ mod tests {
     #[test]
     fn json_says_the_same() {
         let settings = EndpointSettings { body: BodyFormat::Json, ..settings() };
-        let said: Value = serde_json::from_str(&body(&settings, &secret("r\"t"))).unwrap();
+        let said: Value = serde_json::from_str(&body(&settings, &secret("r\"t"), None)).unwrap();
         let expected = serde_json::json!({
             "grant_type": "refresh_token", "refresh_token": "r\"t", "client_id": "my app:1",
         });
@@ -99,11 +108,11 @@ mod tests {
         let header = authorization(&basic).unwrap();
         let encoded = header.to_str().unwrap().strip_prefix("Basic ").unwrap().to_owned();
         assert_eq!(STANDARD.decode(encoded).unwrap(), b"my+app%3A1:p%40ss+w%C3%B6rd%2B%3A");
-        assert_eq!(body(&basic, &secret("r")), "grant_type=refresh_token&refresh_token=r");
+        assert_eq!(body(&basic, &secret("r"), None), "grant_type=refresh_token&refresh_token=r");
         assert_eq!(format!("{header:?}"), "Sensitive");
 
         let post = EndpointSettings { client_auth: ClientAuth::Post(secret("s")), ..settings() };
-        assert!(body(&post, &secret("r")).ends_with("&client_id=my+app%3A1&client_secret=s"));
+        assert!(body(&post, &secret("r"), None).ends_with("&client_id=my+app%3A1&client_secret=s"));
         assert!(authorization(&post).is_none());
     }
 }

@@ -5,13 +5,24 @@ use std::time::Duration;
 use solekey_core::{Dialect, ExposeSecret, InputError, Secret};
 use url::{Host, Url};
 
-use crate::HttpEndpoint;
+use crate::{ClientKey, Dpop, HttpEndpoint, issuer::Issuer};
 
 /// Settings of an [`HttpEndpoint`] before validation.
 #[derive(Clone, Debug)]
 pub struct EndpointSettings {
-    /// Where refresh tokens are presented: https, or http on loopback. No default.
+    /// Where refresh tokens are presented: https, or http on loopback. No default; it may be left out where the metadata of an
+    /// [`issuer`](Self::issuer), or of [each account's](Self::issuer_of_account), says so. It wins over all metadata.
     pub token_url: String,
+    /// The authorization server's issuer identifier, https or http on loopback: the audience of what the client signs, and,
+    /// without a `token_url`, whose metadata (RFC 8414) is asked for the token endpoint, within the time of an exchange and
+    /// at most once an hour. What its metadata says counts only if it names this very issuer. Default: none; the audience is
+    /// the token URL.
+    pub issuer: Option<String>,
+    /// Accounts live on authorization servers of their own: each account's document names it in `iss` or `issuer`, and
+    /// [`issuer`](Self::issuer) is for those that name none. Ignored where there is a `token_url`. Default: they do not.
+    pub issuer_of_account: bool,
+    /// Proofs of possession (RFC 9449). Default: none.
+    pub dpop: Dpop,
     /// The client that the provider knows us by. No default.
     pub client_id: String,
     /// How the client proves itself. Default: not at all, it is public.
@@ -32,7 +43,7 @@ pub struct EndpointSettings {
     pub proxy: Option<Secret>,
 }
 
-/// How a client proves itself to the token endpoint (RFC 6749, section 2.3.1).
+/// How a client proves itself to the token endpoint (RFC 6749, section 2.3).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum ClientAuth {
@@ -43,6 +54,10 @@ pub enum ClientAuth {
     Basic(Secret),
     /// This secret in the body.
     Post(Secret),
+    /// A fresh signature for each exchange (RFC 7523), by the key that the account names in `key_id`, or by the first where it
+    /// names none. Servers bind a session to the key it began with: while sessions of an older key live, keep it here behind
+    /// the new one, and see to it that they name it.
+    PrivateKeyJwt(Vec<ClientKey>),
 }
 
 /// How parameters are written.
@@ -60,6 +75,9 @@ impl Default for EndpointSettings {
     fn default() -> Self {
         Self {
             token_url: String::new(),
+            issuer: None,
+            issuer_of_account: false,
+            dpop: Dpop::Off,
             client_id: String::new(),
             client_auth: ClientAuth::None,
             body: BodyFormat::Form,
@@ -79,13 +97,29 @@ impl EndpointSettings {
     /// Names the first field that cannot work and what was expected of it. A machine without CA certificates cannot
     /// talk to an https URL, and is told so here.
     pub fn build(self) -> Result<HttpEndpoint, InputError> {
-        let url = token_url(&self.token_url)?;
+        let place = self.place()?;
         self.check_client()?;
+        if matches!(self.dpop, Dpop::KeyNeeded) {
+            return Err(InputError::new("dpop_key", "a private key: this provider binds tokens to one"));
+        }
         self.check_params()?;
         if self.connect_timeout.is_zero() {
             return Err(InputError::new("connect_timeout", "more than nothing"));
         }
-        HttpEndpoint::new(self, url)
+        HttpEndpoint::new(self, place)
+    }
+
+    fn place(&self) -> Result<Place, InputError> {
+        let issuer = self.issuer.as_deref().map(Issuer::parse).transpose()?;
+        if self.token_url.is_empty() {
+            match issuer {
+                issuer if self.issuer_of_account => return Ok(Place::OfAccount(issuer)),
+                Some(issuer) => return Ok(Place::Of(issuer)),
+                None => {}
+            }
+        }
+        let url = usable_url(&self.token_url).map_err(|expected| InputError::new("token_url", expected))?;
+        Ok(Place::At(url, issuer))
     }
 
     fn check_client(&self) -> Result<(), InputError> {
@@ -96,6 +130,7 @@ impl EndpointSettings {
             ClientAuth::Basic(secret) | ClientAuth::Post(secret) if secret.expose_secret().is_empty() => {
                 Err(InputError::new("client_secret", "not to be empty"))
             }
+            ClientAuth::PrivateKeyJwt(keys) => check_keys(keys),
             ClientAuth::None | ClientAuth::Basic(_) | ClientAuth::Post(_) => Ok(()),
         }
     }
@@ -108,16 +143,52 @@ impl EndpointSettings {
     }
 }
 
-fn token_url(text: &str) -> Result<Url, InputError> {
-    let refuse = |expected: &str| InputError::new("token_url", expected);
-    let url = Url::parse(text).map_err(|_| refuse("an https URL"))?;
+/// Where an endpoint's tokens are presented.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// There; what is signed is for this issuer.
+    At(Url, Option<Issuer>),
+    /// Where this issuer's metadata says.
+    Of(Issuer),
+    /// Where the metadata of each account's issuer says; of this one where an account names none.
+    OfAccount(Option<Issuer>),
+}
+
+impl Place {
+    /// Whether nothing there wants certificates.
+    pub(crate) fn is_plain(&self) -> bool {
+        match self {
+            Self::At(url, _) => url.scheme() == "http",
+            Self::Of(issuer) => issuer.is_plain(),
+            Self::OfAccount(_) => false,
+        }
+    }
+}
+
+fn check_keys(keys: &[ClientKey]) -> Result<(), InputError> {
+    if keys.is_empty() {
+        return Err(InputError::new("client_key", "at least one private key"));
+    }
+    let is_usable = |(at, key): (usize, &ClientKey)| {
+        let twice = keys[..at].iter().any(|other| other.id == key.id);
+        !key.id.is_empty() && is_visible(&key.id) && !twice
+    };
+    if keys.iter().enumerate().all(is_usable) {
+        return Ok(());
+    }
+    Err(InputError::new("client_key_id", "visible ASCII characters, other ones for each key"))
+}
+
+/// A URL that a token may be sent to; the error says what was expected.
+pub(crate) fn usable_url(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "an https URL")?;
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-        return Err(refuse("a URL without user, password and fragment"));
+        return Err("a URL without user, password and fragment");
     }
     match url.scheme() {
         "https" => Ok(url),
         "http" if is_loopback(&url) => Ok(url),
-        _ => Err(refuse("an https URL (http only on loopback)")),
+        _ => Err("an https URL (http only on loopback)"),
     }
 }
 
@@ -136,7 +207,15 @@ fn is_visible(text: &str) -> bool {
 }
 
 /// What an exchange says by itself.
-const OWN_PARAMS: [&str; 5] = ["grant_type", "refresh_token", "client_id", "client_secret", "scope"];
+const OWN_PARAMS: [&str; 7] = [
+    "grant_type",
+    "refresh_token",
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "scope",
+];
 
 #[cfg(test)]
 mod tests {
@@ -198,6 +277,26 @@ mod tests {
             "connect_timeout"
         );
         assert_eq!(field(EndpointSettings { proxy: Some(secret("::")), ..settings() }), "proxy");
+    }
+
+    #[test]
+    fn an_issuer_stands_in_for_a_token_url() {
+        let nowhere = || EndpointSettings { token_url: String::new(), ..settings() };
+        let issuer = Some("http://127.0.0.1:9".to_owned());
+        assert!(EndpointSettings { issuer: issuer.clone(), ..nowhere() }.build().is_ok());
+        assert!(EndpointSettings { issuer_of_account: true, ..nowhere() }.build().is_ok());
+        assert_eq!(field(nowhere()), "token_url");
+        let clear = Some("http://auth.example".to_owned());
+        assert_eq!(field(EndpointSettings { issuer: clear, ..settings() }), "issuer");
+        let wrong = EndpointSettings { token_url: "http://auth.example/t".to_owned(), issuer, ..settings() };
+        assert_eq!(field(wrong), "token_url");
+    }
+
+    #[test]
+    fn keys_that_cannot_work_are_refused_by_name() {
+        assert_eq!(field(EndpointSettings { dpop: Dpop::KeyNeeded, ..settings() }), "dpop_key");
+        let auth = ClientAuth::PrivateKeyJwt(Vec::new());
+        assert_eq!(field(EndpointSettings { client_auth: auth, ..settings() }), "client_key");
     }
 
     #[test]

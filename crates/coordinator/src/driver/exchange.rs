@@ -67,7 +67,9 @@ impl Exchange {
             return Event::Exchanged(Outcome::NotSent).into();
         };
         let (account, attempt) = (&self.account, self.attempt);
-        if !self.instance.breakers.admit(&self.provider, self.instance.now()) {
+        let request = ExchangeRequest::new(&refresh_token).of(credential);
+        let client = self.provider.endpoint().client_of(&request);
+        if !self.instance.breakers.admit(&client, self.instance.now()) {
             tracing::debug!("our client is not accepted here; another account is trying");
             return Event::Exchanged(Outcome::Withheld).into();
         }
@@ -75,11 +77,11 @@ impl Exchange {
         let sent_at = self.instance.now();
         let endpoint = self.provider.endpoint();
         let timeout = self.provider.policy().exchange_timeout();
-        let wire = endpoint.exchange(account, ExchangeRequest::new(&refresh_token), timeout).await;
+        let wire = endpoint.exchange(account, request, timeout).await;
         let phase = wire.phase();
         let Classified { outcome, reason } = classify(endpoint.dialect(), &wire, self.instance.wall());
         let named = outcome.as_ref().map(|_| ());
-        self.instance.breakers.learn(&self.provider, account, named, self.instance.now());
+        self.instance.breakers.learn(&client, account, named, self.instance.now());
         let took = self.instance.now().since(sent_at);
         tracing::Span::current().record("outcome", named.name());
         self.audit(named, phase, took, &reason);

@@ -1,12 +1,12 @@
 //! The token endpoint of a provider.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-use crate::{Account, Dialect, Secret};
+use crate::{Account, Credential, Dialect, Secret};
 
 /// A provider's token endpoint.
 #[async_trait]
@@ -22,6 +22,12 @@ pub trait TokenEndpoint: Send + Sync + 'static {
 
     /// What failures caused by our own set-up have in common: the token URL and the client id.
     fn client(&self) -> &str;
+
+    /// The same for one account, where accounts of a provider live on servers of their own: what one of those servers
+    /// thinks of our client holds up nobody at another one. Default: [`client`](Self::client).
+    fn client_of(&self, _request: &ExchangeRequest<'_>) -> Cow<'_, str> {
+        Cow::Borrowed(self.client())
+    }
 }
 
 /// What to present.
@@ -30,12 +36,24 @@ pub trait TokenEndpoint: Send + Sync + 'static {
 pub struct ExchangeRequest<'a> {
     /// The refresh token.
     pub refresh_token: &'a Secret,
+    /// What it is part of, where the endpoint needs to know more of the account: its issuer, the key it began with.
+    pub credential: Option<&'a Credential>,
 }
 
 impl<'a> ExchangeRequest<'a> {
     /// A request for this refresh token.
     pub fn new(refresh_token: &'a Secret) -> Self {
-        Self { refresh_token }
+        Self { refresh_token, credential: None }
+    }
+
+    /// The same, as part of this credential.
+    pub fn of(self, credential: &'a Credential) -> Self {
+        Self { credential: Some(credential), ..self }
+    }
+
+    /// What the account holds under this name beside its tokens, if that is text.
+    pub fn field(&self, name: &str) -> Option<Secret> {
+        self.credential?.field(name)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is known about providers.
 
+mod atproto;
 mod codex;
 mod oauth2;
 
@@ -35,7 +36,7 @@ impl Preset {
 
     /// Every preset there is.
     pub fn all() -> Vec<Self> {
-        vec![oauth2::preset(), codex::preset()]
+        vec![oauth2::preset(), codex::preset(), atproto::preset()]
     }
 }
 
@@ -67,8 +68,17 @@ mod tests {
     }
 
     #[test]
+    fn atproto_wants_a_client_and_the_key_that_its_sessions_are_bound_to() {
+        let preset = Preset::named("atproto").unwrap();
+        assert!(preset.replay.revokes_families());
+        assert_eq!(preset.endpoint.clone().build().unwrap_err().field(), "client_id");
+        let half = EndpointSettings { client_id: "https://app.example/c.json".to_owned(), ..preset.endpoint };
+        assert_eq!(half.build().unwrap_err().field(), "dpop_key");
+    }
+
+    #[test]
     fn an_unknown_name_is_told_the_known_ones() {
         let error = Preset::named("codecs").unwrap_err();
-        assert_eq!((error.field(), error.expected()), ("preset", "one of oauth2, codex"));
+        assert_eq!((error.field(), error.expected()), ("preset", "one of oauth2, codex, atproto"));
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod atproto;
 mod model;
 mod stub;
 

@@ -133,7 +133,9 @@ fn env_form(name: &str) -> String {
 fn read(variable: &str, key: &str, text: &str) -> Result<Value, InputError> {
     let refused = |expected| InputError::new(variable, expected);
     match key.rsplit('.').next() {
-        Some("accept_loss") => text.parse().map(Value::Boolean).map_err(|_| refused("true or false")),
+        Some("accept_loss" | "issuer_of_account") => {
+            text.parse().map(Value::Boolean).map_err(|_| refused("true or false"))
+        }
         Some("not_processed") => {
             let statuses: Result<Vec<_>, _> = text.split(',').map(|status| status.trim().parse()).collect();
             let statuses = statuses.map_err(|_| refused("statuses separated by commas"))?;
@@ -171,12 +173,19 @@ const VARIABLES: [(&str, &str); 8] = [
 ];
 
 /// None of them ends like another one, which is what makes names and keys separable.
-pub(super) const PROVIDER_KEYS: [&str; 21] = [
+pub(super) const PROVIDER_KEYS: [&str; 28] = [
     "preset",
     "token_url",
+    "issuer",
+    "issuer_of_account",
     "client_id",
     "client_auth",
     "client_secret_env",
+    "client_key_env",
+    "client_key_id",
+    "client_older_key_env",
+    "client_older_key_id",
+    "dpop_key_env",
     "body",
     "scope",
     "replay",
@@ -196,4 +205,4 @@ pub(super) const PROVIDER_KEYS: [&str; 21] = [
 ];
 
 /// One of these makes a provider out of environment variables alone.
-const DEFINING: [&str; 2] = ["preset", "token_url"];
+const DEFINING: [&str; 3] = ["preset", "token_url", "issuer"];

@@ -1,5 +1,6 @@
 //! The configuration: a TOML file, environment variables over it, defaults under it.
 
+mod client;
 mod environment;
 mod listen;
 mod place;

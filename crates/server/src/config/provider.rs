@@ -3,18 +3,16 @@
 use http::StatusCode;
 use solekey::{
     Provider,
-    core::{InputError, PolicySettings, Replay, Secret, Stale, secret},
+    core::{InputError, PolicySettings, Replay, Stale},
 };
-use solekey_providers::{BodyFormat, ClientAuth, EndpointSettings, Preset};
+use solekey_providers::{BodyFormat, EndpointSettings, Preset};
 use std::{sync::Arc, time::Duration};
 use url::Url;
 
 use super::{
+    client::{ClientSettings, dpop},
     environment::Environment,
-    settings::{
-        BodyName, ClientAuthName, InDoubtName, OnLockHeld, OnRefreshError, ProviderSettings, ReplayName,
-        StaleName,
-    },
+    settings::{BodyName, InDoubtName, OnLockHeld, OnRefreshError, ProviderSettings, ReplayName, StaleName},
     span::Span,
 };
 use crate::doctor::TokenHost;
@@ -24,13 +22,14 @@ use crate::doctor::TokenHost;
 pub(super) struct Configured {
     pub(super) provider: Provider,
     pub(super) accepts_loss: bool,
-    token_url: String,
+    /// Its token URL, or the issuer whose metadata has it.
+    host_url: String,
 }
 
 impl Configured {
     /// Where its token endpoint listens.
     pub(super) fn token_host(&self) -> Option<TokenHost> {
-        let url = Url::parse(&self.token_url).ok()?;
+        let url = Url::parse(&self.host_url).ok()?;
         let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
         Some(TokenHost {
             provider: self.provider.name().to_owned(),
@@ -52,9 +51,16 @@ impl ProviderSettings {
             name,
             preset,
             token_url,
+            issuer,
+            issuer_of_account,
             client_id,
             client_auth,
             client_secret_env,
+            client_key_env,
+            client_key_id,
+            client_older_key_env,
+            client_older_key_id,
+            dpop_key_env,
             body,
             scope,
             replay,
@@ -95,13 +101,25 @@ impl ProviderSettings {
             Some(statuses) => endpoint.dialect.clone().not_processed(checked_statuses(&statuses)?),
             None => endpoint.dialect.clone(),
         };
-        let client_secret =
-            client_secret_env.map(|variable| client_secret(&variable, environment)).transpose()?;
+        let client = ClientSettings {
+            client_auth,
+            client_secret_env,
+            client_key_env,
+            client_key_id,
+            client_older_key_env,
+            client_older_key_id,
+        };
+        let issuer = issuer.or(endpoint.issuer);
         let token_url = token_url.unwrap_or(endpoint.token_url);
+        let host_url =
+            if token_url.is_empty() { issuer.clone().unwrap_or_default() } else { token_url.clone() };
         let endpoint = EndpointSettings {
-            token_url: token_url.clone(),
+            token_url,
+            issuer,
+            issuer_of_account: issuer_of_account.unwrap_or(endpoint.issuer_of_account),
+            dpop: dpop(dpop_key_env, endpoint.dpop, environment)?,
             client_id: client_id.unwrap_or(endpoint.client_id),
-            client_auth: authentication(client_auth, client_secret, endpoint.client_auth)?,
+            client_auth: client.build(endpoint.client_auth, environment)?,
             body: body.map_or(endpoint.body, BodyName::into),
             scope: scope.or(endpoint.scope),
             params: endpoint.params,
@@ -110,7 +128,7 @@ impl ProviderSettings {
             proxy: endpoint.proxy,
         };
         let provider = Provider::new(&name, policy.build()?, Arc::new(endpoint.build()?))?;
-        Ok(Configured { provider, accepts_loss: accept_loss, token_url })
+        Ok(Configured { provider, accepts_loss: accept_loss, host_url })
     }
 }
 
@@ -152,32 +170,6 @@ fn waiting(
         || on_refresh_error == Some(OnRefreshError::ReturnError);
     let max_wait = if on_lock_held == OnLockHeld::WaitForCache { max_wait } else { Duration::ZERO };
     (max_wait, if refuse { Stale::Refuse } else { Stale::Serve })
-}
-
-fn client_secret(variable: &str, environment: &Environment) -> Result<Secret, InputError> {
-    let value = environment.value(variable).ok_or_else(|| {
-        InputError::new("client_secret_env", "the name of an environment variable that holds the secret")
-    })?;
-    Ok(secret(value))
-}
-
-fn authentication(
-    way: Option<ClientAuthName>,
-    secret: Option<Secret>,
-    preset: ClientAuth,
-) -> Result<ClientAuth, InputError> {
-    match (way, secret) {
-        (None, None) => Ok(preset),
-        (Some(ClientAuthName::None), None) => Ok(ClientAuth::None),
-        (Some(ClientAuthName::Basic), Some(secret)) => Ok(ClientAuth::Basic(secret)),
-        (Some(ClientAuthName::Post), Some(secret)) => Ok(ClientAuth::Post(secret)),
-        (Some(ClientAuthName::Basic | ClientAuthName::Post), None) => {
-            Err(InputError::new("client_secret_env", "to be given with client_auth = \"basic\" or \"post\""))
-        }
-        (None | Some(ClientAuthName::None), Some(_)) => {
-            Err(InputError::new("client_auth", "basic or post, with client_secret_env"))
-        }
-    }
 }
 
 fn checked_statuses(statuses: &[u16]) -> Result<Vec<StatusCode>, InputError> {

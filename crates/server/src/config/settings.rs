@@ -51,9 +51,16 @@ pub(super) struct ProviderSettings {
     pub(super) name: String,
     pub(super) preset: Option<String>,
     pub(super) token_url: Option<String>,
+    pub(super) issuer: Option<String>,
+    pub(super) issuer_of_account: Option<bool>,
     pub(super) client_id: Option<String>,
     pub(super) client_auth: Option<ClientAuthName>,
     pub(super) client_secret_env: Option<String>,
+    pub(super) client_key_env: Option<String>,
+    pub(super) client_key_id: Option<String>,
+    pub(super) client_older_key_env: Option<String>,
+    pub(super) client_older_key_id: Option<String>,
+    pub(super) dpop_key_env: Option<String>,
     pub(super) body: Option<BodyName>,
     pub(super) scope: Option<String>,
     pub(super) replay: Option<ReplayName>,
@@ -86,6 +93,7 @@ pub(super) enum ClientAuthName {
     None,
     Basic,
     Post,
+    PrivateKeyJwt,
 }
 
 #[derive(Clone, Copy, Deserialize)]
