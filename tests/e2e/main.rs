@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod atproto;
 mod binary;
 mod blueprint;
 mod crowd;
