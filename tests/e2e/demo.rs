@@ -12,11 +12,12 @@ use crate::binary::solekey;
 const SECONDS: u64 = 12;
 const BOUND: Duration = Duration::from_secs(150);
 
-async fn demo(path: &OsStr, log: &Path) -> Value {
+async fn demo(path: &OsStr, log: &Path, more: &[&str]) -> Value {
     let mut command = Command::new(solekey());
     command
         .args(["demo", "--json", "--seconds", &SECONDS.to_string(), "--log"])
         .arg(log)
+        .args(more)
         .env("PATH", path)
         .env_remove("REDIS_URL")
         .stdin(Stdio::null())
@@ -54,7 +55,7 @@ async fn the_demo_over_redis_burns_nothing_and_shows_what_happens_without() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log.jsonl");
     let server = find_server().unwrap();
-    let report = demo(server.parent().unwrap().as_os_str(), &log).await;
+    let report = demo(server.parent().unwrap().as_os_str(), &log, &[]).await;
     assert_shows_what_it_promises(&report, &log, "redis");
 }
 
@@ -62,6 +63,33 @@ async fn the_demo_over_redis_burns_nothing_and_shows_what_happens_without() {
 async fn the_demo_without_any_redis_burns_nothing_and_shows_what_happens_without() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log.jsonl");
-    let report = demo(folder.path().as_os_str(), &log).await;
+    let report = demo(folder.path().as_os_str(), &log, &[]).await;
     assert_shows_what_it_promises(&report, &log, "embedded");
+}
+
+/// The presentations of a demo before a provider with these ways.
+async fn demo_before(provider: &str) -> Vec<Value> {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.jsonl");
+    let server = find_server().unwrap();
+    let report = demo(server.parent().unwrap().as_os_str(), &log, &["--provider", provider]).await;
+    assert_shows_what_it_promises(&report, &log, "redis");
+    let lines = std::fs::read_to_string(&log).unwrap();
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn the_demo_before_a_provider_like_codex_burns_nothing() {
+    demo_before("codex").await;
+}
+
+#[tokio::test]
+async fn the_demo_before_a_provider_like_claude_burns_nothing() {
+    demo_before("claude").await;
+}
+
+#[tokio::test]
+async fn the_demo_before_a_provider_like_those_of_at_protocol_burns_nothing_and_meets_its_nonces() {
+    let presentations = demo_before("atproto").await;
+    assert!(presentations.iter().any(|presentation| presentation["decision"] == "nonce_wanted"));
 }

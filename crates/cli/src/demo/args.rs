@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::dialect::Kind;
+
 /// Shows what Solekey does: replicas under load, a strict provider, one owner killed in the middle; then the same
 /// without coordination.
 ///
@@ -22,6 +24,9 @@ pub(crate) struct DemoArgs {
     /// valkey-server found on PATH, else none: the replicas then share one SQLite file.
     #[arg(long, value_name = "URL")]
     pub(super) redis: Option<String>,
+    /// Which provider the strict one behaves like, and whose preset the replicas are configured with.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) provider: Kind,
     /// Where the provider writes down every presentation of a refresh token, as JSON lines.
     #[arg(long, value_name = "FILE")]
     pub(super) log: Option<PathBuf>,
@@ -69,6 +74,7 @@ mod tests {
     fn without_arguments_four_replicas_keep_a_few_dozen_accounts_fresh() {
         let args = parse(&[]).unwrap();
         assert_eq!((args.seconds, args.replicas, args.accounts, args.json), (20, 4, 36, false));
+        assert_eq!(args.provider, Kind::Strict);
     }
 
     #[test]

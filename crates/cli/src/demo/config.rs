@@ -6,6 +6,7 @@ use serde::Serialize;
 use solekey_testkit::provider::AuthorizationServer;
 
 use super::backing::Backing;
+use super::dialect::{Dialect, Ways};
 use super::provider::PROVIDER;
 
 /// The environment variable in which a replica finds the key that seals what it stores.
@@ -46,10 +47,8 @@ struct SealTable {
 #[derive(Serialize)]
 struct ProviderTable {
     name: &'static str,
-    token_url: String,
-    client_id: &'static str,
-    client_auth: &'static str,
-    replay: &'static str,
+    #[serde(flatten)]
+    ways: Ways,
     exchange_timeout: &'static str,
     quarantine: &'static str,
     max_wait: &'static str,
@@ -65,6 +64,7 @@ impl<'a> Config<'a> {
     /// A replica that shares `backing`, and `folder` with the others of its host.
     pub(super) fn coordinated(
         provider: &AuthorizationServer,
+        dialect: &Dialect,
         name: &str,
         backing: &'a Backing,
         folder: &'a Path,
@@ -76,11 +76,16 @@ impl<'a> Config<'a> {
             }
             Backing::Embedded => (None, sqlite(folder)),
         };
-        Self { redis, store, ..Self::alone(provider, name, folder) }
+        Self { redis, store, ..Self::alone(provider, dialect, name, folder) }
     }
 
     /// A replica that shares nothing: its own file in its own folder.
-    pub(super) fn alone(provider: &AuthorizationServer, name: &str, folder: &'a Path) -> Self {
+    pub(super) fn alone(
+        provider: &AuthorizationServer,
+        dialect: &Dialect,
+        name: &str,
+        folder: &'a Path,
+    ) -> Self {
         Self {
             listen: "127.0.0.1:0",
             state_dir: folder,
@@ -89,10 +94,7 @@ impl<'a> Config<'a> {
             seal: SealTable { key_env: SEAL_KEY_ENV },
             provider: [ProviderTable {
                 name: PROVIDER,
-                token_url: provider.token_url_for(name),
-                client_id: "solekey-demo",
-                client_auth: "none",
-                replay: "strict_family",
+                ways: dialect.ways(provider, name),
                 exchange_timeout: "1s",
                 quarantine: "2s",
                 max_wait: "10s",

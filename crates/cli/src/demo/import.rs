@@ -1,13 +1,14 @@
 //! Putting the accounts into the replicas.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
-use serde_json::json;
-use solekey_testkit::provider::{AuthorizationServer, Pair};
+use serde_json::Value;
+use solekey_testkit::provider::AuthorizationServer;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::balancer::Balancer;
+use super::dialect::Dialect;
 use super::load::chain;
 use super::provider::{Cohort, PROVIDER, TOKEN_LIFETIME};
 
@@ -26,6 +27,7 @@ pub(super) enum Recipients {
 pub(super) async fn import(
     client: &reqwest::Client,
     provider: &AuthorizationServer,
+    dialect: &Dialect,
     balancer: &Balancer,
     cohort: &Cohort,
     recipients: Recipients,
@@ -38,26 +40,20 @@ pub(super) async fn import(
     turns.set_missed_tick_behavior(MissedTickBehavior::Burst);
     for account in cohort.accounts() {
         turns.tick().await;
+        // From before the grant: the replica must not think that the token lives longer than it does.
         let expires_at = SystemTime::now() + TOKEN_LIFETIME;
-        let pair = provider.grant(account);
+        let document = dialect.document(&dialect.log_in(provider, account), expires_at);
         for backend in &balancer.backends()[..count] {
             let url = format!("http://{}/v1/accounts/{PROVIDER}/{account}", backend.address());
-            put(client, &url, &pair, expires_at).await.with_context(|| format!("cannot import {account}"))?;
+            put(client, &url, &document).await.with_context(|| format!("cannot import {account}"))?;
         }
     }
     Ok(())
 }
 
-async fn put(client: &reqwest::Client, url: &str, pair: &Pair, expires_at: SystemTime) -> anyhow::Result<()> {
-    // From before the grant: the replica must not think that the token lives longer than it does.
-    let expires_at = expires_at.duration_since(UNIX_EPOCH)?.as_secs_f64();
-    let document = json!({
-        "access_token": pair.access_token,
-        "refresh_token": pair.refresh_token,
-        "expires_at": expires_at,
-    });
+async fn put(client: &reqwest::Client, url: &str, document: &Value) -> anyhow::Result<()> {
     let answer =
-        client.put(url).json(&document).send().await.map_err(|error| anyhow::anyhow!(chain(&error)))?;
+        client.put(url).json(document).send().await.map_err(|error| anyhow::anyhow!(chain(&error)))?;
     let status = answer.status();
     if !status.is_success() {
         bail!("{status}: {}", answer.text().await.unwrap_or_default());

@@ -8,6 +8,7 @@ mod args;
 mod backing;
 mod balancer;
 mod config;
+mod dialect;
 mod figures;
 mod import;
 mod killer;
@@ -38,6 +39,7 @@ use uuid::Uuid;
 pub(crate) use args::DemoArgs;
 
 use backing::Backing;
+use dialect::Dialect;
 use load::REQUEST_TIMEOUT;
 use phase::{Mode, Phase, Stage};
 use report::{Report, shortcomings};
@@ -100,9 +102,10 @@ async fn demo(args: &DemoArgs, screen: &Screen, backing: &Backing) -> anyhow::Re
         File::create(log).with_context(|| format!("cannot write the log to {}", log.display()))?;
     }
     screen.note(&format!("coordination: {backing}"));
-    let provider = Arc::new(provider::start().await?);
+    let dialect = Dialect::new(args.provider);
+    let provider = Arc::new(provider::start(&dialect).await?);
     let folder = tempfile::Builder::new().prefix("solekey-demo-").tempdir().context("no temporary folder")?;
-    let outcome = both_phases(args, screen, backing, &provider, &folder).await;
+    let outcome = both_phases(args, screen, backing, &provider, dialect, &folder).await;
     if let Some(log) = &args.log {
         provider.write_log(log).with_context(|| format!("cannot write the log to {}", log.display()))?;
     }
@@ -124,6 +127,7 @@ async fn both_phases(
     screen: &Screen,
     backing: &Backing,
     provider: &Arc<AuthorizationServer>,
+    dialect: Dialect,
     folder: &TempDir,
 ) -> anyhow::Result<(Phase, Phase)> {
     let stage = Stage {
@@ -133,6 +137,7 @@ async fn both_phases(
         backing,
         folder: folder.path(),
         provider: Arc::clone(provider),
+        dialect,
         client: client()?,
         seal_key: seal_key(),
         screen: screen.clone(),

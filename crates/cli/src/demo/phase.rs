@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 
 use super::backing::Backing;
 use super::balancer::Balancer;
-use super::config::Config;
+use super::config::{Config, SEAL_KEY_ENV};
+use super::dialect::Dialect;
 use super::figures::{Figures, Traffic};
 use super::import::{Recipients, import};
 use super::killer::{Kill, Killer};
@@ -27,6 +28,7 @@ pub(super) struct Stage<'a> {
     pub(super) backing: &'a Backing,
     pub(super) folder: &'a Path,
     pub(super) provider: Arc<AuthorizationServer>,
+    pub(super) dialect: Dialect,
     pub(super) client: reqwest::Client,
     pub(super) seal_key: String,
     pub(super) screen: Screen,
@@ -126,23 +128,25 @@ impl Stage<'_> {
             self.replicas,
             self.accounts
         ));
-        import(&self.client, &self.provider, &balancer, &cohort, mode.recipients()).await?;
+        import(&self.client, &self.provider, &self.dialect, &balancer, &cohort, mode.recipients()).await?;
         Ok(Cast { replicas, balancer: Arc::new(balancer), cohort, figures: Arc::new(Figures::new()) })
     }
 
     async fn start(&self, mode: Mode, number: usize) -> anyhow::Result<Replica> {
         let host = self.folder.join(mode.name());
+        let mut secrets = self.dialect.variables();
+        secrets.push((SEAL_KEY_ENV, self.seal_key.clone()));
         match mode {
             Mode::Coordinated => {
                 let name = format!("replica-{number}");
-                let config = Config::coordinated(&self.provider, &name, self.backing, &host);
-                Replica::start(&name, &config, &self.seal_key, &host).await
+                let config = Config::coordinated(&self.provider, &self.dialect, &name, self.backing, &host);
+                Replica::start(&name, &config, &secrets, &host).await
             }
             Mode::Uncoordinated => {
                 let name = format!("loner-{number}");
                 let folder = host.join(&name);
-                let config = Config::alone(&self.provider, &name, &folder);
-                Replica::start(&name, &config, &self.seal_key, &folder).await
+                let config = Config::alone(&self.provider, &self.dialect, &name, &folder);
+                Replica::start(&name, &config, &secrets, &folder).await
             }
         }
     }

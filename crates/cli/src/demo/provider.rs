@@ -5,6 +5,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use solekey_testkit::provider::{AuthorizationServer, Presentation, Replay};
 
+use super::dialect::Dialect;
+
 /// The provider's name in the replicas' configuration.
 pub(super) const PROVIDER: &str = "strict";
 
@@ -15,8 +17,9 @@ pub(super) const TOKEN_LIFETIME: Duration = Duration::from_secs(6);
 const EXCHANGE_TIME: Duration = Duration::from_millis(150);
 
 /// Starts it: single-use refresh tokens, and a spent one that comes back revokes the grant.
-pub(super) async fn start() -> anyhow::Result<AuthorizationServer> {
-    let builder = AuthorizationServer::builder()
+pub(super) async fn start(dialect: &Dialect) -> anyhow::Result<AuthorizationServer> {
+    let builder = dialect
+        .provider()
         .replay(Replay::StrictFamily)
         .token_lifetime(TOKEN_LIFETIME)
         .exchange_time(EXCHANGE_TIME);

@@ -13,7 +13,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::config::{Config, SEAL_KEY_ENV};
+use super::config::Config;
 use super::watchdog::Watchdog;
 
 /// A running replica. Killed when dropped, and when this process dies without dropping anything.
@@ -30,18 +30,18 @@ pub(super) struct Replica {
 }
 
 impl Replica {
-    /// Starts one in `folder` and waits until it listens.
+    /// Starts one in `folder` and waits until it listens. It finds its secrets in environment variables.
     pub(super) async fn start(
         name: &str,
         config: &Config<'_>,
-        seal_key: &str,
+        secrets: &[(&'static str, String)],
         folder: &Path,
     ) -> anyhow::Result<Self> {
         fs::create_dir_all(folder)?;
         let file = folder.join(format!("{name}.toml"));
         let log = folder.join(format!("{name}.log"));
         fs::write(&file, toml::to_string(config)?)?;
-        let mut child = spawn(&file, &log, seal_key).with_context(|| format!("cannot start {name}"))?;
+        let mut child = spawn(&file, &log, secrets).with_context(|| format!("cannot start {name}"))?;
         let pid = child.id().context("the process ended before it began")?;
         let watchdog = Watchdog::over(pid);
         let stdout = child.stdout.take().context("its output is not connected")?;
@@ -132,7 +132,7 @@ impl Drop for Replica {
     }
 }
 
-fn spawn(config: &Path, log: &Path, seal_key: &str) -> anyhow::Result<Child> {
+fn spawn(config: &Path, log: &Path, secrets: &[(&'static str, String)]) -> anyhow::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     // What is set for other instances on this machine is not for these.
     for (name, _) in std::env::vars_os() {
@@ -145,7 +145,7 @@ fn spawn(config: &Path, log: &Path, seal_key: &str) -> anyhow::Result<Child> {
         .arg("serve")
         .arg("--config")
         .arg(config)
-        .env(SEAL_KEY_ENV, seal_key)
+        .envs(secrets.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(File::create(log)?)
