@@ -158,7 +158,7 @@ impl Store for HinderedStore {
         self.inner.list(provider, cursor, limit).await
     }
 
-    async fn due(&self, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
-        self.inner.due(hold, limit).await
+    async fn due(&self, provider: &str, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
+        self.inner.due(provider, hold, limit).await
     }
 }

@@ -15,6 +15,7 @@ use sqlx::{Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnec
 use crate::{
     effort::Effort,
     registered::register,
+    replica::PROVIDER,
     rounds::{Pairs, in_turn},
     server,
     table::{Row, time},
@@ -33,7 +34,7 @@ pub(crate) async fn redis(effort: &Effort) -> Result<Vec<Row>> {
     let look = async || {
         let mut raw: MultiplexedConnection = raw.clone();
         let mut range = redis::cmd("ZRANGEBYSCORE");
-        range.arg("bench:due").arg("-inf").arg("+inf").arg("LIMIT").arg(0).arg(TAKEN);
+        range.arg("bench:due:1b32c28cb38c0548").arg("-inf").arg("+inf").arg("LIMIT").arg(0).arg(TAKEN);
         let began = Instant::now();
         let found: Vec<String> = range.query_async(&mut raw).await?;
         ensure!(found.len() == TAKEN, "accounts are due");
@@ -54,8 +55,9 @@ pub(crate) async fn sqlite(effort: &Effort) -> Result<Vec<Row>> {
     sqlx::query(MORE_IN_SQLITE).bind(i64::try_from(effort.accounts)?).execute(&mut raw).await?;
     let look = async || {
         let began = Instant::now();
-        let found =
-            sqlx::query("SELECT provider, id FROM account WHERE due_at > 0 ORDER BY due_at LIMIT 1000");
+        let found = sqlx::query(
+            "SELECT provider, id FROM account WHERE provider = 'bench' AND due_at > 0 ORDER BY due_at LIMIT 1000",
+        );
         ensure!(found.fetch_all(&mut raw).await?.len() == TAKEN, "accounts are due");
         Ok(began.elapsed().as_secs_f64())
     };
@@ -75,7 +77,7 @@ pub(crate) async fn postgres(effort: &Effort) -> Result<Vec<Row>> {
     let look = async || {
         let began = Instant::now();
         let found = sqlx::query(
-            "SELECT provider, id FROM solekey.account WHERE due_at > 0 ORDER BY due_at LIMIT 1000",
+            "SELECT provider, id FROM solekey.account WHERE provider = 'bench' AND due_at > 0 ORDER BY due_at LIMIT 1000",
         );
         ensure!(found.fetch_all(&mut raw).await?.len() == TAKEN, "accounts are due");
         Ok(began.elapsed().as_secs_f64())
@@ -88,7 +90,7 @@ pub(crate) async fn postgres(effort: &Effort) -> Result<Vec<Row>> {
 /// Seconds until a thousand are ours.
 async fn take(store: &Arc<dyn Store>) -> Result<f64> {
     let began = Instant::now();
-    let taken = store.due(Duration::from_hours(1), TAKEN).await?;
+    let taken = store.due(PROVIDER, Duration::from_hours(1), TAKEN).await?;
     ensure!(taken.len() == TAKEN, "{} of {TAKEN} taken", taken.len());
     Ok(began.elapsed().as_secs_f64())
 }

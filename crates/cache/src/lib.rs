@@ -1,10 +1,12 @@
 //! The token cache of Solekey: what replicas serve without asking anybody.
 //!
-//! Three parts, each usable by itself:
+//! Four parts, each usable by itself:
 //!
 //! - [`ProcessCache`]: tokens in this process. Bounded, no allocation on a hit, never back to an older generation.
 //! - `RedisCache` (feature `redis`): the shelf that replicas share, the [`Cache`](solekey_core::ports::Cache) port. Its fast
 //!   path's entry lives for expiry minus skew; the last token stays readable until it truly expires.
+//! - `RedisPace` (feature `redis`): when replicas start refreshes that nobody waits for, the
+//!   [`Pace`](solekey_core::ports::Pace) port.
 //! - [`WaitMap`]: callers of this process who wait for news about an account, and what wakes them.
 //!
 //! ```
@@ -57,5 +59,5 @@ pub use absence::{Absence, BELIEVE_ABSENCE};
 pub use entry::{Asked, Entry, Times};
 pub use process::{CONFIRM_EVERY, DEFAULT_CAPACITY, ProcessCache};
 #[cfg(feature = "redis")]
-pub use redis::RedisCache;
+pub use redis::{RedisCache, RedisPace};
 pub use wait::{DEFAULT_WAITERS, WaitMap, Waiting, Wake};

@@ -126,6 +126,7 @@ mod laws;
 mod merge;
 mod mutant;
 mod need;
+mod pace;
 mod policy;
 pub mod ports;
 mod replay;
@@ -154,6 +155,7 @@ pub use merge::merge;
 #[doc(hidden)]
 pub use mutant::mutant;
 pub use need::{Candidate, Need, SETTLED_FOR};
+pub use pace::{Gate, Limits};
 pub use policy::{InDoubt, Policy, PolicySettings, Stale};
 pub use replay::{Replay, Spent, Window};
 pub use row::{

@@ -11,8 +11,8 @@ pub enum Need {
     Valid,
     /// A token that need not be refreshed soon: the background's need.
     RefreshedAhead,
-    /// As [`RefreshedAhead`](Self::RefreshedAhead), and no attempt in doubt, which only the row can tell: the need of
-    /// whoever watches one.
+    /// As [`RefreshedAhead`](Self::RefreshedAhead), and no attempt in doubt, nor a refresh token half-way to its end, which
+    /// only the row can tell: the need of whoever looks after accounts that nobody asks for.
     Resolved,
     /// A token other than one the resource refused: newer, and another string.
     NotThis {

@@ -17,20 +17,25 @@ use crate::{
 };
 
 /// The commands that bring both indexes up to the row.
-pub(crate) fn entering(names: &Names, account: AccountKey, due_at: Option<StoreTime>) -> [Cmd; 2] {
-    let account = account.to_string();
-    let mut exists = cmd("ZADD");
-    exists.arg(names.accounts()).arg(0).arg(&account);
+pub(crate) fn entering(names: &Names, account: &Account, due_at: Option<StoreTime>) -> [Cmd; 2] {
+    let key = account.key().to_string();
+    let index = names.due(account.provider());
     let due = if let Some(at) = due_at {
         let mut due = cmd("ZADD");
-        due.arg(names.due()).arg(at.as_micros()).arg(&account);
+        due.arg(index).arg(at.as_micros()).arg(key);
         due
     } else {
         let mut never = cmd("ZREM");
-        never.arg(names.due()).arg(&account);
+        never.arg(index).arg(key);
         never
     };
-    [exists, due]
+    [existing(names, account.key()), due]
+}
+
+fn existing(names: &Names, account: AccountKey) -> Cmd {
+    let mut exists = cmd("ZADD");
+    exists.arg(names.accounts()).arg(0).arg(account.to_string());
+    exists
 }
 
 /// Takes accounts whose time has come, earliest first, pushing index and rows forward.
@@ -38,18 +43,19 @@ pub(crate) async fn take(
     link: &RedisLink,
     names: &Names,
     labels: &Labels,
+    provider: &str,
     hold: Duration,
     limit: usize,
 ) -> Result<Vec<Account>, LinkError> {
-    let mut taken = Vec::new();
+    let (mut taken, index) = (Vec::new(), names.due(provider));
     for _ in 0..ROUNDS {
         let wanted = limit.saturating_sub(taken.len()).min(BATCH);
         if wanted == 0 {
             break;
         }
-        let call = link.script(&TAKE).key(names.due()).arg(micros(hold)).arg(wanted);
+        let call = link.script(&TAKE).key(&index).arg(micros(hold)).arg(wanted);
         let (pushed, accounts): (u64, Vec<String>) = call.run().await?;
-        taken.extend(hold_rows(link, names, labels, hold, pushed, &accounts).await?);
+        taken.extend(hold_rows(link, names, labels, hold, (&index, pushed), &accounts).await?);
         if accounts.len() < wanted {
             break;
         }
@@ -63,7 +69,7 @@ async fn hold_rows(
     names: &Names,
     labels: &Labels,
     hold: Duration,
-    pushed: u64,
+    (index, pushed): (&str, u64),
     accounts: &[String],
 ) -> Result<Vec<Account>, LinkError> {
     let keys: Vec<AccountKey> = accounts.iter().filter_map(|account| AccountKey::parse(account)).collect();
@@ -73,7 +79,7 @@ async fn hold_rows(
     let (mut taken, mut amends) = (Vec::new(), Pipeline::new());
     for (key, reply) in keys.iter().zip(link.pipeline(&holds).await?) {
         let (ours, due, name): (bool, String, Vec<u8>) = decode(reply?)?;
-        let args = ScriptArgs::new().key(names.due()).arg(key.to_string()).arg(pushed).arg(due);
+        let args = ScriptArgs::new().key(index).arg(key.to_string()).arg(pushed).arg(due);
         amends = amends.script(&AMEND, args);
         if ours {
             taken.extend(labels.read(*key, &name));
@@ -115,14 +121,14 @@ pub(crate) async fn rows(
 
 /// Walks over all rows and enters each into the indexes where it is missing or comes too late there; returns how
 /// many rows there are.
-pub(crate) async fn rebuild(link: &RedisLink, names: &Names) -> Result<u64, LinkError> {
+pub(crate) async fn rebuild(link: &RedisLink, names: &Names, labels: &Labels) -> Result<u64, LinkError> {
     let (mut cursor, mut rows) = (0_u64, 0);
     loop {
         let mut scan = cmd("SCAN");
         scan.arg(cursor).arg("MATCH").arg(names.all_rows()).arg("COUNT").arg(SCANNED);
         let (next, keys): (u64, Vec<String>) = link.query(&scan).await?;
         for keys in keys.chunks(BATCH) {
-            rows += re_enter(link, names, keys).await?;
+            rows += re_enter(link, names, labels, keys).await?;
         }
         if next == 0 {
             return Ok(rows);
@@ -131,21 +137,27 @@ pub(crate) async fn rebuild(link: &RedisLink, names: &Names) -> Result<u64, Link
     }
 }
 
-async fn re_enter(link: &RedisLink, names: &Names, keys: &[String]) -> Result<u64, LinkError> {
+async fn re_enter(
+    link: &RedisLink,
+    names: &Names,
+    labels: &Labels,
+    keys: &[String],
+) -> Result<u64, LinkError> {
     let accounts: Vec<AccountKey> = keys.iter().filter_map(|key| names.account_of(key)).collect();
     let due = accounts.iter().fold(Pipeline::new(), |pipeline, account| {
-        let mut due = cmd("HGET");
-        due.arg(names.row(*account)).arg("due_at");
+        let mut due = cmd("HMGET");
+        due.arg(names.row(*account)).arg("due_at").arg("name");
         pipeline.cmd(due)
     });
     let mut enter = Pipeline::new();
-    for (account, reply) in accounts.iter().zip(link.pipeline(&due).await?) {
-        let [exists, _] = entering(names, *account, None);
-        enter = enter.cmd(exists);
-        if let Some(due) = decode::<Option<u64>>(reply?)? {
+    for (key, reply) in accounts.iter().zip(link.pipeline(&due).await?) {
+        enter = enter.cmd(existing(names, *key));
+        let (due, name): (Option<u64>, Option<Vec<u8>>) = decode(reply?)?;
+        let named = due.zip(name.and_then(|name| labels.read(*key, &name)));
+        if let Some((due, account)) = named {
             let mut earlier = cmd("ZADD");
             // Never later: somebody may have entered an earlier time since the row was read.
-            earlier.arg(names.due()).arg("LT").arg(due).arg(account.to_string());
+            earlier.arg(names.due(account.provider())).arg("LT").arg(due).arg(key.to_string());
             enter = enter.cmd(earlier);
         }
     }

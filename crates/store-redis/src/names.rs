@@ -35,9 +35,7 @@ impl Names {
 
     /// Who holds or has presented a refresh token at this provider. The provider's name stays out, as everywhere.
     pub(crate) fn token(&self, provider: &str, token: Fingerprint) -> String {
-        let hash = Sha256::digest(provider.as_bytes());
-        let provider = hash[..8].iter().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
-        format!("{}:rt:{provider:016x}:{token}", self.0)
+        format!("{}:rt:{:016x}:{token}", self.0, hashed(provider))
     }
 
     /// The index of all accounts, in the order of their keys.
@@ -45,9 +43,9 @@ impl Names {
         self.of_store("accounts")
     }
 
-    /// The index of accounts by the time they want to be looked at.
-    pub(crate) fn due(&self) -> String {
-        self.of_store("due")
+    /// The index of a provider's accounts by the time they want to be looked at.
+    pub(crate) fn due(&self, provider: &str) -> String {
+        format!("{}:due:{:016x}", self.0, hashed(provider))
     }
 
     /// The store's identity and its pins.
@@ -78,6 +76,12 @@ impl Names {
     fn of_store(&self, noun: &str) -> String {
         format!("{}:{noun}", self.0)
     }
+}
+
+/// What stands for a provider's name.
+fn hashed(provider: &str) -> u64 {
+    let hash = Sha256::digest(provider.as_bytes());
+    hash[..8].iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte))
 }
 
 const ROW: &str = "rec";

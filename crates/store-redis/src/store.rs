@@ -62,7 +62,7 @@ impl RedisStore {
     /// # Cancel safety
     /// Can be dropped at any time; what was entered stays.
     pub async fn rebuild_index(&self) -> Result<u64, StoreError> {
-        Ok(index::rebuild(&self.link, &self.names).await.map_err(of_read)?)
+        Ok(index::rebuild(&self.link, &self.names, &self.labels).await.map_err(of_read)?)
     }
 
     /// A call of a script about the account's row; its own arguments come after these.
@@ -74,7 +74,7 @@ impl RedisStore {
     async fn follow_up(&self, account: &Account, reply: &Reply, reserved: Option<Entry>) {
         let mut commands = Pipeline::new();
         if let Ok(Loaded { record: Some(record), .. }) = reply.accepted() {
-            let entering = index::entering(&self.names, account.key(), record.row.due_at);
+            let entering = index::entering(&self.names, account, record.row.due_at);
             commands = entering.into_iter().fold(commands, Pipeline::cmd);
         }
         for token in reply.forgotten() {
@@ -292,8 +292,9 @@ impl Store for RedisStore {
         Ok(Page { rows, next: after.map(|after| after.to_string()) })
     }
 
-    async fn due(&self, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
-        Ok(index::take(&self.link, &self.names, &self.labels, hold, limit).await.map_err(of_change)?)
+    async fn due(&self, provider: &str, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
+        let (link, names, labels) = (&self.link, &self.names, &self.labels);
+        Ok(index::take(link, names, labels, provider, hold, limit).await.map_err(of_change)?)
     }
 }
 

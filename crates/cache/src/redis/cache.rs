@@ -153,7 +153,7 @@ impl Cache for RedisCache {
     }
 }
 
-fn trouble(error: LinkError) -> Trouble {
+pub(super) fn trouble(error: LinkError) -> Trouble {
     if error.is_not_applied() { Trouble::not_applied(error) } else { Trouble::unknown(error) }
 }
 

@@ -5,6 +5,8 @@ mod fast;
 mod last;
 mod names;
 mod news;
+mod pace;
 mod ruling;
 
 pub use cache::RedisCache;
+pub use pace::RedisPace;

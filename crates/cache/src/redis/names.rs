@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, sync::Arc};
 
-use solekey_core::{AccountKey, InputError};
+use solekey_core::{Account, AccountKey, InputError};
 
 /// What everything of this cache is called.
 #[derive(Clone, Debug)]
@@ -33,6 +33,12 @@ impl Names {
     /// The newest generation and what is known of it: outlives the token.
     pub(crate) fn last(&self, account: AccountKey) -> String {
         self.of(account, "last")
+    }
+
+    /// When what was started at this provider. Its name stays out, as everywhere; one that no account has is nobody's.
+    pub(crate) fn pace(&self, provider: &str) -> String {
+        let hash = Account::new(provider, "pace").map_or_else(|_| String::new(), |any| any.key().to_string());
+        format!("{}:pace:{hash}", self.prefix)
     }
 
     fn of(&self, account: AccountKey, noun: impl Display) -> String {

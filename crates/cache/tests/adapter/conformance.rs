@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use solekey_testkit::conformance::{Subject, cache};
+use solekey_testkit::conformance::{Subject, cache, pace};
 
 use crate::fixture::Fixture;
 
@@ -15,4 +15,15 @@ async fn redis_does_what_every_shelf_does() {
     };
     let report = cache::run("redis", build).await;
     assert_eq!(report.passed.len(), cache::CASES.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_does_what_every_pace_does() {
+    let build = async || {
+        let fixture = Fixture::new().await;
+        let gates: Arc<dyn solekey_core::ports::Pace> = Arc::new(fixture.pace());
+        Subject::new(gates).keeping(fixture)
+    };
+    let report = pace::run("redis", build).await;
+    assert_eq!(report.passed.len(), pace::CASES.len());
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use solekey_cache::RedisCache;
+use solekey_cache::{RedisCache, RedisPace};
 use solekey_core::{
     Account, Delay, Generation, Moment, Revocation, Ruling, Sealed, Verdict,
     ports::{Publication, Shelved},
@@ -33,6 +33,10 @@ impl Fixture {
         let mut command = cmd(verb);
         command.arg(self.key(noun)).arg(rest);
         self.link.query(&command).await.unwrap()
+    }
+
+    pub(crate) fn pace(&self) -> RedisPace {
+        RedisPace::new(self.link.clone(), &self.prefix).unwrap()
     }
 
     pub(crate) fn channel(&self) -> String {

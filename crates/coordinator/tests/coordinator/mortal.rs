@@ -154,8 +154,8 @@ impl Store for Ports {
         self.live_in_store("list", self.world.store.list(provider, cursor, limit)).await
     }
 
-    async fn due(&self, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
-        self.live_in_store("due", self.world.store.due(hold, limit)).await
+    async fn due(&self, provider: &str, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
+        self.live_in_store("due", self.world.store.due(provider, hold, limit)).await
     }
 }
 

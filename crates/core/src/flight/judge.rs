@@ -401,5 +401,17 @@ pub fn next_look(policy: &crate::Policy, facts: &crate::NewFacts, spread: u64) -
     let lifetime = facts.expires_in.unwrap_or(crate::ASSUMED_LIFETIME);
     let ahead = policy.windows_spread(Some(lifetime), spread).ahead;
     let refresh = lifetime.saturating_sub(ahead);
-    Some(facts.refresh_expires_in.map_or(refresh, |idle| refresh.min(idle / 2)))
+    Some(facts.refresh_expires_in.and_then(half_way).map_or(refresh, |idle| refresh.min(idle)))
+}
+
+/// When a refresh token that ends unless it is used wants to be used. One whose end a refresh does not move comes nearer
+/// to it each time by half: not in steps shorter than the rest after a success, and not beyond it.
+fn half_way(left: Duration) -> Option<Duration> {
+    (!left.is_zero() && !mutant("idle_token_is_left_to_die")).then(|| (left / 2).max(SETTLED_FOR))
+}
+
+/// Whether the refresh token is half-way to its end.
+pub(super) fn is_fading(facts: &Facts, now: StoreTime) -> bool {
+    let life = facts.refresh.and(facts.refresh_expires_at).map(|end| end.since(facts.made_at));
+    life.and_then(half_way).is_some_and(|half| now >= facts.made_at + half)
 }

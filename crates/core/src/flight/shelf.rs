@@ -145,7 +145,8 @@ impl Flight {
     }
 
     pub(super) fn row_is_good(&self, cx: &Context<'_>, row: &Row, facts: &Facts, now: StoreTime) -> bool {
-        let unresolved = self.need == Need::Resolved && row.open.is_some();
+        let unresolved =
+            self.need == Need::Resolved && (row.open.is_some() || super::judge::is_fading(facts, now));
         let windows = cx.policy.windows_spread(facts.lifetime(), self.spread);
         let freshness = Remaining::of(facts, now).freshness(windows);
         !unresolved

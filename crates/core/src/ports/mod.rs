@@ -9,6 +9,7 @@ mod clock;
 mod endpoint;
 mod lease;
 mod news;
+mod pace;
 mod store;
 
 pub use answers::{Answers, Enrolment};
@@ -17,6 +18,7 @@ pub use clock::Clock;
 pub use endpoint::{ExchangeRequest, TokenEndpoint, Wire, WirePhase};
 pub use lease::{Lease, LeaseReply};
 pub use news::{Heard, Listen, News};
+pub use pace::{Ask, Hold, Pace, Paced, Start};
 pub use store::{Loaded, LoggedIn, Page, Record, Store, StoreError, StoreIdentity};
 
 /// The cause of a port's trouble, kept as the source of its error.

@@ -66,9 +66,10 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Page, StoreError>;
 
-    /// Takes up to `limit` accounts whose time has come, earliest first, and pushes each `hold` into the future so
-    /// that no two callers take the same one.
-    async fn due(&self, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError>;
+    /// Takes up to `limit` accounts of this provider whose time has come, earliest first, and pushes each `hold` into the
+    /// future so that no two callers take the same one. Costs as much as it takes, however many accounts there are, of
+    /// this provider or of others.
+    async fn due(&self, provider: &str, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError>;
 }
 
 /// Who a store is.

@@ -20,7 +20,7 @@ async fn listed(fixture: &Fixture) -> Vec<Account> {
 }
 
 async fn score(fixture: &Fixture, account: &Account) -> Option<f64> {
-    fixture.ask("ZSCORE", "due", &[&account.key().to_string()]).await
+    fixture.ask("ZSCORE", DUE, &[&account.key().to_string()]).await
 }
 
 #[tokio::test]
@@ -29,13 +29,13 @@ async fn what_the_indexes_lost_a_rebuild_finds_again() {
     let (now, later) = (account("now"), account("later"));
     log_in(&fixture, &now, 1, Duration::ZERO).await;
     log_in(&fixture, &later, 2, HOUR).await;
-    let _: i64 = fixture.ask("DEL", "due", &[]).await;
+    let _: i64 = fixture.ask("DEL", DUE, &[]).await;
     let _: i64 = fixture.ask("DEL", "accounts", &[]).await;
     assert_eq!(listed(&fixture).await, []);
 
     assert_eq!(fixture.store.rebuild_index().await.unwrap(), 2);
     assert_eq!(listed(&fixture).await.len(), 2);
-    assert_eq!(fixture.store.due(HOUR, 10).await.unwrap(), [now]);
+    assert_eq!(fixture.store.due("acme", HOUR, 10).await.unwrap(), [now]);
 }
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn a_rebuild_moves_late_entries_forward_and_none_back() {
     let right = score(&fixture, &alice).await.unwrap();
     let key = alice.key().to_string();
     for (wrong, rebuilt) in [(right + 9e9, right), (right - 9e6, right - 9e6)] {
-        let _: i64 = fixture.ask("ZADD", "due", &[&format!("{wrong:.0}"), &key]).await;
+        let _: i64 = fixture.ask("ZADD", DUE, &[&format!("{wrong:.0}"), &key]).await;
         fixture.store.rebuild_index().await.unwrap();
         assert!((score(&fixture, &alice).await.unwrap() - rebuilt).abs() < 1.0);
     }
@@ -62,10 +62,10 @@ async fn an_entry_that_comes_too_early_is_corrected_and_not_handed_out() {
     log_in(&fixture, &due, 3, Duration::ZERO).await;
     let right = score(&fixture, &early).await.unwrap();
     for account in [&early, &gone, &lost] {
-        let _: i64 = fixture.ask("ZADD", "due", &["1", &account.key().to_string()]).await;
+        let _: i64 = fixture.ask("ZADD", DUE, &["1", &account.key().to_string()]).await;
     }
     // One at a time: entries that lead nowhere do not use up the limit.
-    assert_eq!(fixture.store.due(HOUR, 1).await.unwrap(), [due]);
+    assert_eq!(fixture.store.due("acme", HOUR, 1).await.unwrap(), [due]);
     assert!((score(&fixture, &early).await.unwrap() - right).abs() < 1.0);
     assert_eq!((score(&fixture, &gone).await, score(&fixture, &lost).await), (None, None));
 }
@@ -88,3 +88,6 @@ async fn a_cursor_of_another_make_is_refused() {
     let fixture = Fixture::new().await;
     fixture.store.list(None, Some("[\"acme\",\"x\"]"), 10).await.unwrap_err();
 }
+
+/// The index of the provider these accounts have.
+const DUE: &str = "due:822b33ad87c148a0";

@@ -14,7 +14,7 @@ CREATE TABLE solekey.account (
     PRIMARY KEY (provider, id)
 );
 
-CREATE INDEX account_due ON solekey.account (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX account_due ON solekey.account (provider, due_at) WHERE due_at IS NOT NULL;
 
 -- Which account holds or has presented which refresh token, by keyed hash.
 CREATE TABLE solekey.presented (

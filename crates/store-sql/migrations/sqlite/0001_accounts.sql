@@ -12,7 +12,7 @@ CREATE TABLE account (
     PRIMARY KEY (provider, id)
 ) STRICT;
 
-CREATE INDEX account_due ON account (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX account_due ON account (provider, due_at) WHERE due_at IS NOT NULL;
 
 -- Which account holds or has presented which refresh token, by keyed hash.
 CREATE TABLE presented (

@@ -40,10 +40,15 @@ impl Db {
 
     /// Takes what is due. Rows that a newer version wrote are left to that version, and rows that somebody else is
     /// taking to them.
-    pub(super) async fn due(&self, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
+    pub(super) async fn due(
+        &self,
+        provider: String,
+        hold: Duration,
+        limit: usize,
+    ) -> Result<Vec<Account>, StoreError> {
         let hold = i64::try_from(hold.as_micros()).unwrap_or(i64::MAX / 2);
         let due = sqlx::query(DUE).bind(i64::from(ROW_FORMAT)).bind(number(limit.min(MAX_ROWS) as u64));
-        let mut taken = self.session().await?.tell(due.bind(hold)).await?;
+        let mut taken = self.session().await?.tell(due.bind(hold).bind(provider)).await?;
         taken.sort_by_key(|row| row.try_get::<i64, _>("due_at").unwrap_or_default());
         taken.iter().map(account).collect()
     }
@@ -88,7 +93,7 @@ const DUE: &str = "
     WITH moment AS MATERIALIZED (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now),
     due AS MATERIALIZED (
         SELECT account.provider, account.id, account.due_at FROM solekey.account
-        WHERE account.due_at <= (SELECT moment.now FROM moment) AND account.format <= $1
+        WHERE account.provider = $4 AND account.due_at <= (SELECT moment.now FROM moment) AND account.format <= $1
         ORDER BY account.due_at LIMIT $2 FOR UPDATE SKIP LOCKED)
     UPDATE solekey.account SET due_at = moment.now + $3, revision = account.revision + 1
     FROM due, moment

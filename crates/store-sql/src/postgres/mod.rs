@@ -169,7 +169,8 @@ impl Store for PostgresStore {
         self.carry_out(|db| async move { db.list(provider, cursor, limit).await }).await
     }
 
-    async fn due(&self, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
-        self.carry_out(|db| async move { db.due(hold, limit).await }).await
+    async fn due(&self, provider: &str, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
+        let provider = provider.to_owned();
+        self.carry_out(|db| async move { db.due(provider, hold, limit).await }).await
     }
 }

@@ -49,15 +49,21 @@ impl Db {
     }
 
     /// Takes what is due. Rows that a newer version wrote are left to that version.
-    pub(super) async fn due(&self, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
+    pub(super) async fn due(
+        &self,
+        provider: String,
+        hold: Duration,
+        limit: usize,
+    ) -> Result<Vec<Account>, StoreError> {
         let mut tx = self.begin().await?;
         let seen = sqlx::query("SELECT seen FROM clock").fetch_one(&mut *tx).await;
         let seen = seen.and_then(|row| row.try_get("seen")).map_err(StoreError::not_applied)?;
         let now = self.clock.now(time(seen));
         let due = sqlx::query(
-            "SELECT provider, id FROM account WHERE due_at <= ? AND format <= ?
+            "SELECT provider, id FROM account WHERE provider = ? AND due_at <= ? AND format <= ?
              ORDER BY due_at LIMIT ?",
         )
+        .bind(provider)
         .bind(micros(now))
         .bind(i64::from(ROW_FORMAT))
         .bind(number(limit.min(MAX_ROWS) as u64))

@@ -155,7 +155,8 @@ impl Store for SqliteStore {
         self.db.list(provider.map(str::to_owned), cursor, limit).await
     }
 
-    async fn due(&self, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
-        self.carry_out(|db| async move { db.due(hold, limit).await }).await
+    async fn due(&self, provider: &str, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
+        let provider = provider.to_owned();
+        self.carry_out(|db| async move { db.due(provider, hold, limit).await }).await
     }
 }

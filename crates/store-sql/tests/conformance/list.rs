@@ -159,7 +159,7 @@ impl<S: Store> Store for InTurn<S> {
         self.next().list(provider, cursor, limit).await
     }
 
-    async fn due(&self, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
-        self.next().due(hold, limit).await
+    async fn due(&self, provider: &str, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
+        self.next().due(provider, hold, limit).await
     }
 }

@@ -21,6 +21,7 @@ pub mod answers;
 pub mod cache;
 pub mod lease;
 pub mod news;
+pub mod pace;
 mod report;
 pub mod store;
 mod wait;

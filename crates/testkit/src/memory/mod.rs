@@ -17,6 +17,7 @@ mod clock;
 mod faults;
 mod lease;
 mod news;
+mod pace;
 mod store;
 mod test_clock;
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub use clock::MemoryClock;
 pub use faults::{Fault, Faults};
 pub use lease::{Door, MemoryLease};
 pub use news::MemoryNews;
+pub use pace::MemoryPace;
 pub use store::{MemoryStore, Snapshot};
 pub use test_clock::TestClock;
 

@@ -199,8 +199,8 @@ impl Store for MemoryStore {
         self.ask("list", |state, _| state.list(provider, cursor, limit.max(1))).await
     }
 
-    async fn due(&self, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
-        self.ask("due", |state, now| Ok(state.due(now, hold, limit))).await
+    async fn due(&self, provider: &str, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
+        self.ask("due", |state, now| Ok(state.due(now, provider, hold, limit))).await
     }
 }
 
@@ -279,11 +279,11 @@ impl State {
         Ok(Page { rows, next })
     }
 
-    fn due(&mut self, now: StoreTime, hold: Duration, limit: usize) -> Vec<Account> {
+    fn due(&mut self, now: StoreTime, provider: &str, hold: Duration, limit: usize) -> Vec<Account> {
         let mut due: Vec<(StoreTime, Account)> = self
             .rows
             .iter()
-            .filter(|(_, stored)| stored.format <= ROW_FORMAT)
+            .filter(|(account, stored)| account.provider() == provider && stored.format <= ROW_FORMAT)
             .filter_map(|(account, stored)| Some((stored.record.row.due_at?, account.clone())))
             .filter(|(at, _)| *at <= now)
             .collect();

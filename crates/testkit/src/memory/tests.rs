@@ -17,6 +17,7 @@ use crate::conformance::{
     cache::CacheSubject,
     lease::LeaseSubject,
     news::{Ends, NewsSubject},
+    pace::PaceSubject,
     store::{Foreign, StoreSubject},
 };
 
@@ -52,6 +53,8 @@ async fn the_other_ports_in_memory_pass_their_lists() {
         NewsSubject::new(Arc::new(Ends { one: Arc::new(one), another }))
     };
     complete(&conformance::news::run("memory", news).await, conformance::news::CASES.len());
+    let pace = async || PaceSubject::new(Arc::new(MemoryPace::new()));
+    complete(&conformance::pace::run("memory", pace).await, conformance::pace::CASES.len());
 }
 
 #[tokio::test]

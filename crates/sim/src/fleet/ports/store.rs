@@ -173,8 +173,9 @@ impl Store for SimStore {
         .await
     }
 
-    async fn due(&self, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
-        self.ask("due", move |process| at_once(process.world.store.due(hold, limit))).await
+    async fn due(&self, provider: &str, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError> {
+        let provider = provider.to_owned();
+        self.ask("due", move |process| at_once(process.world.store.due(&provider, hold, limit))).await
     }
 }
 

@@ -50,12 +50,12 @@ async fn batches_taken_at_once_are_disjoint_and_nobody_waits_for_anybody() {
     let mut stuck = database.connect().await;
     let mut held = stuck.begin_with("BEGIN").await.unwrap();
     sqlx::query("SELECT FROM solekey.account WHERE id = '7' FOR UPDATE").fetch_all(&mut *held).await.unwrap();
-    let batches = join_all((0..6).map(|_| store.due(Duration::from_mins(2), 20))).await;
+    let batches = join_all((0..6).map(|_| store.due("acme", Duration::from_mins(2), 20))).await;
     let taken: Vec<_> = batches.into_iter().flat_map(Result::unwrap).collect();
     let distinct: BTreeSet<_> = taken.iter().map(|account| account.id().to_owned()).collect();
     assert_eq!((taken.len(), distinct.len()), (59, 59));
     held.rollback().await.unwrap();
-    let left = store.due(Duration::from_mins(2), 20).await.unwrap();
+    let left = store.due("acme", Duration::from_mins(2), 20).await.unwrap();
     assert_eq!(left, [account("7")]);
 }
 
@@ -68,7 +68,7 @@ async fn a_batch_that_was_taken_holds_no_lock_on_its_rows() {
     let store = database.open().await;
     let login = solekey_core::Login { due_in: Some(Duration::ZERO), ..login() };
     store.login(&a, &login, &payload()).await.unwrap();
-    assert_eq!(store.due(Duration::from_mins(2), 20).await.unwrap(), [a]);
+    assert_eq!(store.due("acme", Duration::from_mins(2), 20).await.unwrap(), [a]);
     // Whoever took it is about to spend seconds with a provider.
     let mut another = database.connect().await;
     let locked = sqlx::query("SELECT FROM solekey.account FOR UPDATE NOWAIT").fetch_all(&mut another).await;

@@ -110,13 +110,32 @@ pub(super) async fn b13_taken_leaves_the_row_to_whoever_claims(subject: StoreSub
     subject.accepted(&a, subject.store().claim(&a, &request).await).await;
 }
 
+pub(super) async fn is_asked_for_by_provider(subject: StoreSubject) {
+    let ours: Vec<_> = (0..3).map(|n| account(&format!("ours-{n}"))).collect();
+    let theirs = Account::new("other", "theirs").expect("a valid name");
+    log_in_due(&subject, &theirs, 10, Duration::ZERO).await;
+    for (account, n) in ours.iter().zip(0..) {
+        log_in_due(&subject, account, n, Duration::ZERO).await;
+    }
+    let last = subject.row(&ours[2]).await.due_at.expect("due");
+    subject.passed(&ours[2], last).await;
+    assert_eq!(
+        due(&subject, LONG, 10).await,
+        ours,
+        "the other provider's came first, and is not ours to take"
+    );
+    let other = subject.store().due("other", LONG, 10).await.expect("asks what is due");
+    assert_eq!(other, [theirs]);
+    assert_eq!(subject.store().due("nobody", LONG, 10).await.expect("asks what is due"), []);
+}
+
 async fn log_in_due(subject: &StoreSubject, account: &Account, n: u64, due_in: Duration) {
     let wish = Login { due_in: Some(due_in), ..login(token(n)) };
     subject.try_log_in(account, &wish).await.expect("logs in");
 }
 
 async fn due(subject: &StoreSubject, hold: Duration, limit: usize) -> Vec<Account> {
-    subject.store().due(hold, limit).await.expect("asks what is due")
+    subject.store().due(ACME, hold, limit).await.expect("asks what is due")
 }
 
 /// Waits until the account is due, and takes it.
@@ -129,10 +148,13 @@ async fn take(subject: &StoreSubject, account: &Account, hold: Duration) {
 async fn take_all(store: std::sync::Arc<dyn Store>) -> Vec<Account> {
     let mut taken = Vec::new();
     loop {
-        let batch = store.due(LONG, 3).await.expect("asks what is due");
+        let batch = store.due(ACME, LONG, 3).await.expect("asks what is due");
         if batch.is_empty() {
             return taken;
         }
         taken.extend(batch);
     }
 }
+
+/// The provider of these accounts.
+const ACME: &str = "acme";

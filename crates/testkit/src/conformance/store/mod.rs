@@ -126,6 +126,7 @@ pub const CASES: &[Case<StoreSubject>] = cases! { StoreSubject =>
         comes_earliest_first_and_is_pushed_forward,
         comes_again_after_the_hold,
         is_bounded,
+        is_asked_for_by_provider,
         never_comes_for_tombstones_and_without_a_time,
         is_shared_out_among_takers,
         a13_comes_when_an_attempt_may_be_in_doubt,

@@ -115,6 +115,8 @@ pub enum StoreOperation {
     },
     /// Takes what is due.
     Due {
+        /// Of which provider.
+        provider: &'static str,
         /// For how long.
         hold: Duration,
         /// At most so many.
@@ -233,9 +235,9 @@ impl StoreTwins {
         if said == meant { Ok("listed") } else { Err(Divergence::of(&said, &meant)) }
     }
 
-    async fn due(&mut self, hold: Duration, limit: usize) -> Result<Outcome, Divergence> {
+    async fn due(&mut self, provider: &str, hold: Duration, limit: usize) -> Result<Outcome, Divergence> {
         let before = self.now;
-        let said = self.adapter.due(hold, limit).await;
+        let said = self.adapter.due(provider, hold, limit).await;
         let after = self.adapter.load(&self.places[0].account).await.map_or(before, |loaded| loaded.now);
         self.goes_on(after)?;
         let Ok(said) = said else { return Err(Divergence::of(&said, &"rows are taken")) };
@@ -247,7 +249,7 @@ impl StoreTwins {
         for at in std::iter::once(before).chain(points) {
             let snapshot = self.memory.snapshot();
             self.clock.set(at);
-            meant.push(self.memory.due(hold, limit).await.expect("the memory has no troubles"));
+            meant.push(self.memory.due(provider, hold, limit).await.expect("the memory has no troubles"));
             self.memory.restore(&snapshot);
         }
         // Which of two that are due at the same instant comes first is nobody's promise.
@@ -428,7 +430,11 @@ impl Twins for StoreTwins {
                 provider: pick(rng, &[None, Some("acme"), Some("other"), Some("nobody")]),
                 limit: rng.usize(..4),
             },
-            910..960 => StoreOperation::Due { hold: span(rng), limit: rng.usize(..4) },
+            910..960 => StoreOperation::Due {
+                provider: pick(rng, &["acme", "acme", "other", "nobody"]),
+                hold: span(rng),
+                limit: rng.usize(..4),
+            },
             960..968 => StoreOperation::Pin { name: pick(rng, PIN_NAMES), value: pick(rng, PIN_VALUES) },
             968..975 => StoreOperation::Repin {
                 name: pick(rng, PIN_NAMES),
@@ -467,7 +473,7 @@ impl Twins for StoreTwins {
                 self.change(*account, &change, false).await
             }
             StoreOperation::List { provider, limit } => self.list(*provider, *limit).await,
-            StoreOperation::Due { hold, limit } => self.due(*hold, *limit).await,
+            StoreOperation::Due { provider, hold, limit } => self.due(provider, *hold, *limit).await,
             StoreOperation::Pin { name, value } => self.pin(name, value).await,
             StoreOperation::Repin { name, seen, value } => self.repin(name, seen, value).await,
             StoreOperation::Identity => self.identity().await,
