@@ -17,10 +17,11 @@ struct List {
     test: &'static str,
 }
 
-const OF_REDIS: [List; 4] = [
+const OF_REDIS: [List; 5] = [
     List { target: "adapter", test: "conformance::redis_does_what_every_store_does" },
     List { target: "adapter", test: "conformance::redis_does_what_every_place_of_answers_does" },
     List { target: "adapter", test: "conformance::redis_does_what_every_shelf_does" },
+    List { target: "adapter", test: "conformance::redis_does_what_every_pace_does" },
     List { target: "port", test: "redis_does_what_every_lease_does" },
 ];
 const OF_POSTGRES: [List; 1] =

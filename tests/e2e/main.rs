@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod atproto;
+mod background;
 mod binary;
 mod blueprint;
 mod crowd;

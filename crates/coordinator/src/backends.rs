@@ -4,14 +4,15 @@ use std::{path::PathBuf, sync::Arc};
 
 #[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
 use solekey_core::InputError;
-use solekey_core::ports::{Answers, Cache, Clock, Lease, News, Store};
+use solekey_core::ports::{Answers, Cache, Clock, Lease, News, Pace, Store};
 #[cfg(feature = "postgres")]
 use solekey_core::{ExposeSecret as _, Secret};
 
 #[cfg(feature = "redis")]
 use crate::seal::SealedNames;
 use crate::{
-    answer_files::AnswerFiles, builder::Builder, error::BuildError, seal::SealKeys, vitals::RedisLinkState,
+    answer_files::AnswerFiles, builder::Builder, error::BuildError, refresher::index::Walk, seal::SealKeys,
+    vitals::RedisLinkState,
 };
 
 /// Places named by URL or path, opened when the instance is built.
@@ -42,6 +43,8 @@ pub(crate) struct Backends {
     pub(crate) cache: Option<Arc<dyn Cache>>,
     pub(crate) news: Option<Arc<dyn News>>,
     pub(crate) lease: Option<Arc<dyn Lease>>,
+    pub(crate) pace: Option<Arc<dyn Pace>>,
+    pub(crate) index: Option<Walk>,
     pub(crate) closers: Vec<Closer>,
 }
 
@@ -88,7 +91,7 @@ impl Closer {
 }
 
 impl Builder {
-    /// Coordinates through this Redis or Valkey: leases, shared tokens and news; answers too, unless rows are kept there
+    /// Coordinates through this Redis or Valkey: leases, shared tokens, news and the starts of refreshes that nobody waits for; answers too, unless rows are kept there
     /// as well. Without another store rows are kept there.
     #[cfg(feature = "redis")]
     pub fn redis(mut self, url: impl Into<String>) -> Self {
@@ -217,7 +220,7 @@ pub fn folder_of_answers(path: &std::path::Path) -> PathBuf {
 
 #[cfg(feature = "redis")]
 async fn open_redis(redis: &Redis, seal: &Arc<SealKeys>, given: &mut Backends) -> Result<(), BuildError> {
-    use solekey_cache::RedisCache;
+    use solekey_cache::{RedisCache, RedisPace};
     use solekey_redis_link::{LinkOptions, RedisLink};
     use solekey_redis_lock::{LockOptions, RedisLease, RedisLock};
     use solekey_store_redis::{RedisAnswers, RedisStore};
@@ -237,8 +240,15 @@ async fn open_redis(redis: &Redis, seal: &Arc<SealKeys>, given: &mut Backends) -
         if seal.is_sealing() {
             store = store.seal_names(Arc::new(SealedNames(Arc::clone(seal))));
         }
+        let index = store.clone();
+        given.index = Some(Walk::new(move || {
+            let index = index.clone();
+            Box::pin(async move { index.rebuild_index().await })
+        }));
         given.store = Some(Arc::new(store));
     }
+    let pace = RedisPace::new(link.clone(), prefix)?;
+    given.pace.get_or_insert_with(|| Arc::new(pace));
     let cache = RedisCache::new(link, prefix)?;
     given.cache.get_or_insert_with(|| Arc::new(cache));
     given.lease.get_or_insert_with(|| Arc::new(RedisLease::new(lock, prefix)));

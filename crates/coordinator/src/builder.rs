@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use solekey_core::{
     InputError,
-    ports::{Answers, Cache, Clock, Lease, News, Store},
+    ports::{Answers, Cache, Clock, Lease, News, Pace, Store},
 };
 
 use crate::{
@@ -33,9 +33,11 @@ pub struct Builder {
     cache: Option<Arc<dyn Cache>>,
     news: Option<Arc<dyn News>>,
     lease: Option<Arc<dyn Lease>>,
+    pace: Option<Arc<dyn Pace>>,
     observer: Option<Arc<dyn Observer>>,
     clock: Option<Arc<dyn Clock>>,
     onlooker: bool,
+    without_refresher: bool,
     pub(crate) places: Places,
 }
 
@@ -83,6 +85,19 @@ impl Builder {
         self
     }
 
+    /// Shares the starts of refreshes that nobody waits for there. Without it each process starts them as if it were alone.
+    pub fn pace(mut self, pace: Arc<dyn Pace>) -> Self {
+        self.pace = Some(pace);
+        self
+    }
+
+    /// Refreshes only what is asked for. Default: accounts whose time has come are refreshed by whichever replica takes
+    /// them, at the [limits](Provider::background) of their providers.
+    pub fn without_refresher(mut self) -> Self {
+        self.without_refresher = true;
+        self
+    }
+
     /// Tells what happens, for metrics. Default: nobody.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
@@ -95,7 +110,7 @@ impl Builder {
         self
     }
 
-    /// Does nothing to accounts that nobody asks for: no doubts are watched, no answers of dead processes committed, nothing
+    /// Does nothing to accounts that nobody asks for: none is refreshed, no doubts are watched, no answers of dead processes committed, nothing
     /// is re-sealed. For tools that look at a set-up which others work in.
     pub fn onlooker(mut self) -> Self {
         self.onlooker = true;
@@ -110,20 +125,44 @@ impl Builder {
     /// # Panics
     /// Outside a tokio runtime.
     pub async fn build(self) -> Result<Solekey, BuildError> {
-        let Self { providers, seal, store, answers, cache, news, lease, observer, clock, onlooker, places } =
-            self;
+        let Self {
+            providers,
+            seal,
+            store,
+            answers,
+            cache,
+            news,
+            lease,
+            pace,
+            observer,
+            clock,
+            onlooker,
+            without_refresher,
+            places,
+        } = self;
         if providers.is_empty() {
             return Err(InputError::new("provider", "at least one").into());
         }
         let process = Arc::new(ProcessClock::new());
         let clock = clock.unwrap_or_else(|| Arc::clone(&process) as Arc<dyn Clock>);
-        let given = Backends { store, answers, files: None, cache, news, lease, closers: Vec::new() };
+        let given = Backends {
+            store,
+            answers,
+            files: None,
+            cache,
+            news,
+            lease,
+            pace,
+            index: None,
+            closers: Vec::new(),
+        };
         let seal = Arc::new(seal);
         let opened = places.open(given, &clock, &seal).await?;
-        let Backends { store, answers, files, cache, news, lease, closers } = opened;
+        let Backends { store, answers, files, cache, news, lease, pace, index, closers } = opened;
         let store = store.ok_or_else(|| InputError::new("store", "a store"))?;
         let answers = answers.ok_or_else(|| InputError::new("state_dir", "a folder for answers"))?;
-        let ports = Ports { clock, store, answers, files, cache, news, lease, observer, closers };
+        let ports =
+            Ports { clock, store, answers, files, cache, news, lease, pace, index, observer, closers };
         let instance = Instance::new(ports, Roster::build(providers)?, seal);
         instance.enrol().await;
         instance.tracker.spawn(Arc::clone(&instance).listen());
@@ -131,6 +170,9 @@ impl Builder {
             instance.tracker.spawn(Arc::clone(&instance).keep_vigils());
             instance.tracker.spawn(Arc::clone(&instance).find_leftovers());
             instance.tracker.spawn(Arc::clone(&instance).keep_resealing());
+        }
+        if !(onlooker || without_refresher) {
+            instance.start_refresher();
         }
         instance.tracker.spawn(Arc::clone(&instance).keep_house(move || process.observe_wall()));
         Ok(Solekey { instance })

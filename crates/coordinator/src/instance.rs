@@ -11,7 +11,7 @@ use std::{
 use solekey_cache::{Absence, Asked, ProcessCache, Times, WaitMap};
 use solekey_core::{
     Account, AccountKey, Generation, Moment, Need, Remaining, StoreTime,
-    ports::{Answers, Cache, Clock, Lease, News, Record, Shelved, Store},
+    ports::{Answers, Cache, Clock, Lease, News, Pace, Record, Shelved, Store},
 };
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -31,6 +31,7 @@ use crate::{
     memory::Memories,
     observer::{Event, Level, Observer},
     provider::Provider,
+    refresher::{Refresher, index::Walk},
     reseal::Resealing,
     roster::Roster,
     seal::SealKeys,
@@ -54,6 +55,7 @@ pub(crate) struct Instance {
     pub(crate) vigils: Vigils,
     pub(crate) leftovers: Leftovers,
     pub(crate) breakers: Breakers,
+    pub(crate) refresher: Refresher,
     pub(crate) unpublished: Unpublished,
     pub(crate) changes: Announcer,
     pub(crate) tracker: TaskTracker,
@@ -80,6 +82,10 @@ pub(crate) struct Ports {
     pub(crate) cache: Option<Arc<dyn Cache>>,
     pub(crate) news: Option<Arc<dyn News>>,
     pub(crate) lease: Option<Arc<dyn Lease>>,
+    /// `None`: this process starts refreshes as if it were alone.
+    pub(crate) pace: Option<Arc<dyn Pace>>,
+    /// Where the index of what is due is not one with the rows.
+    pub(crate) index: Option<Walk>,
     /// `None` costs a request nothing.
     pub(crate) observer: Option<Arc<dyn Observer>>,
     /// What has to be ended after the last flight.
@@ -99,6 +105,7 @@ impl Instance {
             vigils: Vigils::default(),
             leftovers: Leftovers::default(),
             breakers: Breakers::default(),
+            refresher: Refresher::default(),
             unpublished: Unpublished::default(),
             changes: Announcer::default(),
             tracker: TaskTracker::new(),

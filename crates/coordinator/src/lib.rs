@@ -116,6 +116,7 @@ mod news;
 mod observer;
 mod progress;
 mod provider;
+mod refresher;
 mod reseal;
 mod roster;
 mod seal;
@@ -143,6 +144,7 @@ pub use explain::{Beside, Explanation, Here, History, Next, OpenAttempt, Ruled, 
 pub use health::Health;
 pub use observer::{Door, Event, Level, Observer};
 pub use provider::Provider;
+pub use refresher::Tended;
 pub use reseal::Sealing;
 pub use seal::SealKeys;
 pub use seal_count::SealCount;

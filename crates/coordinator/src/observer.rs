@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use solekey_core::{Account, Delay, Generation, Outcome, Revocation, ports::WirePhase};
 
-use crate::error::TokenError;
+use crate::{error::TokenError, refresher::Tended};
 
 /// Something worth counting.
 #[derive(Debug, Clone)]
@@ -102,6 +102,24 @@ pub enum Event<'a> {
         account: &'a Account,
         /// For how long.
         waited: Duration,
+    },
+    /// Accounts were taken because their time had come.
+    Due {
+        /// Whose accounts.
+        provider: &'a str,
+        /// How many.
+        accounts: usize,
+    },
+    /// An account was looked after that nobody had asked for.
+    Tended {
+        /// Whose.
+        account: &'a Account,
+        /// How that ended.
+        end: Tended,
+        /// For how long it waited for its start.
+        waited: Duration,
+        /// How long before that its time had come.
+        late: Duration,
     },
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use solekey_core::{InputError, Policy, ports::TokenEndpoint};
+use solekey_core::{InputError, Limits, Policy, ports::TokenEndpoint};
 
 /// A provider: its name, how its accounts are refreshed, and where.
 #[derive(Clone)]
@@ -11,6 +11,7 @@ pub struct Provider {
     policy: Policy,
     endpoint: Arc<dyn TokenEndpoint>,
     bare_401: bool,
+    limits: Option<Limits>,
 }
 
 impl Provider {
@@ -20,13 +21,20 @@ impl Provider {
     /// The name is not one an account could have.
     pub fn new(name: &str, policy: Policy, endpoint: Arc<dyn TokenEndpoint>) -> Result<Self, InputError> {
         solekey_core::Account::new(name, "x").map_err(|error| InputError::new("name", error.expected()))?;
-        Ok(Self { name: name.into(), policy, endpoint, bare_401: false })
+        Ok(Self { name: name.into(), policy, endpoint, bare_401: false, limits: Some(Limits::DEFAULT) })
     }
 
     /// Takes a 401 with a JSON body and no `WWW-Authenticate` header for evidence against the token. Off by default:
     /// for providers whose APIs leave the header out.
     pub fn bare_401_is_evidence(mut self, yes: bool) -> Self {
         self.bare_401 = yes;
+        self
+    }
+
+    /// How fast, and how many at once, all replicas together start refreshes that nobody waits for. `None`: not at all.
+    /// Default: [`Limits::DEFAULT`]. Those that a request waits for are never held up; they count, so that the others yield.
+    pub fn background(mut self, limits: Option<Limits>) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -42,6 +50,10 @@ impl Provider {
 
     pub(crate) fn endpoint(&self) -> &dyn TokenEndpoint {
         &*self.endpoint
+    }
+
+    pub(crate) fn limits(&self) -> Option<Limits> {
+        self.limits
     }
 
     pub(crate) fn takes_bare_401(&self) -> bool {

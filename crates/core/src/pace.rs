@@ -27,12 +27,17 @@ impl Limits {
     pub const MAX_RATE: u32 = 1_000;
     /// The rate times how long an exchange takes is enough.
     pub const MAX_PLACES: u32 = 256;
-    /// What a provider bears that nobody knows anything of.
-    pub const DEFAULT: Self = Self { rate: 2, places: 4 };
+    /// What a provider bears that nobody knows anything of; enough for ten thousand accounts with tokens of an hour.
+    pub const DEFAULT: Self = Self { rate: 5, places: 4 };
 
     /// From one start to the next.
     pub fn interval(self) -> Duration {
         Duration::from_micros(1_000_000 / u64::from(self.rate))
+    }
+
+    /// Starts a second.
+    pub fn rate(self) -> u32 {
+        self.rate
     }
 
     /// How many refreshes may be under way at once.
@@ -181,7 +186,7 @@ mod tests {
         let (mut gate, limits) = (Gate::default(), Limits::DEFAULT);
         gate.pause(at(5_000));
         gate.pause(at(1_000));
-        let wait = Duration::from_millis(3_000);
+        let wait = Duration::from_secs(3);
         assert_eq!(start(&mut gate, at(2_000), 1, limits), Start::Later { wait, why: Hold::Paused });
         assert_eq!(start(&mut gate, at(5_000), 1, limits), Start::Granted);
     }

@@ -73,6 +73,7 @@ impl Exchange {
             tracing::debug!("our client is not accepted here; another account is trying");
             return Event::Exchanged(Outcome::Withheld).into();
         }
+        self.instance.note_presentation(account, &self.provider);
         self.instance.observe(&observer::Event::Presenting { account, attempt });
         let sent_at = self.instance.now();
         let endpoint = self.provider.endpoint();
@@ -82,6 +83,7 @@ impl Exchange {
         let Classified { outcome, reason } = classify(endpoint.dialect(), &wire, self.instance.wall());
         let named = outcome.as_ref().map(|_| ());
         self.instance.breakers.learn(&client, account, named, self.instance.now());
+        self.instance.note_outcome(account, &self.provider, named);
         let took = self.instance.now().since(sent_at);
         tracing::Span::current().record("outcome", named.name());
         self.audit(named, phase, took, &reason);

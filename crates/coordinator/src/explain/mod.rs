@@ -179,7 +179,7 @@ impl Solekey {
 }
 
 impl Instance {
-    async fn look_at_answers(&self, account: &Account) -> AnswersView {
+    pub(crate) async fn look_at_answers(&self, account: &Account) -> AnswersView {
         match tokio::time::timeout(PATIENCE, self.answers().newest(account)).await {
             Ok(Ok(Found { newest, kept_since })) => {
                 AnswersView::Read { newest: newest.map(|answer| answer.note), kept_since }
@@ -188,7 +188,8 @@ impl Instance {
         }
     }
 
-    fn prospect(
+    /// What a flight would come to that looks after the account.
+    pub(crate) fn prospect(
         &self,
         account: &Account,
         provider: &Provider,

@@ -18,7 +18,9 @@ use solekey_core::{
     Account, Dialect, ExposeSecret as _, Policy, PolicySettings, Replay, StoreTime,
     ports::{ExchangeRequest, TokenEndpoint, Wire},
 };
-use solekey_testkit::memory::{MemoryAnswers, MemoryCache, MemoryClock, MemoryLease, MemoryStore, TestClock};
+use solekey_testkit::memory::{
+    MemoryAnswers, MemoryCache, MemoryClock, MemoryLease, MemoryPace, MemoryStore, TestClock,
+};
 use tokio::sync::Semaphore;
 
 pub(crate) struct World {
@@ -26,6 +28,7 @@ pub(crate) struct World {
     pub(crate) answers: Arc<MemoryAnswers>,
     pub(crate) cache: Arc<MemoryCache>,
     pub(crate) lease: Arc<MemoryLease>,
+    pub(crate) pace: Arc<MemoryPace>,
     pub(crate) provider: Arc<Strict>,
 }
 
@@ -37,7 +40,8 @@ impl World {
             store: Arc::new(MemoryStore::with_clock(clock.clone())),
             answers: Arc::new(MemoryAnswers::with_clock(clock.clone())),
             cache: Arc::new(MemoryCache::with_clock(clock.clone())),
-            lease: Arc::new(MemoryLease::with_clock(clock)),
+            lease: Arc::new(MemoryLease::with_clock(clock.clone())),
+            pace: Arc::new(MemoryPace::with_clock(clock)),
             provider: Arc::new(Strict::default()),
         }
     }
@@ -65,6 +69,7 @@ impl World {
         Solekey::builder()
             .provider(Provider::new("acme", policy, endpoint).unwrap())
             .store(self.store.clone())
+            .without_refresher()
             .clock(Arc::new(TestClock::tokio()))
     }
 
@@ -91,6 +96,7 @@ impl World {
     pub(crate) fn lose_redis(&self) {
         self.cache.faults().leave();
         self.lease.faults().leave();
+        self.pace.faults().leave();
         self.answers.faults().leave();
     }
 
@@ -98,6 +104,7 @@ impl World {
     pub(crate) fn find_redis(&self) {
         self.cache.faults().come_back();
         self.lease.faults().come_back();
+        self.pace.faults().come_back();
         self.answers.faults().come_back();
     }
 }
@@ -159,6 +166,8 @@ struct State {
 pub(crate) enum Script {
     /// Nothing is sent.
     NotSent,
+    /// No answer comes, and the token was not rotated.
+    LoseRequest,
     /// The token is rotated and the answer lost.
     LoseAnswer,
     /// The token is rotated, and the answer lacks the new access token.
@@ -219,6 +228,7 @@ impl Strict {
                 state.presentations.pop();
                 return Wire::NotSent { why: "refused".into() };
             }
+            Some(Script::LoseRequest) => return Wire::Lost { why: "connection reset".into() },
             Some(Script::Answer(status, body)) => return reply(status, body.to_owned()),
             Some(Script::Later(secs)) => return later(StatusCode::TOO_MANY_REQUESTS, secs),
             Some(Script::LoseAnswer | Script::WithoutAccessToken | Script::Hide(_) | Script::Lasting(_))

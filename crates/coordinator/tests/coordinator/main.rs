@@ -17,6 +17,7 @@ mod mortal;
 mod news;
 mod observed;
 mod outages;
+mod refresher;
 mod rejections;
 mod secrets;
 mod shutdown;

@@ -200,3 +200,17 @@ fn another_seal_is_for_the_credential_that_was_opened_and_no_other() {
     row.delete(id(60), store_at(secs(3)));
     assert_eq!(row.reseal(row.made_by), Err(Refusal::Moved), "a tombstone has no payload");
 }
+
+#[test]
+fn ten_thousand_accounts_imported_together_come_due_over_a_minute() {
+    let policy = policy(Replay::STRICT_FAMILY);
+    let known = facts(1, Some(secs(3600)));
+    let mut seconds = std::collections::BTreeMap::<u64, usize>::new();
+    for number in 0..10_000 {
+        let account = solekey_core::Account::new("acme", &format!("account-{number}")).expect("a name");
+        let look = next_look(&policy, &known, account.key().spread()).expect("there is a refresh token");
+        *seconds.entry(look.as_secs()).or_default() += 1;
+    }
+    assert!(seconds.len() >= 60, "{seconds:?}");
+    assert!(seconds.values().all(|together| *together < 300), "{seconds:?}");
+}

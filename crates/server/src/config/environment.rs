@@ -133,6 +133,9 @@ fn env_form(name: &str) -> String {
 fn read(variable: &str, key: &str, text: &str) -> Result<Value, InputError> {
     let refused = |expected| InputError::new(variable, expected);
     match key.rsplit('.').next() {
+        Some("refresh_rate" | "refresh_concurrency") => {
+            text.parse().map(Value::Integer).map_err(|_| refused("a whole number"))
+        }
         Some("accept_loss" | "issuer_of_account") => {
             text.parse().map(Value::Boolean).map_err(|_| refused("true or false"))
         }
@@ -173,7 +176,7 @@ const VARIABLES: [(&str, &str); 8] = [
 ];
 
 /// None of them ends like another one, which is what makes names and keys separable.
-pub(super) const PROVIDER_KEYS: [&str; 28] = [
+pub(super) const PROVIDER_KEYS: [&str; 30] = [
     "preset",
     "token_url",
     "issuer",
@@ -191,6 +194,8 @@ pub(super) const PROVIDER_KEYS: [&str; 28] = [
     "replay",
     "grace",
     "refresh_ahead",
+    "refresh_concurrency",
+    "refresh_rate",
     "exchange_timeout",
     "not_processed",
     "on_lock_held",

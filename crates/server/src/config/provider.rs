@@ -3,7 +3,7 @@
 use http::StatusCode;
 use solekey::{
     Provider,
-    core::{InputError, PolicySettings, Replay, Stale},
+    core::{InputError, Limits, PolicySettings, Replay, Stale},
 };
 use solekey_providers::{BodyFormat, EndpointSettings, Preset};
 use std::{sync::Arc, time::Duration};
@@ -66,6 +66,8 @@ impl ProviderSettings {
             replay,
             grace,
             refresh_ahead,
+            refresh_rate,
+            refresh_concurrency,
             exchange_timeout,
             not_processed,
             on_lock_held,
@@ -127,7 +129,8 @@ impl ProviderSettings {
             connect_timeout: endpoint.connect_timeout,
             proxy: endpoint.proxy,
         };
-        let provider = Provider::new(&name, policy.build()?, Arc::new(endpoint.build()?))?;
+        let provider = Provider::new(&name, policy.build()?, Arc::new(endpoint.build()?))?
+            .background(limits(refresh_rate, refresh_concurrency));
         Ok(Configured { provider, accepts_loss: accept_loss, host_url })
     }
 }
@@ -141,6 +144,13 @@ pub(super) fn locate(provider: &str, error: &InputError) -> InputError {
 
 fn or(set: Option<Span>, default: Duration) -> Duration {
     set.map_or(default, |Span(span)| span)
+}
+
+/// A rate of 0 switches the background off; what is beyond the bounds is clamped.
+fn limits(rate: Option<u32>, concurrency: Option<u32>) -> Option<Limits> {
+    let rate = rate.unwrap_or(Limits::DEFAULT.rate());
+    let concurrency = concurrency.unwrap_or(Limits::DEFAULT.places());
+    (rate > 0).then(|| Limits::new(rate, concurrency))
 }
 
 fn replay_rule(name: ReplayName, grace: Option<Span>) -> Result<Replay, InputError> {

@@ -66,6 +66,8 @@ pub(super) struct ProviderSettings {
     pub(super) replay: Option<ReplayName>,
     pub(super) grace: Option<Span>,
     pub(super) refresh_ahead: Option<Span>,
+    pub(super) refresh_rate: Option<u32>,
+    pub(super) refresh_concurrency: Option<u32>,
     pub(super) exchange_timeout: Option<Span>,
     pub(super) not_processed: Option<Vec<u16>>,
     pub(super) on_lock_held: Option<OnLockHeld>,

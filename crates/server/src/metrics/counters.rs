@@ -11,6 +11,7 @@ use solekey::{
     core::{Delay, Outcome, Revocation, ports::WirePhase},
 };
 
+use super::background::Background;
 use super::labels::{ByLevel, ByOutcome, ByOutcomeAndPhase, ByProvider, ByReason, Name};
 
 /// Counts events.
@@ -29,6 +30,7 @@ pub(super) struct Counters {
     stale: Family<ByProvider, Counter>,
     refused: Family<ByReason, Counter>,
     waits: Family<ByProvider, Histogram, fn() -> Histogram>,
+    background: Background,
 }
 
 /// A configured provider, and what is counted so often that it is not looked up each time.
@@ -54,6 +56,7 @@ impl Counters {
             stale: Family::default(),
             refused: Family::default(),
             waits: Family::new_with_constructor(|| Histogram::new(WAIT_BUCKETS)),
+            background: Background::register(registry),
         };
         counters.declare(registry);
         for name in providers {
@@ -78,6 +81,7 @@ impl Counters {
             stale,
             refused,
             waits,
+            background: _,
         } = self;
         registry.register("presentations", "Refresh tokens presented", presentations.clone());
         registry.register("unsent_exchanges", "Exchanges of which nothing left the process", unsent.clone());
@@ -138,6 +142,7 @@ impl Counters {
         for of in [Level::Process, Level::Shelf, Level::Store, Level::Refresh] {
             let _ = self.served.get_or_create(&level(&name, of));
         }
+        self.background.begin_at_zero(&name);
         let served_from_memory = self.served.get_or_create_owned(&level(&name, Level::Process));
         self.providers.push(Provider { name, served_from_memory });
     }
@@ -163,6 +168,14 @@ impl Counters {
                 let labels = ByProvider { provider: Name::clone(&of.name) };
                 self.waits.get_or_create(&labels).observe(waited.as_secs_f64());
             }),
+            Event::Due { provider, accounts } => {
+                if let Some(of) = self.providers.iter().find(|of| *of.name == **provider) {
+                    self.background.taken(&of.name, *accounts);
+                }
+            }
+            Event::Tended { account, end, waited, late } => {
+                self.with(account, |of| self.background.tended(&of.name, *end, *waited, *late));
+            }
             // It is counted once its end is known.
             _ => {}
         }

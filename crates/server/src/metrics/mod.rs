@@ -2,6 +2,7 @@
 //!
 //! Labels are names of providers and fixed words, never of accounts. What can be counted is there from the start, as zero.
 
+mod background;
 mod counters;
 mod gauges;
 mod labels;

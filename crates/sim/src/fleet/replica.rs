@@ -140,6 +140,7 @@ async fn build(process: &Arc<Process>) -> Solekey {
     let mut builder = Solekey::builder()
         .provider(provider.expect("a plain name"))
         .seal(seal)
+        .without_refresher()
         .store(Arc::new(SimStore(Arc::clone(process))))
         .answers(Arc::new(SimAnswers(Arc::clone(process))))
         .observer(Arc::clone(process) as Arc<dyn solekey::Observer>)

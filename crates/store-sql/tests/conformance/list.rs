@@ -26,7 +26,7 @@ use solekey_testkit::{
 use crate::fixture::Place;
 
 /// A case that is added or lost shows here.
-pub(crate) const CASES: usize = 66;
+pub(crate) const CASES: usize = 67;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_store_passes_every_case() {

@@ -1,0 +1,351 @@
+//! Many accounts that nobody asks for, and three replicas that look after them: on Redis, and on PostgreSQL beside it.
+//!
+//! The token endpoint is in this process and counts: at a server of its own, HTTP would be most of what is measured.
+//! `SOLEKEY_TEST_DUE` says how many accounts are due; `--show-output` shows how long they took.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use solekey::{
+    Builder, Event, Observer, Provider, Solekey, Tended,
+    core::{
+        Account, ClaimId, Dialect, ExposeSecret as _, Fingerprint, Limits, Login, NewFacts, PolicySettings,
+        Sealed,
+        ports::{ExchangeRequest, Store, TokenEndpoint, Wire},
+    },
+};
+use solekey_redis_link::{LinkOptions, RedisLink, cmd};
+use solekey_store_redis::RedisStore;
+use solekey_store_sql::PostgresStore;
+use solekey_testkit::redis::RedisServer;
+use sqlx::{Connection as _, PgConnection};
+
+use crate::{database::Database, wait::eventually};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_of_many_due_accounts_is_presented_once_at_the_rate_that_three_replicas_share_on_redis() {
+    let world = World::new(None).await;
+    world.refresh_all("redis").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_of_many_due_accounts_is_presented_once_at_the_rate_that_three_replicas_share_on_postgresql() {
+    let world = World::new(Some(Database::new().await)).await;
+    world.refresh_all("postgresql").await;
+}
+
+#[tokio::test]
+async fn taking_what_is_due_costs_redis_the_same_however_many_accounts_are_not() {
+    let world = World::new(None).await;
+    let few = world.cost_in_redis(100).await;
+    world.register(MANY, Duration::from_secs(3600)).await;
+    let among_many = world.cost_in_redis(100).await;
+    assert_eq!(few, among_many, "commands, by name");
+    assert!(few.iter().all(|(name, calls)| *calls <= 400 && name != "scan" && name != "keys"), "{few:?}");
+}
+
+#[tokio::test]
+async fn taking_what_is_due_reads_an_index_of_postgresql_and_of_that_what_it_takes() {
+    let database = Database::new().await;
+    let url = database.url();
+    let world = World::new(Some(database)).await;
+    world.register(MANY, Duration::from_secs(3600)).await;
+    world.register(100, Duration::ZERO).await;
+    let mut look = PgConnection::connect(&url).await.unwrap();
+    sqlx::query("ANALYZE solekey.account").execute(&mut look).await.unwrap();
+    let read = async |look: &mut PgConnection| -> (i64, i64) {
+        sqlx::query_as(
+            "SELECT t.seq_tup_read, i.idx_tup_read FROM pg_stat_user_tables t, pg_stat_user_indexes i
+             WHERE t.schemaname = 'solekey' AND t.relname = 'account' AND i.indexrelname = 'account_due'",
+        )
+        .fetch_one(look)
+        .await
+        .unwrap()
+    };
+    let before = read(&mut look).await;
+    let store = PostgresStore::open(&url).unwrap();
+    let taken = store.due(PROVIDER, HOLD, 1_000).await.unwrap().len() as i64;
+    // What a connection has read is counted when it closes.
+    store.close().await;
+    let (whole, by_index) = eventually("what was read is counted", async || {
+        let now = read(&mut look).await;
+        (now.1 > before.1).then_some((now.0 - before.0, now.1 - before.1))
+    })
+    .await;
+    assert_eq!((taken, whole), (100, 0), "the table is not walked over");
+    // Each is looked for once, and its entry moves.
+    assert!(by_index <= taken * 3, "{by_index} entries for {taken} accounts among {MANY}");
+}
+
+/// Where replicas keep what they share.
+struct World {
+    redis: RedisServer,
+    database: Option<Database>,
+    folder: tempfile::TempDir,
+    endpoint: Arc<Counting>,
+    diary: Arc<Diary>,
+    registered: AtomicU64,
+}
+
+impl World {
+    async fn new(database: Option<Database>) -> Self {
+        Self {
+            redis: RedisServer::builder().start().await.unwrap(),
+            database,
+            folder: tempfile::tempdir().unwrap(),
+            endpoint: Arc::default(),
+            diary: Arc::default(),
+            registered: AtomicU64::new(0),
+        }
+    }
+
+    fn builder(&self, limits: Option<Limits>) -> Builder {
+        let policy = PolicySettings::default().build().unwrap();
+        let endpoint = Arc::clone(&self.endpoint) as Arc<dyn TokenEndpoint>;
+        let provider = Provider::new(PROVIDER, policy, endpoint).unwrap().background(limits);
+        let builder = Solekey::builder().provider(provider).redis(self.redis.url()).redis_prefix("due");
+        match &self.database {
+            Some(database) => builder.postgres(database.url()),
+            None => builder.state_dir(self.folder.path()),
+        }
+    }
+
+    async fn store(&self) -> Arc<dyn Store> {
+        match &self.database {
+            Some(database) => Arc::new(PostgresStore::open(&database.url()).unwrap()),
+            None => Arc::new(RedisStore::new(self.link().await, "due").unwrap()),
+        }
+    }
+
+    async fn link(&self) -> RedisLink {
+        RedisLink::connect(&self.redis.url(), LinkOptions::default()).await.unwrap()
+    }
+
+    /// So many accounts more, due after `due_in`; their rows hold no token.
+    async fn register(&self, count: u64, due_in: Duration) {
+        let store = self.store().await;
+        let all = (0..count).map(|_| {
+            let number = self.registered.fetch_add(1, Relaxed);
+            let store = Arc::clone(&store);
+            async move {
+                let token = |kind: u8| {
+                    let mut bytes = [kind; 16];
+                    bytes[8..].copy_from_slice(&number.to_be_bytes());
+                    Fingerprint::new(bytes)
+                };
+                let facts = NewFacts {
+                    access: token(1),
+                    refresh: Some(token(2)),
+                    expires_in: None,
+                    refresh_expires_in: None,
+                };
+                let id = ClaimId::new(uuid::Uuid::from_u128(u128::from(number) + 1));
+                let login = Login { id, facts, accept_spent: false, due_in: Some(due_in), as_of: None };
+                let account = Account::new(PROVIDER, &format!("row-{number:07}")).unwrap();
+                store.login(&account, &login, &Sealed::new("x")).await.unwrap();
+            }
+        });
+        in_turns(all.collect()).await;
+    }
+
+    /// So many accounts whose tokens are about to end.
+    async fn log_in(&self, count: u64) {
+        let solekey = self.builder(None).build().await.unwrap();
+        let all = (0..count).map(|number| {
+            let (solekey, account) = (solekey.clone(), account(number));
+            async move {
+                let login = solekey.login(&account, document(&account, 0, 1).as_bytes(), false).await;
+                login.unwrap();
+            }
+        });
+        in_turns(all.collect()).await;
+        solekey.shutdown(Duration::from_secs(10)).await;
+    }
+
+    async fn refresh_all(&self, store: &str) {
+        let due = due();
+        let began = Instant::now();
+        self.log_in(due).await;
+        let logged_in = began.elapsed();
+        // By the clock that the starts go by.
+        let (link, began) = (self.link().await, Instant::now());
+        let first = server_time(&link).await;
+        let mut fleet = Vec::new();
+        for _ in 0..3 {
+            let observer = Arc::clone(&self.diary) as Arc<dyn Observer>;
+            fleet.push(self.builder(Some(limits())).observer(observer).build().await.unwrap());
+        }
+        let mut steadily = Instant::now();
+        let mut seen = 0;
+        while self.diary.refreshed() < due {
+            let started = self.endpoint.presented();
+            let by_now = (server_time(&link).await - first) / limits().interval().as_micros() as u64 + 1;
+            assert!(started <= by_now, "{started} started where {by_now} may have been");
+            if started > seen {
+                (steadily, seen) = (Instant::now(), started);
+            }
+            assert!(steadily.elapsed() < Duration::from_secs(200), "stuck: {:?}", self.diary.ends());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let took = began.elapsed();
+        for solekey in fleet {
+            assert_eq!(solekey.shutdown(Duration::from_secs(20)).await.in_doubt, 0);
+        }
+        assert_eq!(
+            self.endpoint.counts(),
+            (due, due, 1),
+            "accounts, presentations, and the most of one token"
+        );
+        println!(
+            "{store}: {due} accounts logged in in {logged_in:.1?}, refreshed by three replicas in {took:.1?}, {:.0} a second; {:?}",
+            due as f64 / took.as_secs_f64(),
+            self.diary.ends()
+        );
+    }
+
+    /// What taking costs, when so many are due: commands by their names, but for those that keep a connection.
+    async fn cost_in_redis(&self, due: u64) -> Vec<(String, u64)> {
+        self.register(due, Duration::ZERO).await;
+        let (link, store) = (self.link().await, self.store().await);
+        // Scripts are sent once.
+        assert_eq!(store.due(PROVIDER, HOLD, 1).await.unwrap().len(), 1);
+        let _: String = link.query(cmd("CONFIG").arg("RESETSTAT")).await.unwrap();
+        assert_eq!(store.due(PROVIDER, HOLD, 1_000).await.unwrap().len() as u64, due - 1);
+        let stats: String = link.query(cmd("INFO").arg("commandstats")).await.unwrap();
+        let calls = stats.lines().filter_map(|line| {
+            let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+            let calls = rest.split(',').next()?.parse().ok()?;
+            let about_due = ["z", "h", "scan", "keys", "evalsha"].iter().any(|verb| name.starts_with(verb));
+            about_due.then(|| (name.to_owned(), calls))
+        });
+        let mut calls: Vec<_> = calls.collect();
+        calls.sort();
+        calls
+    }
+}
+
+/// A token endpoint that rotates, and counts what it is presented.
+#[derive(Default)]
+struct Counting {
+    dialect: Dialect,
+    presented: Mutex<HashMap<String, (u64, u64)>>,
+}
+
+impl Counting {
+    fn presented(&self) -> u64 {
+        self.presented.lock().unwrap().values().map(|(times, _)| times).sum()
+    }
+
+    /// How many accounts, how many presentations, and how often the token that came most often.
+    fn counts(&self) -> (u64, u64, u64) {
+        let presented = self.presented.lock().unwrap();
+        let most = presented.values().map(|(times, _)| *times).max().unwrap_or(0);
+        (presented.len() as u64, presented.values().map(|(times, _)| times).sum(), most)
+    }
+}
+
+#[async_trait]
+impl TokenEndpoint for Counting {
+    async fn exchange(&self, account: &Account, request: ExchangeRequest<'_>, _: Duration) -> Wire {
+        let expected = format!("refresh-{}-", account.id());
+        let body = {
+            let mut presented = self.presented.lock().unwrap();
+            let (times, spent) = presented.entry(account.id().to_owned()).or_default();
+            *times += 1;
+            let token = request.refresh_token.expose_secret();
+            if *token != format!("{expected}{spent}") {
+                let body = r#"{"error":"invalid_grant"}"#.into();
+                return Wire::Reply {
+                    status: reqwest::StatusCode::BAD_REQUEST,
+                    headers: Default::default(),
+                    body,
+                };
+            }
+            *spent += 1;
+            document(account, *spent, 24 * 3600)
+        };
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Wire::Reply { status: reqwest::StatusCode::OK, headers: Default::default(), body: body.into() }
+    }
+
+    fn dialect(&self) -> &Dialect {
+        &self.dialect
+    }
+
+    fn client(&self) -> &'static str {
+        "counting"
+    }
+}
+
+/// How looking after accounts has ended.
+#[derive(Default)]
+struct Diary(Mutex<HashMap<&'static str, u64>>);
+
+impl Observer for Diary {
+    fn on(&self, event: &Event<'_>) {
+        if let Event::Tended { end, .. } = event {
+            *self.0.lock().unwrap().entry(end.name()).or_default() += 1;
+        }
+    }
+}
+
+impl Diary {
+    fn refreshed(&self) -> u64 {
+        self.0.lock().unwrap().get(Tended::Refreshed.name()).copied().unwrap_or(0)
+    }
+
+    fn ends(&self) -> Vec<(&'static str, u64)> {
+        self.0.lock().unwrap().iter().map(|(end, count)| (*end, *count)).collect()
+    }
+}
+
+/// Some hundred at a time.
+async fn in_turns<F: Future<Output = ()> + Send + 'static>(work: Vec<F>) {
+    let mut running = tokio::task::JoinSet::new();
+    for one in work {
+        if running.len() >= 200 {
+            running.join_next().await.unwrap().unwrap();
+        }
+        running.spawn(one);
+    }
+    while let Some(ended) = running.join_next().await {
+        ended.unwrap();
+    }
+}
+
+/// Microseconds since 1970.
+async fn server_time(link: &RedisLink) -> u64 {
+    let (secs, micros): (u64, u64) = link.query(&cmd("TIME")).await.unwrap();
+    secs * 1_000_000 + micros
+}
+
+fn document(account: &Account, number: u64, expires_in: u64) -> String {
+    let id = account.id();
+    format!(
+        r#"{{"access_token":"access-{id}-{number}","refresh_token":"refresh-{id}-{number}","expires_in":{expires_in}}}"#
+    )
+}
+
+fn account(number: u64) -> Account {
+    Account::new(PROVIDER, &format!("account-{number:07}")).unwrap()
+}
+
+fn due() -> u64 {
+    std::env::var("SOLEKEY_TEST_DUE").map_or(5_000, |count| count.parse().expect("a number of accounts"))
+}
+
+fn limits() -> Limits {
+    Limits::new(500, 64)
+}
+
+const PROVIDER: &str = "acme";
+const HOLD: Duration = Duration::from_secs(3600);
+/// Accounts that are not due.
+const MANY: u64 = 2_000;
