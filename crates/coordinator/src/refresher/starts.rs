@@ -134,8 +134,7 @@ impl Instance {
             }
             match self.ask_to_start(provider, limits, place).await {
                 Start::Granted if self.refresher.setbacks.admit(provider.name(), self.now()) => return Ok(()),
-                Start::Granted => return Err(GaveUp::HeldUp),
-                Start::Later { why: Hold::Paused, .. } => return Err(GaveUp::HeldUp),
+                Start::Granted | Start::Later { why: Hold::Paused, .. } => return Err(GaveUp::HeldUp),
                 Start::Later { wait, why: Hold::Rate } => self.sleep_until(self.now() + wait).await,
                 // A place is given back without a word.
                 Start::Later { wait, why: Hold::Places } => {

@@ -112,10 +112,7 @@ impl Tending {
         let instance = &self.instance;
         let asked = instance.now();
         let loaded = tokio::time::timeout(LOOK, instance.store().load(&self.account)).await;
-        let Loaded { record, now } = match loaded {
-            Ok(Ok(loaded)) => loaded,
-            Ok(Err(_)) | Err(_) => return None,
-        };
+        let Ok(Ok(Loaded { record, now })) = loaded else { return None };
         let answers = instance.look_at_answers(&self.account).await;
         let row = record.map(|record| record.row);
         let in_doubt = row.as_ref().is_some_and(|row| row.overdue_attempt(now).is_some());
