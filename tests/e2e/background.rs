@@ -13,6 +13,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use reqwest::{StatusCode, header::HeaderMap};
 use solekey::{
     Builder, Event, Observer, Provider, Solekey, Tended,
     core::{
@@ -45,7 +46,7 @@ async fn each_of_many_due_accounts_is_presented_once_at_the_rate_that_three_repl
 async fn taking_what_is_due_costs_redis_the_same_however_many_accounts_are_not() {
     let world = World::new(None).await;
     let few = world.cost_in_redis(100).await;
-    world.register(MANY, Duration::from_secs(3600)).await;
+    world.register(MANY, Duration::from_hours(1)).await;
     let among_many = world.cost_in_redis(100).await;
     assert_eq!(few, among_many, "commands, by name");
     assert!(few.iter().all(|(name, calls)| *calls <= 400 && name != "scan" && name != "keys"), "{few:?}");
@@ -56,7 +57,7 @@ async fn taking_what_is_due_reads_an_index_of_postgresql_and_of_that_what_it_tak
     let database = Database::new().await;
     let url = database.url();
     let world = World::new(Some(database)).await;
-    world.register(MANY, Duration::from_secs(3600)).await;
+    world.register(MANY, Duration::from_hours(1)).await;
     world.register(100, Duration::ZERO).await;
     let mut look = PgConnection::connect(&url).await.unwrap();
     sqlx::query("ANALYZE solekey.account").execute(&mut look).await.unwrap();
@@ -74,7 +75,7 @@ async fn taking_what_is_due_reads_an_index_of_postgresql_and_of_that_what_it_tak
     // In batches as replicas take them.
     let mut taken = 0;
     loop {
-        let batch = store.due(PROVIDER, HOLD, 20).await.unwrap().len() as i64;
+        let batch = i64::try_from(store.due(PROVIDER, HOLD, 20).await.unwrap().len()).unwrap();
         taken += batch;
         if batch == 0 {
             break;
@@ -212,8 +213,8 @@ impl World {
             "accounts, presentations, and the most of one token"
         );
         println!(
-            "{store}: {due} accounts logged in in {logged_in:.1?}, refreshed by three replicas in {took:.1?}, {:.0} a second; {:?}",
-            due as f64 / took.as_secs_f64(),
+            "{store}: {due} accounts logged in in {logged_in:.1?}, refreshed by three replicas in {took:.1?}, {} a second; {:?}",
+            u128::from(due) * 1000 / took.as_millis().max(1),
             self.diary.ends()
         );
     }
@@ -270,17 +271,13 @@ impl TokenEndpoint for Counting {
             let token = request.refresh_token.expose_secret();
             if *token != format!("{expected}{spent}") {
                 let body = r#"{"error":"invalid_grant"}"#.into();
-                return Wire::Reply {
-                    status: reqwest::StatusCode::BAD_REQUEST,
-                    headers: Default::default(),
-                    body,
-                };
+                return Wire::Reply { status: StatusCode::BAD_REQUEST, headers: HeaderMap::default(), body };
             }
             *spent += 1;
             document(account, *spent, 24 * 3600)
         };
         tokio::time::sleep(Duration::from_millis(20)).await;
-        Wire::Reply { status: reqwest::StatusCode::OK, headers: Default::default(), body: body.into() }
+        Wire::Reply { status: StatusCode::OK, headers: HeaderMap::default(), body: body.into() }
     }
 
     fn dialect(&self) -> &Dialect {
@@ -354,6 +351,6 @@ fn limits() -> Limits {
 }
 
 const PROVIDER: &str = "acme";
-const HOLD: Duration = Duration::from_secs(3600);
+const HOLD: Duration = Duration::from_hours(1);
 /// Accounts that are not due.
 const MANY: u64 = 2_000;

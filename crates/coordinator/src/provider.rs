@@ -52,7 +52,8 @@ impl Provider {
         &*self.endpoint
     }
 
-    pub(crate) fn limits(&self) -> Option<Limits> {
+    /// How refreshes that nobody waits for are started; `None`: not at all.
+    pub fn limits(&self) -> Option<Limits> {
         self.limits
     }
 
@@ -66,6 +67,7 @@ impl fmt::Debug for Provider {
         f.debug_struct("Provider")
             .field("name", &self.name)
             .field("policy", &self.policy)
+            .field("limits", &self.limits)
             .field("client", &self.endpoint.client())
             .finish_non_exhaustive()
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use solekey::core::{InDoubt, Replay, Stale};
+use solekey::core::{InDoubt, Limits, Replay, Stale};
 
 use super::{environment::PROVIDER_KEYS, *};
 
@@ -269,6 +269,20 @@ fn names_with_dashes_and_names_within_names_are_told_apart() {
 }
 
 #[test]
+fn s_t90_what_all_replicas_start_is_clamped_and_may_be_nothing() {
+    let limits = |more: &str| acme(more).unwrap().providers[0].provider.limits();
+    assert_eq!(limits(""), Some(Limits::DEFAULT));
+    assert_eq!(limits("refresh_rate = 20\nrefresh_concurrency = 2"), Some(Limits::new(20, 2)));
+    let most = Some(Limits::new(Limits::MAX_RATE, Limits::MAX_PLACES));
+    assert_eq!(limits("refresh_rate = 4000000000\nrefresh_concurrency = 4000000000"), most);
+    assert_eq!(limits("refresh_concurrency = 0"), Some(Limits::new(Limits::DEFAULT.rate(), 1)));
+    assert_eq!(limits("refresh_rate = 0"), None, "only what is asked for is refreshed");
+    let environment = environment([("SOLEKEY_PROVIDER_ACME_REFRESH_RATE", "7")]);
+    let config = Config::parse(ACME, &environment).unwrap();
+    assert_eq!(config.providers[0].provider.limits().map(Limits::rate), Some(7));
+}
+
+#[test]
 fn a_provider_may_come_from_the_environment_alone() {
     let environment = environment([
         ("SOLEKEY_PROVIDER_CODEX_PRESET", "codex"),
@@ -286,6 +300,7 @@ fn a_variable_that_means_nothing_is_refused_by_name() {
         ("SOLEKEY_PROVIDER_MAX_WAIT", "3s", "SOLEKEY_PROVIDER_MAX_WAIT"),
         ("SOLEKEY_PROVIDER_ACNE_MAX_WAIT", "3s", "SOLEKEY_PROVIDER_ACNE_*"),
         ("SOLEKEY_PROVIDER_ACME_NOT_PROCESSED", "x", "SOLEKEY_PROVIDER_ACME_NOT_PROCESSED"),
+        ("SOLEKEY_PROVIDER_ACME_REFRESH_RATE", "fast", "SOLEKEY_PROVIDER_ACME_REFRESH_RATE"),
         ("SOLEKEY_STORE_ACCEPT_LOSS", "1", "SOLEKEY_STORE_ACCEPT_LOSS"),
         ("SOLEKEY_PROVIDER_ACME_MAX_WAIT", "x", "provider.acme.max_wait"),
     ] {

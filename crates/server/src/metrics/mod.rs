@@ -57,7 +57,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use solekey::{
-        Level,
+        Level, Tended,
         core::{Account, Outcome, ports::WirePhase},
     };
 
@@ -122,6 +122,31 @@ mod tests {
         assert_eq!(presented, 2, "{page}");
         assert!(page.contains("solekey_unsent_exchanges_total{provider=\"acme\"} 1"));
         assert!(page.contains("solekey_exchange_seconds_count{provider=\"acme\"} 2"));
+    }
+
+    #[test]
+    fn what_is_done_for_accounts_that_nobody_asks_for_is_counted_by_its_end() {
+        let metrics = Metrics::of(&["acme".to_owned()]);
+        let account = Account::new("acme", "alice").expect("a name");
+        let (waited, late) = (std::time::Duration::from_secs(1), std::time::Duration::from_secs(20));
+        metrics.on(&Event::Due { provider: "acme", accounts: 3 });
+        metrics.on(&Event::Due { provider: "other", accounts: 3 });
+        for end in [Tended::Refreshed, Tended::Fresh, Tended::HeldUp] {
+            metrics.on(&Event::Tended { account: &account, end, waited, late });
+        }
+        let page = page(&metrics);
+        for line in [
+            r#"solekey_accounts_due_total{provider="acme"} 3"#,
+            r#"solekey_accounts_tended_total{provider="acme",outcome="refreshed"} 1"#,
+            r#"solekey_accounts_tended_total{provider="acme",outcome="held_up"} 1"#,
+            r#"solekey_accounts_tended_total{provider="acme",outcome="crowded"} 0"#,
+            r#"solekey_start_wait_seconds_count{provider="acme"} 1"#,
+            r#"solekey_refresh_lag_seconds_bucket{le="15.0",provider="acme"} 0"#,
+            r#"solekey_refresh_lag_seconds_bucket{le="60.0",provider="acme"} 1"#,
+        ] {
+            assert!(page.lines().any(|other| other == line), "{line}\n{page}");
+        }
+        assert!(!page.contains("provider=\"other\""));
     }
 
     #[test]

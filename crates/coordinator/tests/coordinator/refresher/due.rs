@@ -63,7 +63,6 @@ async fn s_t92_accounts_in_a_cooldown_come_after_it_and_those_that_need_a_login_
 #[tokio::test(start_paused = true)]
 async fn a_refresh_token_that_would_die_of_idleness_is_used_half_way_to_its_end() {
     let world = World::new();
-    const DAY: u64 = 24 * 3600;
     let document = world.provider.grant("idle", Duration::from_secs(30 * DAY));
     let document = document.replacen('{', &format!(r#"{{"refresh_token_expires_in":{},"#, 4 * DAY), 1);
     let (fleet, diary) = world.fleet(1, FAST).await;
@@ -162,7 +161,7 @@ async fn with_nothing_due_four_questions_a_minute_are_all_there_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_taken_and_not_started_at_shutdown_is_due_again_after_the_hold() {
+async fn s_t89_what_is_taken_and_not_started_at_shutdown_is_due_again_after_the_hold() {
     let world = World::new();
     let accounts = world.overdue_accounts(4).await;
     let (fleet, diary) = world.fleet(1, limits(1, 4)).await;
@@ -171,7 +170,7 @@ async fn what_is_taken_and_not_started_at_shutdown_is_due_again_after_the_hold()
     assert!((1..4).contains(&before), "some wait for their start: {before}");
     let began = tokio::time::Instant::now();
     shut_down(fleet).await;
-    assert!(began.elapsed() < Duration::from_secs(1), "s_t89: a wait for a start ends at once");
+    assert!(began.elapsed() < Duration::from_secs(1), "a wait for a start ends at once");
     assert_eq!(diary.all(), before, "nothing is presented afterwards");
     let (fleet, diary) = world.fleet(1, limits(1, 4)).await;
     secs(60).await;
@@ -197,7 +196,7 @@ async fn an_onlooker_and_a_replica_without_a_refresher_leave_accounts_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn accounts_of_a_provider_that_is_not_configured_are_nobodys_to_take() {
+async fn s_t91_accounts_of_a_provider_that_is_not_configured_are_nobodys_to_take() {
     let world = World::new();
     let accounts = world.overdue_accounts(1).await;
     let other = Arc::clone(&world.provider) as Arc<dyn solekey_core::ports::TokenEndpoint>;
@@ -212,3 +211,6 @@ async fn accounts_of_a_provider_that_is_not_configured_are_nobodys_to_take() {
     assert_eq!(world.store.due("acme", Duration::ZERO, 10).await.unwrap(), accounts);
     replica.shutdown(Duration::from_secs(1)).await;
 }
+
+/// In seconds.
+const DAY: u64 = 24 * 3600;
