@@ -11,7 +11,13 @@ mod setbacks;
 mod starts;
 mod tending;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use solekey_core::{Moment, Outcome};
 
@@ -25,11 +31,13 @@ pub use self::tending::Tended;
 pub(crate) struct Refresher {
     starts: Starts,
     setbacks: Setbacks,
+    running: AtomicBool,
 }
 
 impl Instance {
     /// Begins a round at each provider, and the walk over all rows where one is needed.
     pub(crate) fn start_refresher(self: &Arc<Self>) {
+        self.refresher.running.store(true, Relaxed);
         self.tracker.spawn(Arc::clone(self).keep_index());
         let mut providers: Vec<_> = self.providers.iter().cloned().collect();
         // In their order, so that a simulation can be repeated.
@@ -77,7 +85,9 @@ impl Instance {
         provider: &Arc<Provider>,
         outcome: Outcome<()>,
     ) {
-        self.refresher.setbacks.learn(provider.name(), account.key(), outcome, self.now());
+        if self.refresher.running.load(Relaxed) {
+            self.refresher.setbacks.learn(provider.name(), account.key(), outcome, self.now());
+        }
         if let Outcome::Refused { retry_after: Some(span), .. } = outcome {
             self.pause_starts(provider, span);
         }
