@@ -61,6 +61,15 @@ impl TokenError {
         }
     }
 
+    /// What it waits for.
+    pub(crate) fn delay(&self) -> Option<Delay> {
+        match self {
+            Self::RetryAt { why, .. } => Some(*why),
+            Self::ShuttingDown => Some(Delay::ShuttingDown),
+            _ => None,
+        }
+    }
+
     /// The status with which a gateway may pass this on.
     pub fn status(&self) -> StatusCode {
         match self {

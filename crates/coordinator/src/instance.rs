@@ -243,10 +243,9 @@ impl Instance {
         since: Moment,
         lifetime: Option<Duration>,
     ) -> Held {
-        let remaining = lifetime.map_or(
-            Remaining { valid: solekey_core::UNKNOWN_EXPIRY_CAP, nominal: solekey_core::ASSUMED_LIFETIME },
-            |left| Remaining { valid: left, nominal: left },
-        );
+        let remaining = lifetime.map_or(Remaining::unknown(provider.policy().assumed_lifetime()), |left| {
+            Remaining { valid: left, nominal: left }
+        });
         let times = times(provider, &data, since, remaining);
         Held { data: Arc::new(data), times, asked: self.entries.asking(since), level: Level::Refresh }
     }
@@ -273,7 +272,7 @@ impl Instance {
         let data =
             credential.as_ref().ok().and_then(|credential| Vault::token_of(account, credential, stamp));
         let token = data.map(|data| {
-            let times = times(provider, &data, asked.at(), Remaining::of(&facts, now));
+            let times = times(provider, &data, asked.at(), provider.policy().remaining(&facts, now));
             Held { data: Arc::new(data), times, asked, level: Level::Store }
         });
         let facts = Some(facts.as_of(now));

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use solekey_cache::{Absence, Entry};
 use solekey_core::{
-    Account, Delay, ExposeSecret as _, Fingerprint, Generation, Moment, Need, Secret, Stale,
-    flight::Knowledge, mutant,
+    Account, Delay, ExposeSecret as _, Fingerprint, Generation, Moment, Need, Secret, flight::Knowledge,
+    mutant,
 };
 
 use crate::{
@@ -368,13 +368,19 @@ impl Solekey {
             Told::RejectedAgain { at } => self.retry_at(at, Delay::RejectedAgain),
             Told::Lost => self.retry_at(self.instance.now() + RETRY_SOON, Delay::InFlight),
         };
-        self.stale(account, provider, need).ok_or(error)
+        self.stale(account, provider, need, error.delay()).ok_or(error)
     }
 
     /// A token that is still valid although the refresh did not deliver.
-    fn stale(&self, account: &Account, provider: &Arc<Provider>, need: Need) -> Option<AccessToken> {
+    fn stale(
+        &self,
+        account: &Account,
+        provider: &Arc<Provider>,
+        need: Need,
+        why: Option<Delay>,
+    ) -> Option<AccessToken> {
         let entry = self.instance.entries().get(account.key()).filter(|_| !mutant("skew_is_the_end"))?;
-        let served = provider.policy().stale() == Stale::Serve
+        let served = provider.policy().stale().serves(why)
             && entry.is_valid(self.instance.now())
             && (!entry.is_rejected() || mutant("rejected_token_is_served_as_stale"))
             && need.accepts_stale(entry.generation, self.instance.fingerprints().of(&entry.value.secret));

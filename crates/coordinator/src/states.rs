@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use solekey_core::{
-    Account, Facts, Freshness, Generation, Remaining, Revocation, Row, Ruling, StoreTime, ports::Loaded,
+    Account, Facts, Freshness, Generation, Revocation, Row, Ruling, StoreTime, ports::Loaded,
 };
 
 use crate::{error::AccountError, solekey::Solekey};
@@ -140,13 +140,11 @@ impl Solekey {
         if row.open.is_some() {
             return (Status::InDoubt, None, None);
         }
-        let windows = self
-            .instance
-            .providers
-            .get(account.provider())
-            .map(|provider| provider.policy().windows(facts.lifetime(), account));
         let freshness =
-            windows.map_or(Freshness::Expired, |windows| Remaining::of(facts, now).freshness(windows));
+            self.instance.providers.get(account.provider()).map_or(Freshness::Expired, |provider| {
+                let policy = provider.policy();
+                policy.remaining(facts, now).freshness(policy.windows(facts.lifetime(), account))
+            });
         match freshness {
             Freshness::Fresh => (Status::Fresh, None, None),
             Freshness::Ahead | Freshness::InSkew => (Status::RefreshDue, None, None),

@@ -27,6 +27,11 @@ impl Facts {
         self.expires_at.map(|end| end.since(self.made_at))
     }
 
+    /// Whether there is neither a way to refresh the access token nor an end to it, as with an API key.
+    pub fn is_static(&self) -> bool {
+        self.refresh.is_none() && self.expires_at.is_none()
+    }
+
     /// The same facts with the time that is left at `now`.
     pub fn as_of(&self, now: StoreTime) -> NewFacts {
         let Self { access, refresh, made_at: _, expires_at, refresh_expires_at } = *self;

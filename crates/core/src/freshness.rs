@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Facts, StoreTime};
+use crate::{Facts, StoreTime, mutant};
 
 /// How usable a credential is at one instant.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -35,21 +35,38 @@ pub struct Remaining {
     pub nominal: Duration,
 }
 
-/// Lifetime assumed where the provider names none: it starts refreshing, it does not stop serving.
+/// Lifetime assumed where the provider names none and nothing else is set: it starts refreshing, it does not stop
+/// serving.
 pub const ASSUMED_LIFETIME: Duration = Duration::from_secs(30 * 60);
 
 /// How long a token of unknown expiry is served at most.
 pub const UNKNOWN_EXPIRY_CAP: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Remaining {
-    /// What is left at `now` by the store's clock.
-    pub fn of(facts: &Facts, now: StoreTime) -> Self {
+    /// What is left at `now` by the store's clock, of a token that is assumed to last for `assumed` where nobody said.
+    ///
+    /// A token that nobody can refresh and that was given no end, like an API key, does not age: it is served until it
+    /// is rejected, and looked up again once a day.
+    pub fn of(facts: &Facts, now: StoreTime, assumed: Duration) -> Self {
         if let Some(end) = facts.expires_at {
             let left = end.since(now);
             return Self { valid: left, nominal: left };
         }
+        if facts.is_static() && !mutant("static_token_ages") {
+            return Self { valid: UNKNOWN_EXPIRY_CAP, nominal: UNKNOWN_EXPIRY_CAP };
+        }
         let age = now.since(facts.made_at);
-        Self { valid: UNKNOWN_EXPIRY_CAP.saturating_sub(age), nominal: ASSUMED_LIFETIME.saturating_sub(age) }
+        let assumed = if mutant("lifetime_is_assumed_for_all_alike") { ASSUMED_LIFETIME } else { assumed };
+        Self::unknown(assumed).aged(age)
+    }
+
+    /// What is left of a new token whose provider did not say how long it lasts.
+    pub fn unknown(assumed: Duration) -> Self {
+        Self { valid: UNKNOWN_EXPIRY_CAP, nominal: assumed }
+    }
+
+    fn aged(self, age: Duration) -> Self {
+        Self { valid: self.valid.saturating_sub(age), nominal: self.nominal.saturating_sub(age) }
     }
 
     /// Judges it.
@@ -93,11 +110,23 @@ mod tests {
     }
 
     #[test]
+    fn s_t54_s_t55_a_token_without_an_end_that_nobody_can_refresh_does_not_age() {
+        let print = crate::Fingerprint::new([1; 16]);
+        let key =
+            crate::NewFacts { access: print, refresh: None, expires_in: None, refresh_expires_in: None };
+        let made_at = StoreTime::from_micros(1);
+        let decades = made_at + Duration::from_secs(30 * 365 * 86_400);
+        let of = |facts: crate::NewFacts| Remaining::of(&facts.at(made_at), decades, ASSUMED_LIFETIME);
+        assert_eq!(of(key).freshness(WINDOWS), Freshness::Fresh);
+        let dated = crate::NewFacts { expires_in: Some(Duration::from_secs(3600)), ..key };
+        assert_eq!(of(dated).freshness(WINDOWS), Freshness::Expired);
+        let refreshed = crate::NewFacts { refresh: Some(print), ..key };
+        assert_eq!(of(refreshed).freshness(WINDOWS), Freshness::Expired);
+    }
+
+    #[test]
     fn an_unknown_expiry_asks_for_refresh_after_half_an_hour_and_is_served_for_a_day() {
-        let left = |age: Duration| Remaining {
-            valid: UNKNOWN_EXPIRY_CAP.saturating_sub(age),
-            nominal: ASSUMED_LIFETIME.saturating_sub(age),
-        };
+        let left = |age: Duration| Remaining::unknown(ASSUMED_LIFETIME).aged(age);
         assert_eq!(left(Duration::from_secs(60)).freshness(WINDOWS), Freshness::Fresh);
         assert_eq!(left(ASSUMED_LIFETIME).freshness(WINDOWS), Freshness::InSkew);
         assert_eq!(left(UNKNOWN_EXPIRY_CAP).freshness(WINDOWS), Freshness::Expired);

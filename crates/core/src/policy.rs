@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{Account, InputError, KEEP_ANSWERS, Replay, Windows};
+use crate::{
+    ASSUMED_LIFETIME, Account, Delay, Facts, InputError, KEEP_ANSWERS, Remaining, Replay, StoreTime,
+    UNKNOWN_EXPIRY_CAP, Windows,
+};
 
 /// How accounts of one provider are refreshed. A value that exists is valid.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -17,6 +20,8 @@ pub struct Policy {
     skew: Duration,
     refresh_ahead: Duration,
     max_wait: Duration,
+    assumed_lifetime: Duration,
+    refresh_life: Option<Duration>,
 }
 
 /// What to do about a generation in doubt where presenting again could revoke the grant.
@@ -35,8 +40,21 @@ pub enum Stale {
     /// The token, marked stale.
     #[default]
     Serve,
+    /// The token, marked stale, while somebody's refresh is under way; the error once it has failed.
+    WhileRefreshing,
     /// The error.
     Refuse,
+}
+
+impl Stale {
+    /// Whether the token is served although the refresh has not delivered; `why` it has not, where it may yet.
+    pub fn serves(self, why: Option<Delay>) -> bool {
+        match self {
+            Self::Serve => true,
+            Self::WhileRefreshing => why == Some(Delay::InFlight),
+            Self::Refuse => false,
+        }
+    }
 }
 
 /// Settings of a [`Policy`] before validation. `None` is derived from `exchange_timeout` and `replay`.
@@ -61,6 +79,12 @@ pub struct PolicySettings {
     pub refresh_ahead: Duration,
     /// How long a caller waits for another owner's result. Default 8 s; zero: not at all.
     pub max_wait: Duration,
+    /// How long an access token lasts whose provider does not say: refreshing starts and it counts as stale by then, it
+    /// is served for a day at most. A second to a day; default [`ASSUMED_LIFETIME`].
+    pub assumed_lifetime: Duration,
+    /// How long a refresh token of this provider lasts while it is not used, where an answer does not say. At half of
+    /// it the account is looked at, whatever its access token. An hour to ten years; default: unknown.
+    pub refresh_life: Option<Duration>,
 }
 
 impl Default for PolicySettings {
@@ -75,6 +99,8 @@ impl Default for PolicySettings {
             skew: Duration::from_secs(60),
             refresh_ahead: Duration::from_secs(600),
             max_wait: Duration::from_secs(8),
+            assumed_lifetime: ASSUMED_LIFETIME,
+            refresh_life: None,
         }
     }
 }
@@ -95,6 +121,8 @@ impl PolicySettings {
             skew,
             refresh_ahead,
             max_wait,
+            assumed_lifetime,
+            refresh_life,
         } = self;
         bounded("exchange_timeout", exchange_timeout, MIN_TIMEOUT, MAX_TIMEOUT)?;
         let answer_budget = answer_budget(exchange_timeout);
@@ -116,6 +144,9 @@ impl PolicySettings {
             return Err(InputError::new("skew", format!("less than refresh_ahead ({refresh_ahead:?})")));
         }
         bounded("max_wait", max_wait, Duration::ZERO, MAX_WAIT)?;
+        bounded("assumed_lifetime", assumed_lifetime, MIN_ASSUMED, UNKNOWN_EXPIRY_CAP)?;
+        refresh_life
+            .map_or(Ok(()), |life| bounded("refresh_life", life, MIN_REFRESH_LIFE, MAX_REFRESH_LIFE))?;
         Ok(Policy {
             replay,
             in_doubt,
@@ -127,6 +158,8 @@ impl PolicySettings {
             skew,
             refresh_ahead,
             max_wait,
+            assumed_lifetime,
+            refresh_life,
         })
     }
 }
@@ -172,6 +205,27 @@ impl Policy {
         self.max_wait
     }
 
+    /// How long an access token lasts whose provider does not say.
+    pub fn assumed_lifetime(&self) -> Duration {
+        self.assumed_lifetime
+    }
+
+    /// How long a refresh token lasts while it is not used, where an answer does not say and the provider is known for it.
+    pub fn refresh_life(&self) -> Option<Duration> {
+        self.refresh_life
+    }
+
+    /// What is left of an access token at `now` by the store's clock.
+    pub fn remaining(&self, facts: &Facts, now: StoreTime) -> Remaining {
+        Remaining::of(facts, now, self.assumed_lifetime)
+    }
+
+    /// When a refresh token ends unless it is used, as far as that is known.
+    pub fn refresh_ends(&self, facts: &Facts) -> Option<StoreTime> {
+        let usual = || self.refresh_life.map(|life| facts.made_at + life);
+        facts.refresh.and(facts.refresh_expires_at.or_else(usual))
+    }
+
     /// The windows of a token with this lifetime: skew at most a tenth of it, refresh-ahead at most a quarter, with
     /// stable jitter (0 to 10 % earlier) so that accounts imported together do not stay together.
     pub fn windows(&self, lifetime: Option<Duration>, account: &Account) -> Windows {
@@ -210,6 +264,10 @@ const MIN_TIMEOUT: Duration = Duration::from_millis(10);
 const MAX_TIMEOUT: Duration = Duration::from_secs(120);
 const MAX_WAIT: Duration = Duration::from_secs(300);
 const MIN_FAMILY_SPAN: Duration = Duration::from_secs(60);
+const MIN_ASSUMED: Duration = Duration::from_secs(1);
+/// Shorter than any provider's; what is that short the answers say.
+const MIN_REFRESH_LIFE: Duration = Duration::from_secs(60 * 60);
+const MAX_REFRESH_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// An answer has to be there for as long as somebody may have to look for it.
 const MAX_SPAN: Duration = KEEP_ANSWERS;
 /// A released lease is remembered for a day, and nobody holds one for longer.
@@ -245,6 +303,12 @@ mod tests {
         assert_eq!(field(PolicySettings { quarantine: Some(endless), ..base }), "quarantine");
         assert_eq!(field(PolicySettings { lease_ttl: Some(endless), ..base }), "lease.ttl");
         assert_eq!(field(PolicySettings { refresh_ahead: endless, ..base }), "refresh_ahead");
+        for assumed_lifetime in [secs(0), secs(86_401)] {
+            assert_eq!(field(PolicySettings { assumed_lifetime, ..base }), "assumed_lifetime");
+        }
+        for refresh_life in [secs(3599), endless] {
+            assert_eq!(field(PolicySettings { refresh_life: Some(refresh_life), ..base }), "refresh_life");
+        }
     }
 
     #[test]

@@ -7,8 +7,8 @@ use super::{
     knowledge::Subject, resolve::Resolution,
 };
 use crate::{
-    AnswerNote, Commit, Delay, Facts, Generation, KEEP_ANSWERS, Moment, Need, Remaining, Revocation, Row,
-    Ruling, SETTLED_FOR, StoreTime, Verdict, Window, mutant,
+    AnswerNote, Commit, Delay, Facts, Generation, KEEP_ANSWERS, Moment, Need, Revocation, Row, Ruling,
+    SETTLED_FOR, StoreTime, Verdict, Window, mutant,
 };
 
 impl Flight {
@@ -152,7 +152,7 @@ impl Flight {
             return Some(commands);
         }
         if facts.refresh.is_none() {
-            return Some(self.without_refresh_token(view, row, facts));
+            return Some(self.without_refresh_token(cx, view, row, facts));
         }
         if self.draining && !mutant("claim_while_draining") {
             return Some(self.wait_or_leave(cx, cx.now, Delay::ShuttingDown));
@@ -195,7 +195,7 @@ impl Flight {
         row: &Row,
         facts: &Facts,
     ) -> Option<Vec<Command>> {
-        let valid = !Remaining::of(facts, view.now).valid.is_zero();
+        let valid = !cx.policy.remaining(facts, view.now).valid.is_zero();
         let about_this = valid && self.is_reported(row);
         let until = self.knowledge.resource_at_fault(row.generation, cx.now).filter(|_| about_this)?;
         self.knowledge.absolve(row.generation);
@@ -235,7 +235,7 @@ impl Flight {
     ) -> Option<Vec<Command>> {
         let rotated = row.made_from > Generation::ZERO;
         let settled_at = facts.made_at + SETTLED_FOR;
-        let valid = !Remaining::of(facts, view.now).valid.is_zero();
+        let valid = !cx.policy.remaining(facts, view.now).valid.is_zero();
         let exempt = match self.need {
             Need::Now { seen } => seen.is_some() || mutant("every_click_rotates"),
             _ => valid && self.is_refused(row),
@@ -250,8 +250,14 @@ impl Flight {
     }
 
     /// The access token serves until it ends; then there is one clear state.
-    fn without_refresh_token(&mut self, view: &RowView, row: &Row, facts: &Facts) -> Vec<Command> {
-        let valid = Remaining::of(facts, view.now).valid;
+    fn without_refresh_token(
+        &mut self,
+        cx: &Context<'_>,
+        view: &RowView,
+        row: &Row,
+        facts: &Facts,
+    ) -> Vec<Command> {
+        let valid = cx.policy.remaining(facts, view.now).valid;
         if valid.is_zero() || self.is_refused(row) || self.is_operator() {
             return self.deliver_and_end(Delivery::LogIn {
                 generation: row.generation,
@@ -398,10 +404,11 @@ impl Context<'_> {
 /// token's end if that comes first; never without a refresh token.
 pub fn next_look(policy: &crate::Policy, facts: &crate::NewFacts, spread: u64) -> Option<Duration> {
     facts.refresh?;
-    let lifetime = facts.expires_in.unwrap_or(crate::ASSUMED_LIFETIME);
+    let lifetime = facts.expires_in.unwrap_or(policy.assumed_lifetime());
     let ahead = policy.windows_spread(Some(lifetime), spread).ahead;
     let refresh = lifetime.saturating_sub(ahead);
-    Some(facts.refresh_expires_in.and_then(half_way).map_or(refresh, |idle| refresh.min(idle)))
+    let idle = facts.refresh_expires_in.or_else(|| policy.refresh_life());
+    Some(idle.and_then(half_way).map_or(refresh, |idle| refresh.min(idle)))
 }
 
 /// When a refresh token that ends unless it is used wants to be used. One whose end a refresh does not move comes nearer
@@ -411,7 +418,8 @@ fn half_way(left: Duration) -> Option<Duration> {
 }
 
 /// Whether the refresh token is half-way to its end.
-pub(super) fn is_fading(facts: &Facts, now: StoreTime) -> bool {
-    let life = facts.refresh.and(facts.refresh_expires_at).map(|end| end.since(facts.made_at));
+pub(super) fn is_fading(policy: &crate::Policy, facts: &Facts, now: StoreTime) -> bool {
+    let stated = facts.refresh_expires_at.map(|end| end.since(facts.made_at));
+    let life = facts.refresh.and(stated.or_else(|| policy.refresh_life()));
     life.and_then(half_way).is_some_and(|half| now >= facts.made_at + half)
 }

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use super::{AnswersView, Command, Context, Flight, RowView, knowledge::Subject};
-use crate::{
-    ASSUMED_LIFETIME, Cause, Facts, InDoubt, KEEP_ANSWERS, Moment, Open, Row, Spent, StoreTime, Window,
-    mutant,
-};
+use crate::{Cause, Facts, InDoubt, KEEP_ANSWERS, Moment, Open, Row, Spent, StoreTime, Window, mutant};
 
 /// What to do about a doubt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -165,9 +162,10 @@ impl Doubt<'_> {
         if *rejected && !mutant("rejected_token_counts_as_life") {
             return None;
         }
-        let expiry = facts.expires_at.unwrap_or(facts.made_at + ASSUMED_LIFETIME);
+        let expiry = facts.expires_at.unwrap_or(facts.made_at + cx.policy.assumed_lifetime());
         let since = first.unwrap_or(facts.made_at);
-        let refresh_end = facts.refresh_expires_at.filter(|_| !mutant("refresh_token_outlived_by_waiting"));
+        let refresh_end =
+            cx.policy.refresh_ends(facts).filter(|_| !mutant("refresh_token_outlived_by_waiting"));
         let half_life = refresh_end.map(|end| since + end.since(since) / 2);
         let skew = cx.policy.windows_spread(facts.lifetime(), spread).skew;
         let at = half_life.map_or(expiry, |half| half.min(expiry)) + skew;

@@ -145,10 +145,10 @@ impl Flight {
     }
 
     pub(super) fn row_is_good(&self, cx: &Context<'_>, row: &Row, facts: &Facts, now: StoreTime) -> bool {
-        let unresolved =
-            self.need == Need::Resolved && (row.open.is_some() || super::judge::is_fading(facts, now));
+        let fading = super::judge::is_fading(cx.policy, facts, now);
+        let unresolved = self.need == Need::Resolved && (row.open.is_some() || fading);
         let windows = cx.policy.windows_spread(facts.lifetime(), self.spread);
-        let freshness = Remaining::of(facts, now).freshness(windows);
+        let freshness = cx.policy.remaining(facts, now).freshness(windows);
         !unresolved
             && self.is_good(&Candidate { generation: row.generation, access: facts.access, freshness })
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use solekey_core::{
-    AnswerNote, Cause, Delay, Generation, InDoubt, KEEP_ANSWERS, Need, PolicySettings, Replay, Revocation,
-    Row, Ruling, Settle,
+    AnswerNote, Cause, Delay, Generation, InDoubt, KEEP_ANSWERS, Need, NewFacts, Policy, PolicySettings,
+    Replay, Revocation, Row, Ruling, Settle,
     flight::{
         AnswersView, Command, Delivery, Event, Knowledge, LeaseView, RowView, ShelfView, StoreReply, Vigil,
     },
@@ -89,16 +89,27 @@ fn b05_a_family_is_risked_at_once_when_its_access_token_was_rejected_after_the_c
 fn b05_a_family_is_risked_when_half_of_the_refresh_tokens_life_is_gone() {
     let mut long = facts(1, Some(secs(100_000)));
     long.refresh_expires_in = Some(secs(1000));
+    risked_at_half(policy(Replay::STRICT_FAMILY), long, 1000);
+}
+
+#[test]
+fn b05_half_of_a_refresh_tokens_life_is_gone_also_where_only_its_provider_tells_it() {
+    let known = PolicySettings {
+        quarantine: Some(secs(60)),
+        refresh_life: Some(secs(3600)),
+        ..PolicySettings::default()
+    };
+    risked_at_half(known.build().unwrap(), facts(1, Some(secs(100_000))), 3600);
+}
+
+/// A family is risked when half of that life is gone, plus one skew, and not before.
+fn risked_at_half(policy: Policy, long: NewFacts, life: u64) {
     let mut row = row_with(long, secs(0));
     open(&mut row, 50, secs(0));
-    let pilot = Pilot::with(
-        policy(Replay::STRICT_FAMILY),
-        Need::Now { seen: None },
-        Knowledge::default(),
-        Duration::ZERO,
-    );
+    let pilot = Pilot::with(policy, Need::Now { seen: None }, Knowledge::default(), Duration::ZERO);
     let mut pilot = pilot.again(Need::AtLeast(Generation::new(u64::MAX)));
-    for (clock, presented) in [(550, false), (560, true)] {
+    let half = life / 2 + 60;
+    for (clock, presented) in [(half - 10, false), (half, true)] {
         // Watched all along.
         let mut watching = pilot.clone();
         for second in (clock - WATCHED..=clock).step_by(10) {

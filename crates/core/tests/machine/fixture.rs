@@ -204,6 +204,13 @@ impl Pilot {
         self.hear(Event::Answers(answers))
     }
 
+    /// Starts and looks at the row past a shelf that knows nothing, before the door.
+    pub(crate) fn first_look(&mut self, row: &Row) -> Vec<Command> {
+        self.start();
+        self.hear(Event::Shelf(Some(solekey_core::flight::ShelfView::default())));
+        self.hear(Event::Loaded(self.done(row)))
+    }
+
     /// Starts and goes through the door, to where the row is asked for.
     pub(crate) fn reach_load(&mut self, row: &Row) {
         self.start();

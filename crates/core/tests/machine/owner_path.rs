@@ -1,14 +1,14 @@
 //! Behind the door: what row and answers together ask for, and the claim.
 
 use solekey_core::{
-    AnswerNote, Delay, Fence, Generation, Login, Need, NewVerdict, Refusal, Revocation, Row, Ruling, Settle,
-    Verdict,
-    flight::{Command, Delivery, Event, Notice, Source, StoreReply},
+    AnswerNote, Delay, Fence, Generation, Login, Need, NewVerdict, PolicySettings, Refusal, Revocation, Row,
+    Ruling, Settle, Verdict,
+    flight::{Command, Delivery, Event, Knowledge, Notice, Source, StoreReply},
 };
 
 use crate::fixture::{
-    NO_ANSWERS, PUBLISH_ROW, Pilot, answered, claimed, delay, facts, held, id, millis, moment_at, open,
-    overdue_row, presents, rotated_row, rotation, row_with, secs, settled, slept, store_at,
+    NO_ANSWERS, PUBLISH_ROW, Pilot, answered, claimed, delay, facts, fingerprint, held, id, millis,
+    moment_at, open, overdue_row, presents, rotated_row, rotation, row_with, secs, settled, slept, store_at,
 };
 
 /// Puts a verdict on the row, as the settling of an attempt does.
@@ -184,6 +184,47 @@ fn without_a_refresh_token_the_access_token_serves_until_it_ends() {
     pilot.clock = secs(30);
     let log_in = Delivery::LogIn { generation: row.generation, why: Revocation::NoRefreshToken };
     assert!(pilot.judge(&row, NO_ANSWERS).contains(&Command::Deliver(log_in)));
+}
+
+#[test]
+fn s_t54_s_t55_s_t63_a_key_that_nobody_can_refresh_serves_until_it_is_rejected() {
+    let mut key = facts(1, None);
+    key.refresh = None;
+    let row = row_with(key, secs(0));
+    for age in [0, 1800, 86_400, 10 * 365 * 86_400] {
+        let mut pilot = Pilot::new(Need::RefreshedAhead);
+        pilot.clock = secs(age);
+        let delivery = Delivery::Token { generation: row.generation, source: Source::Row };
+        let commands = pilot.first_look(&row);
+        assert!(commands.contains(&Command::Deliver(delivery)), "after {age} s: {commands:?}");
+    }
+    for need in
+        [Need::NotThis { generation: row.generation, access: fingerprint(1) }, Need::Now { seen: None }]
+    {
+        let log_in = Delivery::LogIn { generation: row.generation, why: Revocation::NoRefreshToken };
+        let commands = Pilot::new(need).judge(&row, NO_ANSWERS);
+        assert!(commands.contains(&Command::Deliver(log_in)), "{need:?}: {commands:?}");
+        assert!(!presents(&commands));
+    }
+}
+
+#[test]
+fn a_token_of_unknown_life_is_refreshed_when_its_provider_is_known_to_end_it() {
+    let row = row_with(facts(1, None), secs(0));
+    for (assumed, age, due) in
+        [(1800, 1700, false), (1800, 1800, true), (7200, 1800, false), (7200, 7200, true)]
+    {
+        let settings = PolicySettings { assumed_lifetime: secs(assumed), ..PolicySettings::default() };
+        let mut pilot = Pilot::with(
+            settings.build().unwrap(),
+            Need::Valid,
+            Knowledge::default(),
+            std::time::Duration::ZERO,
+        );
+        pilot.clock = secs(age);
+        let knocks = matches!(pilot.first_look(&row)[..], [Command::TakeLease { .. }]);
+        assert_eq!(knocks, due, "{assumed} {age}");
+    }
 }
 
 #[test]

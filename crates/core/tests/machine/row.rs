@@ -1,8 +1,8 @@
 //! The row's four changes, against the executions that broke earlier rules.
 
 use solekey_core::{
-    AnswerNote, Commit, Content, Delay, Generation, Login, NewVerdict, Refusal, Replay, Ruling, Settle,
-    Verdict, flight::next_look,
+    AnswerNote, Commit, Content, Delay, Generation, Login, NewVerdict, PolicySettings, Refusal, Replay,
+    Ruling, Settle, Verdict, flight::next_look,
 };
 
 use crate::fixture::{
@@ -106,6 +106,19 @@ fn a13_a_committed_pair_is_due_when_refreshing_starts_or_at_half_of_its_idle_lim
     assert_eq!(next_look(&policy, &pair, 0), Some(days / 2));
     pair.refresh = None;
     assert_eq!(next_look(&policy, &pair, 0), None);
+}
+
+#[test]
+fn an_idle_refresh_token_is_looked_at_at_half_of_what_its_provider_gives_it() {
+    let days = secs(864_000);
+    let settings = PolicySettings { refresh_life: Some(days), ..PolicySettings::default() };
+    let policy = settings.build().unwrap();
+    let mut pair = facts(2, Some(4 * days));
+    assert_eq!(next_look(&policy, &pair, 0), Some(days / 2));
+    pair.refresh_expires_in = Some(2 * days);
+    assert_eq!(next_look(&policy, &pair, 0), Some(days), "what the answer said counts for more");
+    let unsaid = PolicySettings { assumed_lifetime: secs(7200), ..settings }.build().unwrap();
+    assert_eq!(next_look(&unsaid, &facts(2, None), 0), Some(secs(7200 - 600)));
 }
 
 #[test]

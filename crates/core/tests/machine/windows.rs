@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use solekey_core::{
-    Account, Cause, Claim, Facts, Fence, Freshness, PolicySettings, Refusal, Remaining, Replay, StoreTime,
-    flight::next_look,
+    ASSUMED_LIFETIME, Account, Cause, Claim, Facts, Fence, Freshness, PolicySettings, Refusal, Remaining,
+    Replay, StoreTime, flight::next_look,
 };
 
 use crate::fixture::{facts, fingerprint, id, row_with, secs};
@@ -56,10 +56,12 @@ prop_compose! {
         skew in often(secs(60)),
         refresh_ahead in often(secs(600)),
         max_wait in often(secs(8)),
+        assumed_lifetime in often(secs(1800)),
+        refresh_life in proptest::option::weighted(0.3, often(secs(864_000))),
     ) -> PolicySettings {
         PolicySettings {
             replay, exchange_timeout, quarantine, lease_ttl, skew, refresh_ahead, max_wait,
-            ..PolicySettings::default()
+            assumed_lifetime, refresh_life, ..PolicySettings::default()
         }
     }
 }
@@ -99,9 +101,9 @@ proptest! {
         let facts = credential(made_at, lifetime);
         let now = made_at + age;
         let windows = policy.windows(facts.lifetime(), &Account::new("acme", "alice").unwrap());
-        let at = |now| Remaining::of(&facts, now).freshness(windows);
+        let at = |now| policy.remaining(&facts, now).freshness(windows);
         prop_assert!(at(now + later) <= at(now));
-        prop_assert_eq!(at(now) == Freshness::Expired, Remaining::of(&facts, now).valid.is_zero());
+        prop_assert_eq!(at(now) == Freshness::Expired, policy.remaining(&facts, now).valid.is_zero());
     }
 
     #[test]
@@ -110,7 +112,8 @@ proptest! {
         lifetime in (0_u64..4_000_000_000_000_000).prop_map(Duration::from_micros),
         passed in (0_u64..4_000_000_000_000_000).prop_map(Duration::from_micros),
     ) {
-        let left = Remaining::of(&credential(made_at, Some(lifetime)), made_at + passed);
+        let known = credential(made_at, Some(lifetime));
+        let left = Remaining::of(&known, made_at + passed, ASSUMED_LIFETIME);
         prop_assert_eq!(left.valid, lifetime.saturating_sub(passed));
     }
 
@@ -122,10 +125,11 @@ proptest! {
         let Ok(policy) = settings.build() else { return Ok(()) };
         let known = solekey_core::NewFacts { refresh_expires_in, ..facts(1, expires_in) };
         let look = next_look(&policy, &known, spread).expect("there is a refresh token");
-        prop_assert!(look <= expires_in.unwrap_or(solekey_core::ASSUMED_LIFETIME));
+        prop_assert!(look <= expires_in.unwrap_or(policy.assumed_lifetime()));
         // Nothing comes again within the rest after a success.
         let half = |idle: Duration| (idle / 2).max(solekey_core::SETTLED_FOR);
-        prop_assert!(refresh_expires_in.is_none_or(|idle| idle.is_zero() || look <= half(idle)));
+        let idle = refresh_expires_in.or(policy.refresh_life());
+        prop_assert!(idle.is_none_or(|idle| idle.is_zero() || look <= half(idle)));
         let none = solekey_core::NewFacts { refresh: None, ..known };
         prop_assert_eq!(next_look(&policy, &none, spread), None);
     }

@@ -170,7 +170,9 @@ impl World {
             log.violated("a refresh token was claimed although a verdict forbids it");
         }
         let about_the_resource = before.evidence.is_some_and(|last| now < last.at + last.interval);
-        let valid = before.facts.is_some_and(|facts| !Remaining::of(&facts, now).valid.is_zero());
+        let valid = before
+            .facts
+            .is_some_and(|facts| !Remaining::of(&facts, now, solekey_core::ASSUMED_LIFETIME).valid.is_zero());
         if claim.cause == Cause::Rejected && about_the_resource && valid {
             log.violated("a resource that refuses also the token made for it was given another one");
         }

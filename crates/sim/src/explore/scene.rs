@@ -140,7 +140,7 @@ impl Scene {
         let lifetime = facts.lifetime().unwrap_or(Duration::MAX);
         let ahead = secs(AHEAD).min(lifetime / 4);
         let windows = solekey_core::Windows { skew: secs(1).min(lifetime / 10), ahead };
-        Remaining::of(facts, now).freshness(windows)
+        Remaining::of(facts, now, solekey_core::ASSUMED_LIFETIME).freshness(windows)
     }
 
     /// The world before anything happened: one account, logged in a while ago.

@@ -260,6 +260,7 @@ fn settings(class: Class, lifetime: Duration, dice: &Dice) -> PolicySettings {
         skew,
         refresh_ahead,
         max_wait: secs(dice.pick(&[0, 0, 1, 3, 8, 8, 20, 60, 120, 300])),
+        ..PolicySettings::default()
     }
 }
 
