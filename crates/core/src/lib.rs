@@ -140,7 +140,7 @@ pub use account::{Account, AccountKey, MAX_NAME_BYTES};
 pub use answer::{Answer, AnswerNote, Content, Found};
 pub use attempt::{Cause, Claim, ClaimId, First, Open};
 pub use breaker::Breaker;
-pub use classify::{Classified, Dialect, TokenAnswer, classify};
+pub use classify::{Classified, Dialect, Meaning, TokenAnswer, classify};
 pub use credential::{Credential, Shape};
 pub use document::{Document, MAX_DEPTH, MAX_DOCUMENT_BYTES};
 pub use exchange::{MAX_RETRY_AFTER, Outcome};

@@ -1,26 +1,45 @@
 //! How a provider says what RFC 6749 says, as data.
 
-use http::StatusCode;
+use std::borrow::Cow;
 
-use crate::Revocation;
+use http::{HeaderMap, StatusCode, header};
+use serde_json::{Map, Value};
+
+use super::meaning::{Meaning, RANKS, Rule};
+use crate::{Delay, Revocation, mutant};
 
 /// How one provider words its refusals. [`rfc6749`](Self::rfc6749) fits providers we know nothing about; the other
 /// methods add what is known.
+///
+/// Only named fields count, and only whole codes, or what a description begins with: a word somewhere in a body is no
+/// evidence.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dialect {
-    permanent: Vec<(String, Revocation)>,
-    our_fault: Vec<String>,
-    code_at: Vec<Vec<String>>,
+    rules: Vec<Rule>,
+    code_at: Vec<Path>,
+    text_at: Vec<Path>,
     not_processed: Vec<StatusCode>,
+    form_answers: bool,
 }
+
+/// Names of nested objects.
+type Path = Vec<String>;
 
 impl Dialect {
     /// The standard, and no more trust than it gives: only `invalid_grant` speaks about the token, only 429 means
     /// that it was not processed.
     pub fn rfc6749() -> Self {
-        Self { permanent: Vec::new(), our_fault: Vec::new(), code_at: Vec::new(), not_processed: Vec::new() }
+        let empty = Self {
+            rules: Vec::new(),
+            code_at: Vec::new(),
+            text_at: Vec::new(),
+            not_processed: Vec::new(),
+            form_answers: false,
+        };
+        empty
             .code_at("error")
             .code_at("error.code")
+            .text_at("error_description")
             .permanent("invalid_grant", Revocation::Refused)
             .our_fault("invalid_client")
             .our_fault("unauthorized_client")
@@ -30,8 +49,8 @@ impl Dialect {
             .not_processed([StatusCode::TOO_MANY_REQUESTS])
     }
 
-    /// OpenAI's authorization server, as the Codex CLI reads it (source of 2026-11): 401 with a code of its own, nested in
-    /// `error` or beside it.
+    /// OpenAI's authorization server, as the Codex CLI reads it (source of 2026-11) and as gateways have met it: 401 with
+    /// a code of its own, nested in `error` or beside it.
     pub fn openai() -> Self {
         Self::rfc6749()
             .code_at("code")
@@ -39,25 +58,47 @@ impl Dialect {
             .permanent("refresh_token_expired", Revocation::Expired)
             .permanent("refresh_token_invalidated", Revocation::Refused)
             .permanent("invalid_refresh_token", Revocation::Refused)
+            .permanent("token_expired", Revocation::Expired)
+            .permanent("token_revoked", Revocation::Refused)
+            .permanent("token_invalidated", Revocation::Refused)
+            .permanent("app_session_terminated", Revocation::Refused)
     }
 
     /// This error code ends the grant. Stronger than [`our_fault`](Self::our_fault), whatever the status.
     pub fn permanent(mut self, code: impl Into<String>, why: Revocation) -> Self {
         let code = code.into();
-        self.permanent.retain(|(known, _)| !known.eq_ignore_ascii_case(&code));
-        self.permanent.push((code, why));
-        self
+        let is_ending = |rule: &Rule| rule.text.is_none() && matches!(rule.means, Meaning::Permanent(_));
+        self.rules.retain(|rule| !(is_ending(rule) && rule.is_about(&code)));
+        self.means(code, Meaning::Permanent(why))
     }
 
     /// This error code speaks about our client or request, not about the account.
-    pub fn our_fault(mut self, code: impl Into<String>) -> Self {
-        self.our_fault.push(code.into());
+    pub fn our_fault(self, code: impl Into<String>) -> Self {
+        self.means(code.into(), Meaning::OurFault)
+    }
+
+    /// This error code, with whatever status but those of a server in trouble, says that the token was not processed and
+    /// that asking again later helps. Weaker than the other two.
+    pub fn passing(self, code: impl Into<String>, why: Delay) -> Self {
+        self.means(code.into(), Meaning::Refused(why))
+    }
+
+    /// This error code means something else where its description begins with `text`; letters of both cases are alike.
+    /// Stronger than what the code means alone; of several that fit, the one added first counts.
+    pub fn described(mut self, code: impl Into<String>, text: impl Into<String>, means: Meaning) -> Self {
+        self.rules.push(Rule { code: code.into(), text: Some(text.into()), means });
         self
     }
 
     /// Error codes also stand here: names of nested objects, joined by dots.
     pub fn code_at(mut self, path: &str) -> Self {
         self.code_at.push(path.split('.').map(str::to_owned).collect());
+        self
+    }
+
+    /// Descriptions also stand here: names of nested objects, joined by dots.
+    pub fn text_at(mut self, path: &str) -> Self {
+        self.text_at.push(path.split('.').map(str::to_owned).collect());
         self
     }
 
@@ -68,26 +109,61 @@ impl Dialect {
         self
     }
 
-    /// What a code says about the grant, if it ends it.
-    pub(super) fn revocation(&self, code: &str) -> Option<Revocation> {
-        self.permanent.iter().find(|(known, _)| known.eq_ignore_ascii_case(code)).map(|(_, why)| *why)
+    /// Answers may come form-encoded, and say so in their `Content-Type`.
+    pub fn form_answers(mut self) -> Self {
+        self.form_answers = true;
+        self
     }
 
-    pub(super) fn is_our_fault(&self, code: &str) -> bool {
-        self.our_fault.iter().any(|known| known.eq_ignore_ascii_case(code))
+    /// Whether this answer says that the provider knows the account's grant, but not with this client: the same token may
+    /// be presented by another one.
+    pub fn wants_another_client(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> bool {
+        let said = self.object(&self.as_json(headers, body));
+        let named = |value: &Value| self.codes(value).iter().any(|code| code == "unauthorized_client");
+        status.is_client_error()
+            && !self.leaves_unprocessed(status)
+            && said.is_some_and(|value| named(&value) && self.meaning(&value) == Some(Meaning::OurFault))
+    }
+
+    fn means(mut self, code: String, means: Meaning) -> Self {
+        self.rules.push(Rule { code, text: None, means });
+        self
     }
 
     pub(super) fn leaves_unprocessed(&self, status: StatusCode) -> bool {
         self.not_processed.contains(&status)
     }
 
-    /// Every error code in a body, in the order of the places where this provider puts them.
-    pub(super) fn codes(&self, body: &serde_json::Value) -> Vec<String> {
-        let at = |path: &Vec<String>| {
-            let found = path.iter().try_fold(body, |value, name| value.get(name))?.as_str()?;
-            (!found.is_empty()).then(|| found.to_owned())
+    /// The body as JSON, where it is one of the forms in which this provider answers.
+    pub(super) fn as_json<'a>(&self, headers: &HeaderMap, body: &'a [u8]) -> Cow<'a, [u8]> {
+        if !(self.form_answers && is_form(headers)) {
+            return Cow::Borrowed(body);
+        }
+        let pairs = form_urlencoded::parse(body).map(|(name, value)| (name.into(), value.into()));
+        Cow::Owned(Value::Object(pairs.collect::<Map<_, _>>()).to_string().into_bytes())
+    }
+
+    /// The body of a refusal, where it is an object.
+    pub(super) fn object(&self, body: &[u8]) -> Option<Value> {
+        serde_json::from_slice(body).ok().filter(Value::is_object)
+    }
+
+    /// What a body says, where it says anything that is known.
+    pub(super) fn meaning(&self, body: &Value) -> Option<Meaning> {
+        let codes = self.codes(body);
+        let texts: Vec<_> = strings(body, &self.text_at).collect();
+        let said =
+            |rule: &&Rule| rule.text.is_none() || rule.fits(&texts) || mutant("description_is_not_asked");
+        let of_rank = |rank| {
+            let rules = || self.rules.iter().filter(said).filter(move |rule| rule.rank() == rank);
+            codes.iter().find_map(|code| rules().find(|rule| rule.is_about(code)))
         };
-        self.code_at.iter().filter_map(at).collect()
+        (0..RANKS).find_map(of_rank).map(|rule| rule.means)
+    }
+
+    /// Every error code in a body, in the order of the places where this provider puts them.
+    pub(super) fn codes(&self, body: &Value) -> Vec<String> {
+        strings(body, &self.code_at).map(str::to_owned).collect()
     }
 }
 
@@ -95,4 +171,15 @@ impl Default for Dialect {
     fn default() -> Self {
         Self::rfc6749()
     }
+}
+
+fn strings<'a>(body: &'a Value, paths: &'a [Path]) -> impl Iterator<Item = &'a str> {
+    let at = move |path: &Path| path.iter().try_fold(body, |value, name| value.get(name))?.as_str();
+    paths.iter().filter_map(at).filter(|found| !found.is_empty())
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let said = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media = said.split(';').next().unwrap_or_default().trim();
+    media.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }

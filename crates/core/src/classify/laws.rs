@@ -21,6 +21,9 @@ const CODES: [&str; 9] = [
     "",
 ];
 
+/// How a description begins that ends a grant.
+const GONE: &str = "Token é gone";
+
 fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_735_689_600)
 }
@@ -32,6 +35,8 @@ fn dialect() -> impl Strategy<Value = (Dialect, Vec<u16>)> {
         Just(Dialect::openai()),
         Just(Dialect::rfc6749().code_at("error.type").permanent("not_found_error", Revocation::Refused)),
         Just(Dialect::rfc6749().our_fault("invalid_grant").permanent("invalid_client", Revocation::Refused)),
+        Just(Dialect::rfc6749().passing("slow_down", Delay::RateLimited).form_answers()),
+        Just(Dialect::rfc6749().described("invalid_request", GONE, Meaning::Permanent(Revocation::Expired))),
     ];
     let freed = prop_oneof![Just(vec![429]), Just(vec![]), Just(vec![429, 503]), Just(vec![500])];
     (base, freed).prop_map(|(dialect, freed)| {
@@ -45,6 +50,8 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
     let said = code.prop_flat_map(|code| {
         prop_oneof![
             Just(json!({"error": code})),
+            Just(json!({"error": code, "error_description": GONE})),
+            Just(json!({"error": code, "error_description": format!("it says {GONE}")})),
             Just(json!({"error": {"code": code}})),
             Just(json!({"error": {"type": code}})),
             Just(json!({"code": code})),
@@ -69,6 +76,11 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
         1 => any::<String>().prop_map(String::into_bytes),
         1 => Just(b"<html>invalid_grant</html>".to_vec()),
     ]
+}
+
+/// What the body says, told by the dialect alone.
+fn meaning(dialect: &Dialect, body: &[u8]) -> Option<Meaning> {
+    dialect.meaning(&dialect.object(body)?)
 }
 
 /// The statuses that the rules name, and all others.
@@ -106,7 +118,8 @@ proptest! {
         if may_have_been_processed(status, &freed) {
             let said = outcome(&dialect, status, &body);
             // A 2xx that names an error is the provider's own word, unlike one of a proxy.
-            let spoken = (200..300).contains(&status) && matches!(said, Outcome::Permanent(_) | Outcome::OurFault);
+            let named = matches!(said, Outcome::Permanent(_) | Outcome::OurFault | Outcome::Refused { .. });
+            let spoken = (200..300).contains(&status) && named && meaning(&dialect, &body).is_some();
             prop_assert!(spoken || matches!(said, Outcome::Success(()) | Outcome::Ambiguous), "{status}: {said:?}");
         }
     }
@@ -145,7 +158,11 @@ proptest! {
     ) {
         let parsed = serde_json::from_slice::<Value>(&body).ok().filter(Value::is_object);
         let codes = parsed.map(|json| dialect.codes(&json)).unwrap_or_default();
-        let known = codes.iter().find_map(|code| dialect.revocation(code));
+        let known = match meaning(&dialect, &body) {
+            Some(Meaning::Permanent(why)) => Some(why),
+            _ => None,
+        };
+        prop_assert!(known.is_none() || !codes.is_empty(), "a grant ends without a code");
         match outcome(&dialect, status, &body) {
             Outcome::Permanent(why) => prop_assert_eq!(Some(why), known),
             said if (400..500).contains(&status) && !may_have_been_processed(status, &freed) && !freed.contains(&status) => {
@@ -163,6 +180,15 @@ proptest! {
         let page = format!("<html>{text}invalid_grant</html>");
         let said = outcome(&dialect, status, page.as_bytes());
         prop_assert!(matches!(said, Outcome::Refused { .. } | Outcome::Ambiguous), "{status}: {said:?}");
+    }
+
+    #[test]
+    fn a_description_counts_by_how_it_begins_and_by_nothing_else(before in ".{0,12}", after in ".{0,12}") {
+        let dialect = Dialect::rfc6749().described("odd", GONE, Meaning::Permanent(Revocation::Expired));
+        let text = format!("{before}{GONE}{after}");
+        let said = outcome(&dialect, 400, json!({"error": "odd", "error_description": text}).to_string().as_bytes());
+        let ends = text.starts_with(GONE);
+        prop_assert_eq!(said == Outcome::Permanent(Revocation::Expired), ends, "{}", text);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod answer;
 mod dialect;
+mod meaning;
 mod retry_after;
 
 use std::time::SystemTime;
@@ -10,6 +11,7 @@ use http::{HeaderMap, StatusCode};
 
 pub use answer::TokenAnswer;
 pub use dialect::Dialect;
+pub use meaning::Meaning;
 use retry_after::retry_after;
 
 use crate::{Delay, Outcome, mutant, ports::Wire};
@@ -43,75 +45,72 @@ fn reply(
     body: &[u8],
     wall_now: SystemTime,
 ) -> (Outcome<TokenAnswer>, String) {
-    let unusable = match status.is_success().then(|| TokenAnswer::read(body)) {
+    let body = dialect.as_json(headers, body);
+    let unusable = match status.is_success().then(|| TokenAnswer::read(&body)) {
         Some(Ok(answer)) => return (Outcome::Success(answer), status.as_u16().to_string()),
         Some(Err(_)) => true,
         None => false,
     };
-    let said = Said::read(dialect, body);
+    let said = Said::read(dialect, &body);
     let refused = |why| Outcome::Refused { retry_after: retry_after(headers, wall_now), why };
+    let meant = || said.meaning().map(|meaning| meaning.outcome(refused));
     let outcome = match status.as_u16() {
-        _ if unusable => said.verdict(dialect).unwrap_or(Outcome::Ambiguous),
+        _ if unusable => meant().unwrap_or(Outcome::Ambiguous),
         429 if dialect.leaves_unprocessed(status) => refused(Delay::RateLimited),
         _ if dialect.leaves_unprocessed(status) => refused(Delay::ProviderDown),
         503 if mutant("503_is_not_processed") => refused(Delay::ProviderDown),
-        400..=499 if matches!(said, Said::NoJson) && mutant("page_ends_the_grant") => {
+        400..=499 if said.is_no_json() && mutant("page_ends_the_grant") => {
             Outcome::Permanent(crate::Revocation::Refused)
         }
-        500..=599 if mutant("body_of_5xx_is_believed") => said.verdict(dialect).unwrap_or(Outcome::Ambiguous),
+        500..=599 if mutant("body_of_5xx_is_believed") => meant().unwrap_or(Outcome::Ambiguous),
         300..=399 => refused(Delay::ProviderDown),
         // A gateway that gave up on its backend, and the usual "not processed" where it was withdrawn.
         408 | 429 => Outcome::Ambiguous,
         400..=499 if said.wants_nonce() => Outcome::NonceWanted,
         // An unknown code, or a page without one, is no evidence about the token. A 4xx is a refusal, so no successor
         // was made; and unlike a fault of our own it is the same for every replica: one asks again, after a pause.
-        400..=499 => said.verdict(dialect).unwrap_or_else(|| refused(Delay::ProviderDown)),
+        400..=499 => meant().unwrap_or_else(|| refused(Delay::ProviderDown)),
         _ => Outcome::Ambiguous,
     };
     (outcome, format!("{} {}", status.as_u16(), said.reason()))
 }
 
-/// What stands in the body of a refusal.
-enum Said {
-    Codes(Vec<String>),
-    NoJson,
-}
+/// What stands in the body of a refusal; nothing where that is no JSON object.
+struct Said(Option<(Vec<String>, Option<Meaning>)>);
 
 impl Said {
     fn read(dialect: &Dialect, body: &[u8]) -> Self {
-        match serde_json::from_slice(body) {
-            Ok(value @ serde_json::Value::Object(_)) => Self::Codes(dialect.codes(&value)),
-            _ => Self::NoJson,
-        }
+        Self(dialect.object(body).map(|value| (dialect.codes(&value), dialect.meaning(&value))))
     }
 
-    fn codes(&self) -> &[String] {
-        match self {
-            Self::Codes(codes) => codes,
-            Self::NoJson => &[],
-        }
+    fn is_no_json(&self) -> bool {
+        self.0.is_none()
     }
 
-    fn verdict(&self, dialect: &Dialect) -> Option<Outcome<TokenAnswer>> {
-        let codes = self.codes();
-        if let Some(why) = codes.iter().find_map(|code| dialect.revocation(code)) {
-            return Some(Outcome::Permanent(why));
-        }
-        codes.iter().any(|code| dialect.is_our_fault(code)).then_some(Outcome::OurFault)
+    fn meaning(&self) -> Option<Meaning> {
+        self.0.as_ref().and_then(|(_, meaning)| *meaning)
     }
 
     fn wants_nonce(&self) -> bool {
-        self.codes().iter().any(|code| code == "use_dpop_nonce")
+        self.0.as_ref().is_some_and(|(codes, _)| codes.iter().any(|code| code == "use_dpop_nonce"))
     }
 
     fn reason(&self) -> &str {
+        let Some((codes, _)) = &self.0 else { return "without JSON" };
+        match codes.first() {
+            None => "without an error code",
+            Some(code) if is_printable(code) => code,
+            Some(_) => "with an unprintable error code",
+        }
+    }
+}
+
+impl Meaning {
+    fn outcome(self, refused: impl FnOnce(Delay) -> Outcome<TokenAnswer>) -> Outcome<TokenAnswer> {
         match self {
-            Self::NoJson => "without JSON",
-            Self::Codes(codes) => match codes.first() {
-                None => "without an error code",
-                Some(code) if is_printable(code) => code,
-                Some(_) => "with an unprintable error code",
-            },
+            Self::Permanent(why) => Outcome::Permanent(why),
+            Self::OurFault => Outcome::OurFault,
+            Self::Refused(why) => refused(why),
         }
     }
 }

@@ -130,20 +130,106 @@ fn providers_that_answer_200_or_stretch_the_standard_are_data() {
     let body = r#"{"ok":false,"error":"invalid_refresh_token"}"#;
     assert_eq!(outcome(&slack, 200, body), Outcome::Permanent(Revocation::Refused));
 
-    let x = Dialect::rfc6749().permanent("invalid_request", Revocation::Refused);
-    assert_eq!(outcome(&x, 400, r#"{"error":"invalid_request"}"#), Outcome::Permanent(Revocation::Refused));
-
-    let exact = Dialect::rfc6749().permanent("unauthorized_client", Revocation::Reused);
-    assert_eq!(
-        outcome(&exact, 401, r#"{"error":"unauthorized_client"}"#),
-        Outcome::Permanent(Revocation::Reused)
-    );
-
-    let anthropic =
-        Dialect::rfc6749().code_at("error.type").permanent("not_found_error", Revocation::Refused);
+    let nested = Dialect::rfc6749().code_at("error.type").our_fault("not_found_error");
     let body = r#"{"type":"error","error":{"type":"not_found_error","message":"m"}}"#;
-    assert_eq!(outcome(&anthropic, 404, body), Outcome::Permanent(Revocation::Refused));
-    assert_eq!(outcome(&anthropic, 404, HTML), refused(Delay::ProviderDown));
+    assert_eq!(outcome(&nested, 404, body), Outcome::OurFault);
+    assert_eq!(outcome(&nested, 404, HTML), refused(Delay::ProviderDown));
+
+    let limited = Dialect::rfc6749().passing("ratelimited", Delay::RateLimited);
+    let body = r#"{"ok":false,"error":"ratelimited"}"#;
+    assert_eq!(outcome(&limited, 200, body), refused(Delay::RateLimited));
+    assert_eq!(outcome(&limited, 500, body), Outcome::Ambiguous);
+    assert_eq!(outcome(&Dialect::rfc6749(), 200, body), Outcome::Ambiguous);
+}
+
+#[test]
+fn a_code_may_mean_something_else_by_how_its_description_begins() {
+    let reused = Meaning::Permanent(Revocation::Reused);
+    let dialect = Dialect::rfc6749()
+        .text_at("error.message")
+        .described("unauthorized_client", "Old refresh token used", reused)
+        .described("invalid_grant", "busy:", Meaning::Refused(Delay::RateLimited));
+    let dead = Outcome::Permanent(Revocation::Reused);
+    for (body, expected) in [
+        (r#"{"error":"unauthorized_client","error_description":"Old refresh token used."}"#, dead),
+        (r#"{"error":"unauthorized_client","error_description":"old REFRESH token used"}"#, dead),
+        (r#"{"error":{"code":"unauthorized_client","message":"Old refresh token used"}}"#, dead),
+        (
+            r#"{"error":"unauthorized_client","error_description":"an Old refresh token used"}"#,
+            Outcome::OurFault,
+        ),
+        (r#"{"error":"unauthorized_client","message":"Old refresh token used"}"#, Outcome::OurFault),
+        (r#"{"error":"unauthorized_client","error_description":"Old ref"}"#, Outcome::OurFault),
+        (r#"{"error":"odd","error_description":"Old refresh token used"}"#, refused(Delay::ProviderDown)),
+        (r#"{"error":"invalid_grant","error_description":"busy: wait"}"#, refused(Delay::RateLimited)),
+        (r#"{"error":"invalid_grant","error_description":"gone"}"#, Outcome::Permanent(Revocation::Refused)),
+    ] {
+        assert_eq!(outcome(&dialect, 401, body), expected, "{body}");
+    }
+}
+
+#[test]
+fn s_t24_s_t73_the_end_of_a_grant_is_a_code_in_its_field_in_letters_of_any_case() {
+    let dialect = Dialect::openai();
+    for code in ["invalid_grant", "INVALID_GRANT", "Invalid_Grant"] {
+        let said = outcome(&dialect, 400, &format!(r#"{{"error":"{code}","error_description":"x"}}"#));
+        assert_eq!(said, Outcome::Permanent(Revocation::Refused), "{code}");
+    }
+    for (status, body) in [
+        (400, r#"{"error":"invalid_client","error_description":"not an invalid_grant"}"#),
+        (400, r#"{"message":"error: invalid_grant"}"#),
+        (403, "access_denied: refresh_token_reused"),
+        (400, r#"["refresh_token_reused"]"#),
+        (400, r#""refresh_token_reused""#),
+        (502, r#"{"error":"refresh_token_reused"}"#),
+        (400, ""),
+    ] {
+        let said = outcome(&dialect, status, body);
+        assert!(!matches!(said, Outcome::Permanent(_)), "{status} {body}: {said:?}");
+    }
+    for wire in [Wire::Lost { why: "invalid_grant".into() }, Wire::NotSent { why: "invalid_grant".into() }] {
+        assert!(!matches!(outcome_of(&dialect, &wire), Outcome::Permanent(_)), "{wire:?}");
+    }
+}
+
+#[test]
+fn a_form_is_read_where_a_provider_is_known_to_answer_in_one_and_says_that_it_does() {
+    let form = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
+    let github = Dialect::rfc6749().form_answers().permanent("bad_refresh_token", Revocation::Refused);
+    let bad = "error=bad_refresh_token&error_description=incorrect+or+expired";
+    let good = "access_token=ghu_1&expires_in=28800&refresh_token=ghr_1&refresh_token_expires_in=15897600";
+    assert_eq!(outcome_of(&github, &wire(200, &form, bad)), Outcome::Permanent(Revocation::Refused));
+    let Outcome::Success(answer) = classify(&github, &wire(200, &form, good), now()).outcome else {
+        panic!("a pair is lost")
+    };
+    assert_eq!(answer.access_token.as_ref().unwrap().expose_secret(), "ghu_1");
+    assert_eq!(answer.lifetime(now()), Some(Duration::from_secs(28_800)));
+    assert_eq!(answer.refresh_expires_in, Some(Duration::from_secs(15_897_600)));
+    assert_eq!(outcome_of(&github, &wire(200, &[], bad)), Outcome::Ambiguous);
+    assert_eq!(outcome_of(&Dialect::rfc6749(), &wire(200, &form, bad)), Outcome::Ambiguous);
+    assert_eq!(outcome_of(&github, &wire(200, &form, HTML)), Outcome::Ambiguous);
+}
+
+#[test]
+fn another_client_is_wanted_only_where_the_client_is_all_that_is_wrong() {
+    let dialect = Dialect::rfc6749().described(
+        "unauthorized_client",
+        "Old refresh token",
+        Meaning::Permanent(Revocation::Reused),
+    );
+    for (status, body, wanted) in [
+        (401, r#"{"error":"unauthorized_client","error_description":"Unauthorized"}"#, true),
+        (401, r#"{"error":"unauthorized_client","error_description":"Old refresh token used."}"#, false),
+        (401, r#"{"error":"invalid_client"}"#, false),
+        (400, r#"{"error":"invalid_grant"}"#, false),
+        (500, r#"{"error":"unauthorized_client"}"#, false),
+        (429, r#"{"error":"unauthorized_client"}"#, false),
+        (401, "unauthorized_client", false),
+    ] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let said = dialect.wants_another_client(status, &HeaderMap::new(), body.as_bytes());
+        assert_eq!(said, wanted, "{status} {body}");
+    }
 }
 
 #[test]
