@@ -78,5 +78,5 @@ mod settings;
 pub use dpop::Dpop;
 pub use endpoint::{HttpEndpoint, MAX_BODY_BYTES};
 pub use key::{ClientKey, SigningKey};
-pub use preset::Preset;
+pub use preset::{Preset, SecretPlace};
 pub use settings::{BodyFormat, ClientAuth, EndpointSettings};

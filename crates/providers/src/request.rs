@@ -16,11 +16,11 @@ fn params<'a>(
 ) -> Vec<(&'a str, &'a str)> {
     let mut params = vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose_secret())];
     match &settings.client_auth {
-        ClientAuth::None => params.push(("client_id", &settings.client_id)),
+        ClientAuth::None => params.push((&settings.client_id_name, &settings.client_id)),
         // The header names the client; saying it twice makes two methods of it, which section 2.3 forbids.
         ClientAuth::Basic(_) => {}
         ClientAuth::Post(secret) => {
-            params.push(("client_id", &settings.client_id));
+            params.push((&settings.client_id_name, &settings.client_id));
             params.push(("client_secret", secret.expose_secret()));
         }
         ClientAuth::PrivateKeyJwt(_) => {

@@ -25,6 +25,8 @@ pub struct EndpointSettings {
     pub dpop: Dpop,
     /// The client that the provider knows us by. No default.
     pub client_id: String,
+    /// The parameter that names the client. Default: `client_id`, as RFC 6749 has it.
+    pub client_id_name: String,
     /// How the client proves itself. Default: not at all, it is public.
     pub client_auth: ClientAuth,
     /// How parameters are written. Default: form, as RFC 6749 wants it.
@@ -79,6 +81,7 @@ impl Default for EndpointSettings {
             issuer_of_account: false,
             dpop: Dpop::Off,
             client_id: String::new(),
+            client_id_name: "client_id".to_owned(),
             client_auth: ClientAuth::None,
             body: BodyFormat::Form,
             scope: None,

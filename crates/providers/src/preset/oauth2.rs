@@ -2,15 +2,14 @@
 
 use solekey_core::Replay;
 
-use super::Preset;
-use crate::EndpointSettings;
+use super::{Preset, policy};
 
 /// Nothing is known, so the worst is assumed: a spent refresh token revokes the grant.
 pub(super) fn preset() -> Preset {
     Preset {
-        name: "oauth2",
-        as_of: "RFC 6749 and RFC 9700",
-        replay: Replay::STRICT_FAMILY,
-        endpoint: EndpointSettings::default(),
+        sources: &["RFC 6749", "RFC 9700"],
+        notes: "The standard, and nothing that is known.",
+        policy: policy(Replay::STRICT_FAMILY),
+        ..Preset::new("oauth2", "Any other", "2026-11")
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod atproto;
+mod corpus;
 mod model;
 mod stub;
 
@@ -71,7 +72,7 @@ async fn a_refresh_is_one_form_post() {
 }
 
 #[tokio::test]
-async fn the_codex_preset_asks_in_json() {
+async fn c_t8_the_codex_preset_asks_in_json_with_grant_type_refresh_token_and_client_id() {
     let stub = Stub::start(json("200 OK", r#"{"access_token":"at"}"#)).await;
     let preset = Preset::named("codex").unwrap();
     let url = format!("http://{}/token", stub.address());

@@ -81,7 +81,7 @@ impl ProviderSettings {
             accept_loss,
         } = self;
         let preset = Preset::named(preset.as_deref().unwrap_or("oauth2"))?;
-        let replay = replay.map(|name| replay_rule(name, grace)).transpose()?.unwrap_or(preset.replay);
+        let replay = replay.map(|name| replay_rule(name, grace)).transpose()?.unwrap_or(preset.policy.replay);
         let base = PolicySettings::default();
         let refresh_ahead = or(refresh_ahead, base.refresh_ahead);
         let (max_wait, stale) =
@@ -97,6 +97,7 @@ impl ProviderSettings {
             skew: or(skew, base.skew.min(refresh_ahead / 2)),
             refresh_ahead,
             max_wait,
+            ..preset.policy
         };
         let endpoint = preset.endpoint;
         let dialect = match not_processed {
@@ -121,6 +122,7 @@ impl ProviderSettings {
             issuer_of_account: issuer_of_account.unwrap_or(endpoint.issuer_of_account),
             dpop: dpop(dpop_key_env, endpoint.dpop, environment)?,
             client_id: client_id.unwrap_or(endpoint.client_id),
+            client_id_name: endpoint.client_id_name,
             client_auth: client.build(endpoint.client_auth, environment)?,
             body: body.map_or(endpoint.body, BodyName::into),
             scope: scope.or(endpoint.scope),
