@@ -176,7 +176,7 @@ const VARIABLES: [(&str, &str); 8] = [
 ];
 
 /// None of them ends like another one, which is what makes names and keys separable.
-pub(super) const PROVIDER_KEYS: [&str; 30] = [
+pub(super) const PROVIDER_KEYS: [&str; 32] = [
     "preset",
     "token_url",
     "issuer",
@@ -207,6 +207,8 @@ pub(super) const PROVIDER_KEYS: [&str; 30] = [
     "stale",
     "on_refresh_error",
     "accept_loss",
+    "assumed_lifetime",
+    "refresh_life",
 ];
 
 /// One of these makes a provider out of environment variables alone.

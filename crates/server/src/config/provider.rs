@@ -5,7 +5,7 @@ use solekey::{
     Provider,
     core::{InputError, Limits, PolicySettings, Replay, Stale},
 };
-use solekey_providers::{BodyFormat, EndpointSettings, Preset};
+use solekey_providers::{BodyFormat, EndpointSettings, Preset, SecretPlace};
 use std::{sync::Arc, time::Duration};
 use url::Url;
 
@@ -79,25 +79,31 @@ impl ProviderSettings {
             stale,
             on_refresh_error,
             accept_loss,
+            assumed_lifetime,
+            refresh_life,
         } = self;
         let preset = Preset::named(preset.as_deref().unwrap_or("oauth2"))?;
         let replay = replay.map(|name| replay_rule(name, grace)).transpose()?.unwrap_or(preset.policy.replay);
-        let base = PolicySettings::default();
+        let base = preset.policy;
         let refresh_ahead = or(refresh_ahead, base.refresh_ahead);
-        let (max_wait, stale) =
-            waiting(on_lock_held.unwrap_or_default(), or(max_wait, base.max_wait), stale, on_refresh_error);
+        let asked = Asked { on_lock_held, max_wait, stale, on_refresh_error };
         let policy = PolicySettings {
             replay,
             in_doubt: in_doubt.map_or(base.in_doubt, InDoubtName::into),
-            stale,
+            stale: asked.stale(&base),
             exchange_timeout: or(exchange_timeout, base.exchange_timeout),
             quarantine: quarantine.map(|Span(span)| span),
             lease_ttl: lease.ttl.map(|Span(span)| span),
             // Derived where it is not set: refreshing has to start before the token stops being good enough.
             skew: or(skew, base.skew.min(refresh_ahead / 2)),
             refresh_ahead,
-            max_wait,
-            ..preset.policy
+            max_wait: asked.max_wait(&base),
+            assumed_lifetime: or(assumed_lifetime, base.assumed_lifetime),
+            refresh_life: refresh_life.map_or(base.refresh_life, |Span(span)| Some(span)),
+        };
+        let client_auth = match client_auth {
+            Some(way) => Some(way),
+            None => proof(&preset, client_secret_env.is_some())?,
         };
         let endpoint = preset.endpoint;
         let dialect = match not_processed {
@@ -170,18 +176,57 @@ fn replay_rule(name: ReplayName, grace: Option<Span>) -> Result<Replay, InputErr
     })
 }
 
-/// `on_lock_held` is another spelling of `max_wait` and `stale`, and the stricter one wins.
-fn waiting(
-    on_lock_held: OnLockHeld,
-    max_wait: Duration,
+/// What somebody asked for who has to wait. `on_lock_held` is another spelling of `max_wait` and `stale`,
+/// `on_refresh_error` of `stale`, and of several the stricter one wins.
+struct Asked {
+    on_lock_held: Option<OnLockHeld>,
+    max_wait: Option<Span>,
     stale: Option<StaleName>,
     on_refresh_error: Option<OnRefreshError>,
-) -> (Duration, Stale) {
-    let refuse = on_lock_held == OnLockHeld::Fail
-        || stale == Some(StaleName::Refuse)
-        || on_refresh_error == Some(OnRefreshError::ReturnError);
-    let max_wait = if on_lock_held == OnLockHeld::WaitForCache { max_wait } else { Duration::ZERO };
-    (max_wait, if refuse { Stale::Refuse } else { Stale::Serve })
+}
+
+impl Asked {
+    fn max_wait(&self, preset: &PolicySettings) -> Duration {
+        match self.on_lock_held {
+            Some(OnLockHeld::UseExisting | OnLockHeld::Fail) => Duration::ZERO,
+            Some(OnLockHeld::WaitForCache) if preset.max_wait.is_zero() => {
+                or(self.max_wait, PolicySettings::default().max_wait)
+            }
+            Some(OnLockHeld::WaitForCache) | None => or(self.max_wait, preset.max_wait),
+        }
+    }
+
+    fn stale(&self, preset: &PolicySettings) -> Stale {
+        let fails = self.on_lock_held == Some(OnLockHeld::Fail);
+        match (self.stale, self.on_refresh_error) {
+            _ if fails => Stale::Refuse,
+            (Some(StaleName::Refuse), _) => Stale::Refuse,
+            // Refusing after a failure and not waiting for a success: what there is is used in between.
+            (_, Some(OnRefreshError::ReturnError)) if self.uses_existing(preset) => Stale::WhileRefreshing,
+            (_, Some(OnRefreshError::ReturnError)) => Stale::Refuse,
+            (Some(StaleName::WhileRefreshing), _) => Stale::WhileRefreshing,
+            (Some(StaleName::Serve), _) | (None, Some(OnRefreshError::UseExisting)) => Stale::Serve,
+            (None, None) => preset.stale,
+        }
+    }
+
+    fn uses_existing(&self, preset: &PolicySettings) -> bool {
+        self.on_lock_held
+            .map_or(preset.stale == Stale::WhileRefreshing, |held| held == OnLockHeld::UseExisting)
+    }
+}
+
+/// How a client proves itself where its secret is all that was given, and that it does where it has to.
+fn proof(preset: &Preset, has_secret: bool) -> Result<Option<ClientAuthName>, InputError> {
+    if preset.needs_secret && !has_secret {
+        let expected =
+            "the name of an environment variable that holds the secret, which this provider demands";
+        return Err(InputError::new("client_secret_env", expected));
+    }
+    Ok(preset.client_secret.filter(|_| has_secret).map(|place| match place {
+        SecretPlace::Header => ClientAuthName::Basic,
+        SecretPlace::Body => ClientAuthName::Post,
+    }))
 }
 
 fn checked_statuses(statuses: &[u16]) -> Result<Vec<StatusCode>, InputError> {

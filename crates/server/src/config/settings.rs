@@ -81,6 +81,8 @@ pub(super) struct ProviderSettings {
     pub(super) on_refresh_error: Option<OnRefreshError>,
     #[serde(default)]
     pub(super) accept_loss: bool,
+    pub(super) assumed_lifetime: Option<Span>,
+    pub(super) refresh_life: Option<Span>,
 }
 
 #[derive(Default, Deserialize)]
@@ -117,10 +119,9 @@ pub(super) enum ReplayName {
     StrictFamily,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum OnLockHeld {
-    #[default]
     WaitForCache,
     /// The same as waiting not at all.
     UseExisting,
@@ -148,6 +149,7 @@ impl From<InDoubtName> for InDoubt {
 #[serde(rename_all = "snake_case")]
 pub(super) enum StaleName {
     Serve,
+    WhileRefreshing,
     Refuse,
 }
 

@@ -134,6 +134,8 @@ fn values_that_cannot_work_are_refused_by_key() {
         ("on_lock_held = \"panic\"", "on_lock_held"),
         ("in_doubt = \"guess\"", "in_doubt"),
         ("stale = \"maybe\"", "stale"),
+        ("assumed_lifetime = \"2d\"", "assumed_lifetime"),
+        ("refresh_life = \"1m\"", "refresh_life"),
         ("accept_loss = \"yes\"", "accept_loss"),
     ] {
         assert_eq!(refused(acme(more)), format!("provider.acme.{field}"), "{more}");
@@ -229,6 +231,82 @@ fn waiting_and_refusing_have_several_spellings() {
     ] {
         let policy = policy(&acme(more).unwrap());
         assert_eq!((policy.max_wait(), policy.stale()), (max_wait, stale), "{more}");
+    }
+}
+
+#[test]
+fn s_t31_a_preset_brings_what_gateways_gave_to_those_who_wait_and_every_part_can_be_replaced() {
+    let (none, some) = (Duration::ZERO, Duration::from_secs(8));
+    for (preset, more, max_wait, stale) in [
+        ("codex", "", some, Stale::Serve),
+        ("claude", "", some, Stale::Serve),
+        ("grok", "", some, Stale::Refuse),
+        ("gemini", "", none, Stale::WhileRefreshing),
+        ("antigravity", "", none, Stale::WhileRefreshing),
+        ("gemini", "max_wait = \"3s\"", Duration::from_secs(3), Stale::WhileRefreshing),
+        ("gemini", "on_lock_held = \"wait_for_cache\"", some, Stale::WhileRefreshing),
+        ("gemini", "on_refresh_error = \"return_error\"", none, Stale::WhileRefreshing),
+        ("gemini", "on_refresh_error = \"use_existing\"", none, Stale::Serve),
+        ("gemini", "on_lock_held = \"fail\"", none, Stale::Refuse),
+        ("gemini", "stale = \"refuse\"", none, Stale::Refuse),
+        ("codex", "on_refresh_error = \"return_error\"", some, Stale::Refuse),
+        (
+            "codex",
+            "on_refresh_error = \"return_error\"\non_lock_held = \"use_existing\"",
+            none,
+            Stale::WhileRefreshing,
+        ),
+        ("grok", "stale = \"serve\"\nmax_wait = \"2s\"", Duration::from_secs(2), Stale::Serve),
+        ("codex", "stale = \"while_refreshing\"", some, Stale::WhileRefreshing),
+    ] {
+        let text =
+            format!("[[provider]]\nname = \"p\"\npreset = \"{preset}\"\nclient_secret_env = \"S\"\n{more}");
+        let text = if ["gemini", "antigravity"].contains(&preset) {
+            text
+        } else {
+            text.replace("client_secret_env = \"S\"\n", "")
+        };
+        let policy = policy(&Config::parse(&text, &environment([("S", "hush")])).unwrap());
+        assert_eq!((policy.max_wait(), policy.stale()), (max_wait, stale), "{preset} {more}");
+    }
+}
+
+#[test]
+fn lifetimes_come_from_the_preset_and_can_be_replaced() {
+    let github =
+        "[[provider]]\nname = \"g\"\npreset = \"github\"\nclient_id = \"c\"\nclient_secret_env = \"S\"\n";
+    let lives = |more: &str| {
+        let policy =
+            policy(&Config::parse(&format!("{github}{more}"), &environment([("S", "hush")])).unwrap());
+        (
+            policy.assumed_lifetime().as_secs() / 3600,
+            policy.refresh_life().map(|life| life.as_secs() / 86_400),
+        )
+    };
+    assert_eq!(lives(""), (8, Some(180)));
+    assert_eq!(lives("assumed_lifetime = \"1h\"\nrefresh_life = \"90d\""), (1, Some(90)));
+    let known = policy(&acme("").unwrap());
+    assert_eq!((known.assumed_lifetime(), known.refresh_life()), (Duration::from_secs(1800), None));
+}
+
+#[test]
+fn what_a_preset_cannot_know_is_asked_for_by_name() {
+    let environment = environment([("S", "hush")]);
+    for (preset, more, field) in [
+        ("github", "client_id = \"c\"", "client_secret_env"),
+        ("gemini", "", "client_secret_env"),
+        ("notion", "client_secret_env = \"S\"", "client_id"),
+        ("keycloak", "client_id = \"c\"", "token_url"),
+        ("entra", "client_id = \"c\"\nclient_secret_env = \"S\"", "token_url"),
+    ] {
+        let text = format!("[[provider]]\nname = \"p\"\npreset = \"{preset}\"\n{more}");
+        assert_eq!(refused(Config::parse(&text, &environment)), format!("provider.p.{field}"), "{preset}");
+    }
+    for preset in ["github", "notion", "gemini", "hubspot"] {
+        let text = format!(
+            "[[provider]]\nname = \"p\"\npreset = \"{preset}\"\nclient_id = \"c\"\nclient_secret_env = \"S\""
+        );
+        assert!(Config::parse(&text, &environment).is_ok(), "{preset} knows where a secret goes");
     }
 }
 
