@@ -4,6 +4,7 @@
 
 mod atproto;
 mod corpus;
+mod listing;
 mod model;
 mod stub;
 
