@@ -1,9 +1,10 @@
 #![allow(clippy::unwrap_used)]
 
-use solekey_core::{Stale, ports::TokenEndpoint};
+use solekey_core::{Stale, ports::TokenEndpoint, secret};
+use solekey_testkit::provider::KeyPair;
 
 use super::*;
-use crate::ClientAuth;
+use crate::{ClientAuth, Dpop, SigningKey};
 
 #[test]
 fn codex_works_as_it_is_and_with_every_part_replaced() {
@@ -25,6 +26,15 @@ fn a_provider_we_know_nothing_about_has_to_be_described() {
 }
 
 #[test]
+fn atproto_wants_a_client_and_the_key_that_its_sessions_are_bound_to() {
+    let preset = Preset::named("atproto").unwrap();
+    assert!(preset.replay().revokes_families());
+    assert_eq!(preset.endpoint.clone().build().unwrap_err().field(), "client_id");
+    let half = EndpointSettings { client_id: "https://app.example/c.json".to_owned(), ..preset.endpoint };
+    assert_eq!(half.build().unwrap_err().field(), "dpop_key");
+}
+
+#[test]
 fn an_unknown_name_is_told_the_known_ones() {
     let error = Preset::named("codecs").unwrap_err();
     assert_eq!(error.field(), "preset");
@@ -41,9 +51,15 @@ fn every_preset_works_once_what_belongs_to_its_user_is_there_and_ships_no_secret
         assert!(policy.build().is_ok(), "{name}");
         assert!(matches!(endpoint.client_auth, ClientAuth::None) && endpoint.params.is_empty(), "{name}");
         let of_user = |known: String, own: &str| if known.is_empty() { own.to_owned() } else { known };
+        let url = if endpoint.issuer_of_account { "" } else { "https://tenant.example/token" };
+        let dpop = match endpoint.dpop {
+            Dpop::KeyNeeded => Dpop::Key(SigningKey::parse(&secret(KeyPair::generate().pem())).unwrap()),
+            as_it_is => as_it_is,
+        };
         let whole = EndpointSettings {
-            token_url: of_user(endpoint.token_url.clone(), "https://tenant.example/token"),
+            token_url: of_user(endpoint.token_url.clone(), url),
             client_id: of_user(endpoint.client_id.clone(), "gateway"),
+            dpop,
             ..endpoint
         };
         assert!(whole.build().is_ok(), "{name}");

@@ -12,7 +12,10 @@ use url::Url;
 use super::{
     client::{ClientSettings, dpop},
     environment::Environment,
-    settings::{BodyName, InDoubtName, OnLockHeld, OnRefreshError, ProviderSettings, ReplayName, StaleName},
+    settings::{
+        BodyName, ClientAuthName, InDoubtName, OnLockHeld, OnRefreshError, ProviderSettings, ReplayName,
+        StaleName,
+    },
     span::Span,
 };
 use crate::doctor::TokenHost;
