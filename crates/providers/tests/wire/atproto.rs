@@ -218,7 +218,7 @@ async fn a_token_goes_nowhere_unless_the_metadata_is_the_issuers_own() {
         (Answer::KeepAlive(http("302 Found", &format!("location: {}\r\n", stranger.issuer()), "")), "302"),
         (json("200 OK", &"x".repeat(65 * 1024)), "exceeds"),
         (Answer::Close(String::new()), "metadata"),
-        (Answer::Silence, "in time"),
+        (Answer::Silence, "metadata"),
     ] {
         let stub = Stub::start(answer.clone()).await;
         let issuer = format!("http://{}", stub.address());
