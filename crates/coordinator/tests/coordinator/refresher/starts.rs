@@ -34,7 +34,7 @@ async fn s_t83_starts_are_an_interval_apart_whichever_replica_makes_them() {
 #[tokio::test(start_paused = true)]
 async fn s_t82_no_more_are_under_way_at_once_than_all_replicas_may() {
     let world = World::new();
-    let accounts = world.overdue_accounts(8).await;
+    let accounts = world.overdue_accounts(40).await;
     let (fleet, diary) = world.fleet(3, limits(1_000, 2)).await;
     secs(30).await;
     assert_eq!(diary.presentations(), once_each(&accounts));
