@@ -122,7 +122,7 @@ fn a_mention_is_found_where_it_says_and_nowhere_else() {
     for there in [
         "`core machine: doubt::a03_a_watch_over_another_attempt_starts_anew`",
         "`core lib: classify::tests::the_standard_wording_is_understood`",
-        "`core lib: freshness::tests::freshness_changes_at_ahead_skew_and_expiry`",
+        "`core lib: freshness::tests::k_t8_freshness_changes_at_ahead_skew_and_expiry`",
         "`redis-link link: a_half_open_subscriber_is_noticed_and_replaced`",
         "`explorer: worlds::a_login_always_wins`",
         "list of stores: `races::of_claims_have_one_winner`",

@@ -60,7 +60,7 @@ async fn one_presentation(mode: Mode) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_callers_on_four_replicas_cost_one_presentation() {
+async fn c_t7_two_hundred_callers_on_four_replicas_cost_one_presentation() {
     one_presentation(Mode::Redis).await;
 }
 

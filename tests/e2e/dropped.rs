@@ -75,7 +75,7 @@ async fn nothing_but_the_waiting_changes(mode: Mode) {
 }
 
 #[tokio::test]
-async fn a_caller_dropped_at_every_await_of_a_call_changes_nothing_but_its_waiting() {
+async fn n_1_a_caller_dropped_at_every_await_of_a_call_changes_nothing_but_its_waiting() {
     nothing_but_the_waiting_changes(Mode::RedisAndSqlite).await;
 }
 

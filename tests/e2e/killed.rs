@@ -82,7 +82,7 @@ async fn killed_after_the_claim_on_one_postgres_another_replica_presents_once_it
 
 /// The window that remains: the provider has rotated, and the only process that knew the pair is gone.
 #[tokio::test]
-async fn killed_after_the_body_was_read_the_account_is_tried_once_more_when_nothing_is_left_to_lose() {
+async fn n_5_killed_after_the_body_was_read_the_account_is_tried_once_more_when_nothing_is_left_to_lose() {
     let fleet = fleet(Mode::RedisAndSqlite).await;
     let logged_in = Instant::now();
     let (account, pair) = fleet.log_in_for("a", LEFT).await;

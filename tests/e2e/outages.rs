@@ -99,7 +99,7 @@ async fn redis_alone_flushed_in_the_middle_burns_no_account_and_the_rows_come_ba
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_its_redis_a_fleet_with_sqlite_goes_on_with_one_presentation_per_expiry() {
+async fn n_4_without_its_redis_a_fleet_with_sqlite_goes_on_with_one_presentation_per_expiry() {
     let mut redis = RedisServer::start().await.unwrap();
     let mode = Mode::own_with_sqlite(&redis);
     let fleet = Fleet::start(Plan { mode, lifetime: LIFETIME, ..Plan::default() }).await;

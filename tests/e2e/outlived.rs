@@ -56,7 +56,7 @@ const MOMENT: Duration = Duration::from_millis(100);
 const REPLICAS: usize = 4;
 
 #[tokio::test]
-async fn an_exchange_longer_than_its_lease_is_presented_once() {
+async fn n_3_an_exchange_longer_than_its_lease_is_presented_once() {
     let mut fleet = Fleet::start(Plan { mode: Mode::Redis, replicas: 0, ..Plan::default() }).await;
     let Backing::Redis { url, prefix, .. } = &fleet.blueprint.backing else { unreachable!() };
     let link = RedisLink::connect(url, LinkOptions::default()).await.unwrap();

@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn freshness_changes_at_ahead_skew_and_expiry() {
+    fn k_t8_freshness_changes_at_ahead_skew_and_expiry() {
         for (left, expected) in [
             (0, Freshness::Expired),
             (1, Freshness::InSkew),

@@ -44,7 +44,7 @@ fn b08_an_older_generation_never_comes_back() {
 }
 
 #[test]
-fn fills_that_race_leave_the_newest() {
+fn m_t8_fills_that_race_leave_the_newest() {
     let cache = ProcessCache::new(1_000);
     for round in 0..200 {
         let key = account(&round.to_string()).key();

@@ -30,7 +30,7 @@ async fn an_account_never_published_is_unknown_to_the_shelf() {
 }
 
 #[tokio::test]
-async fn a_publication_is_read_back_with_the_time_left() {
+async fn s_t36_a_publication_is_read_back_with_the_time_left() {
     let fixture = Fixture::new().await;
     let publication = Publication { verdict: Some(not_before(7, VALID)), ..fresh(7) };
     assert!(fixture.cache.publish(&fixture.account, &publication).await.unwrap());
@@ -77,7 +77,7 @@ async fn both_ways_to_read_show_the_same() {
 }
 
 #[tokio::test]
-async fn an_older_publication_is_refused_and_changes_nothing() {
+async fn s_t34_an_older_publication_is_refused_and_changes_nothing() {
     let fixture = Fixture::new().await;
     assert!(fixture.cache.publish(&fixture.account, &fresh(9)).await.unwrap());
     assert!(!fixture.cache.publish(&fixture.account, &fresh(8)).await.unwrap());
@@ -101,7 +101,7 @@ async fn generations_beyond_the_precision_of_floats_are_told_apart() {
 }
 
 #[tokio::test]
-async fn publications_that_race_leave_the_newest() {
+async fn n_7_publications_that_race_leave_the_newest() {
     let fixture = Fixture::new().await;
     let tasks: Vec<_> = (1..=40)
         .map(|number| {
@@ -195,7 +195,7 @@ async fn an_older_publication_is_refused_although_what_decides_was_evicted() {
 }
 
 #[tokio::test]
-async fn garbage_under_the_fast_key_costs_a_round_trip_only() {
+async fn s_t45_garbage_under_the_fast_key_costs_a_round_trip_only() {
     let fixture = Fixture::new().await;
     fixture.cache.publish(&fixture.account, &fresh(7)).await.unwrap();
     let _: () = fixture.ask("SET", "tok", &["garbage", "PX", "60000"]).await;

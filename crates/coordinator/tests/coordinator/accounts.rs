@@ -55,7 +55,7 @@ async fn a_deleted_account_is_gone_on_every_replica_and_its_successor_is_another
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_login_without_a_live_access_token_ends_the_replaced_one_on_every_replica() {
+async fn s_t33_a_login_without_a_live_access_token_ends_the_replaced_one_on_every_replica() {
     for end in ["", r#""access_token":"access-a-2","expires_in":"0","expires_at":1,"#] {
         let world = World::new();
         let account = world.log_in("a", HOUR).await;
@@ -85,7 +85,7 @@ async fn a_login_without_a_live_access_token_ends_the_replaced_one_on_every_repl
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flight_that_meets_a_login_serves_nothing_older() {
+async fn s_t25_a_flight_that_meets_a_login_serves_nothing_older() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(120)).await;
     let (one, warm) = (world.replica().await, world.replica().await);
@@ -150,7 +150,7 @@ async fn bad_documents_are_refused_by_field_and_nothing_is_stored() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_subscriber_hears_of_logins_and_rotations_anywhere_in_the_fleet() {
+async fn k_t12_a_subscriber_hears_of_logins_and_rotations_anywhere_in_the_fleet() {
     let world = World::new();
     let (one, other) = (world.replica().await, world.replica().await);
     let mut changes = other.subscribe();

@@ -9,7 +9,7 @@ use solekey_core::{Delay, Policy, PolicySettings, Replay};
 use crate::fixture::{HOUR, Script, World, account};
 
 #[tokio::test(start_paused = true)]
-async fn a_fresh_token_is_served_without_presenting_anything() {
+async fn s_t37_a_fresh_token_is_served_without_presenting_anything() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let replica = world.replica().await;
@@ -20,7 +20,7 @@ async fn a_fresh_token_is_served_without_presenting_anything() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_hundred_callers_on_four_replicas_cause_one_presentation() {
+async fn s_t22_two_hundred_callers_on_four_replicas_cause_one_presentation() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -39,7 +39,7 @@ async fn two_hundred_callers_on_four_replicas_cause_one_presentation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn inside_refresh_ahead_the_old_token_is_served_at_once_and_one_refresh_runs_behind() {
+async fn c_t3_inside_refresh_ahead_the_old_token_is_served_at_once_and_one_refresh_runs_behind() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let replica = world.replica().await;
@@ -54,7 +54,7 @@ async fn inside_refresh_ahead_the_old_token_is_served_at_once_and_one_refresh_ru
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_dropped_at_any_await_changes_only_its_own_waiting() {
+async fn s_t49_a_caller_dropped_at_any_await_changes_only_its_own_waiting() {
     for polls in 0..40 {
         let world = World::new();
         let account = world.log_in("a", Duration::from_secs(1)).await;
@@ -79,7 +79,7 @@ async fn a_caller_dropped_at_any_await_changes_only_its_own_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_flight_outlives_the_caller_that_started_it() {
+async fn s_t17_the_flight_outlives_the_caller_that_started_it() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -92,7 +92,7 @@ async fn the_flight_outlives_the_caller_that_started_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_ends_within_its_bound_with_a_time_to_come_back() {
+async fn s_t14_a_wait_ends_within_its_bound_with_a_time_to_come_back() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -106,7 +106,7 @@ async fn a_wait_ends_within_its_bound_with_a_time_to_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refresh_asked_for_is_not_answered_by_a_flight_that_only_reads() {
+async fn s_t7_a_refresh_asked_for_is_not_answered_by_a_flight_that_only_reads() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let cold = world.replica().await;
@@ -133,7 +133,7 @@ async fn a_refresh_asked_for_is_not_answered_by_the_verdict_that_another_flight_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refresh_asked_for_during_a_refresh_takes_that_one() {
+async fn k_t10_a_refresh_asked_for_during_a_refresh_takes_that_one() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -157,7 +157,7 @@ async fn b12_an_unknown_account_is_answered_without_a_lease_and_remembered_for_a
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unknown_provider_is_named() {
+async fn k_t14_an_unknown_provider_is_named() {
     let world = World::new();
     let replica = world.replica().await;
     let stranger = solekey_core::Account::new("other", "a").unwrap();
@@ -165,7 +165,7 @@ async fn an_unknown_provider_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiter_on_another_replica_hears_of_the_token_without_polling_for_it() {
+async fn s_t40_a_waiter_on_another_replica_hears_of_the_token_without_polling_for_it() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;

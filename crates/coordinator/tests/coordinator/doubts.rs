@@ -102,7 +102,7 @@ async fn a_doubt_outlives_the_process_that_had_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_provider_that_is_down_for_an_hour_costs_no_account() {
+async fn s_t68_a_provider_that_is_down_for_an_hour_costs_no_account() {
     for replay in REPLAYS {
         let (world, account) = doubtful().await;
         world.provider.script(vec![BAD_GATEWAY; 1000]);

@@ -48,7 +48,7 @@ async fn observed(world: &World) -> (Solekey, Arc<Diary>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_token_served_is_told_with_the_level_it_was_found_at() {
+async fn s_t50_each_token_served_is_told_with_the_level_it_was_found_at() {
     let (world, account) = World::overdue().await;
     let (owner, of_owner) = observed(&world).await;
     owner.token(&account).await.unwrap();
@@ -72,7 +72,7 @@ async fn each_token_served_is_told_with_the_level_it_was_found_at() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_a_grant_is_told_once_by_whoever_wrote_it_and_each_refusal_to_whom_it_met() {
+async fn s_t69_the_end_of_a_grant_is_told_once_by_whoever_wrote_it_and_each_refusal_to_whom_it_met() {
     let (world, account) = World::overdue().await;
     world.provider.script([Script::Answer(400, r#"{"error":"invalid_grant"}"#)]);
     let (one, of_one) = observed(&world).await;

@@ -53,7 +53,7 @@ async fn without_redis_the_claims_alone_coordinate() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_commit_that_fails_is_repeated_until_the_store_takes_it() {
+async fn s_t9_a_commit_that_fails_is_repeated_until_the_store_takes_it() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -65,7 +65,7 @@ async fn a_commit_that_fails_is_repeated_until_the_store_takes_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_store_and_answers_down_after_the_exchange_the_token_is_served_from_memory() {
+async fn s_t26_with_store_and_answers_down_after_the_exchange_the_token_is_served_from_memory() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -79,7 +79,7 @@ async fn with_store_and_answers_down_after_the_exchange_the_token_is_served_from
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_cannot_be_written_down_is_not_served_past_its_end() {
+async fn m_t9_a_token_that_cannot_be_written_down_is_not_served_past_its_end() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -95,7 +95,7 @@ async fn a_token_that_cannot_be_written_down_is_not_served_past_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_another_owner_left_is_committed_and_nothing_is_presented_again() {
+async fn s_t80_an_answer_that_another_owner_left_is_committed_and_nothing_is_presented_again() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -195,7 +195,7 @@ async fn a_gap_in_the_news_ends_what_was_remembered_of_delays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_changed_while_the_shelf_was_away_is_told_once_it_is_back() {
+async fn s_t61_what_changed_while_the_shelf_was_away_is_told_once_it_is_back() {
     for (document, shown, served) in [
         (None, false, None),
         (Some(r#"{"refresh_token":"refresh-a-2"}"#), false, Some("access-a-3")),
@@ -231,7 +231,7 @@ async fn what_changed_while_the_shelf_was_away_is_told_once_it_is_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_grant_is_one_clear_state_and_a_login_ends_it_everywhere() {
+async fn c_t5_a_refused_grant_is_one_clear_state_and_a_login_ends_it_everywhere() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -250,7 +250,7 @@ async fn a_refused_grant_is_one_clear_state_and_a_login_ends_it_everywhere() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_whose_grant_has_ended_is_served_to_its_end_marked_stale() {
+async fn s_t46_a_token_whose_grant_has_ended_is_served_to_its_end_marked_stale() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let replica = world.replica().await;

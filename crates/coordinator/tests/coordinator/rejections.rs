@@ -36,7 +36,7 @@ async fn two_hundred_reports_of_one_token_on_four_replicas_cause_one_rotation() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejected_token_is_withheld_from_everyone_until_a_rotation_was_tried() {
+async fn s_t93_a_rejected_token_is_withheld_from_everyone_until_a_rotation_was_tried() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let (reporter, other) = (world.replica().await, world.replica().await);
@@ -167,7 +167,7 @@ async fn with_the_store_away_a_rejection_of_what_is_on_the_shelf_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_string_that_is_not_the_current_token_counts_as_older() {
+async fn s_t64_a_string_that_is_not_the_current_token_counts_as_older() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let replica = world.replica().await;

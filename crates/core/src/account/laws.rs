@@ -17,7 +17,7 @@ proptest! {
     #![proptest_config(crate::laws::config(1024))]
 
     #[test]
-    fn accounts_have_one_key_where_they_have_one_name_and_nowhere_else(names in two()) {
+    fn m_t1_accounts_have_one_key_where_they_have_one_name_and_nowhere_else(names in two()) {
         let [one, other] = names.map(|(provider, id)| Account::new(&provider, &id).unwrap());
         prop_assert_eq!(one.key() == other.key(), one == other, "{} {}", one, other);
     }

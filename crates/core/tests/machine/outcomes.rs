@@ -97,7 +97,7 @@ fn an_answer_is_told_only_once_the_store_is_known_to_be_away() {
 }
 
 #[test]
-fn with_both_places_away_a_pair_is_served_from_memory_and_not_published() {
+fn s_t67_with_both_places_away_a_pair_is_served_from_memory_and_not_published() {
     for (replay, served) in
         [(Replay::STRICT_FAMILY, true), (Replay::STRICT, true), (Replay::UNTIL_USED, false)]
     {
@@ -173,7 +173,7 @@ fn a_pair_whose_row_moved_below_it_is_committed_again() {
 }
 
 #[test]
-fn a_reply_that_was_lost_does_not_hide_a_commit_that_was_made() {
+fn s_t27_a_reply_that_was_lost_does_not_hide_a_commit_that_was_made() {
     let (mut pilot, mut row, note, commit) = recording(Replay::STRICT_FAMILY);
     pilot.hear(Event::AnswerWritten(false));
     row.commit(&commit, pilot.store_now()).unwrap();
@@ -248,7 +248,7 @@ fn a_refusal_before_processing_settles_the_attempt_with_the_wait_it_asks_for() {
 }
 
 #[test]
-fn cooldowns_double_from_a_second_to_five_minutes() {
+fn k_t22_cooldowns_double_from_a_second_to_five_minutes() {
     let mut row = overdue_row();
     let mut waits = Vec::new();
     let mut pilot = Pilot::of(Replay::STRICT_FAMILY);
@@ -296,7 +296,7 @@ fn a_nonce_that_is_wanted_is_claimed_for_once_more() {
 }
 
 #[test]
-fn an_invalid_grant_over_a_row_that_moved_adopts_what_is_there() {
+fn s_t19_an_invalid_grant_over_a_row_that_moved_adopts_what_is_there() {
     let (mut pilot, mut row, commands) = outcome(Outcome::Permanent(Revocation::Reused));
     assert_eq!(commands, [Command::Load]);
     let note = rotation(&row, 60, facts(2, Some(secs(3600))), store_at(secs(0)));
@@ -390,7 +390,7 @@ fn a_refusal_that_leaves_doubt_is_asked_for_again_more_and_more_rarely() {
 }
 
 #[test]
-fn an_invalid_grant_with_nothing_newer_anywhere_is_the_end_of_the_grant() {
+fn s_t8_an_invalid_grant_with_nothing_newer_anywhere_is_the_end_of_the_grant() {
     let (mut pilot, mut row, _) = outcome(Outcome::Permanent(Revocation::Refused));
     let commands = pilot.look(&row, NO_ANSWERS);
     row.settle(&settled(&commands), pilot.store_now()).unwrap();
@@ -402,7 +402,7 @@ fn an_invalid_grant_with_nothing_newer_anywhere_is_the_end_of_the_grant() {
 }
 
 #[test]
-fn a_verdict_that_meets_a_row_that_moved_is_void() {
+fn s_t78_a_verdict_that_meets_a_row_that_moved_is_void() {
     let (mut pilot, mut row, _) = outcome(Outcome::Permanent(Revocation::Refused));
     let settle = settled(&pilot.look(&row, NO_ANSWERS));
     let note = rotation(&row, 60, facts(2, Some(secs(3600))), store_at(secs(0)));
@@ -415,7 +415,7 @@ fn a_verdict_that_meets_a_row_that_moved_is_void() {
 }
 
 #[test]
-fn a_settling_is_repeated_until_it_is_acknowledged() {
+fn s_t79_a_settling_is_repeated_until_it_is_acknowledged() {
     let (mut pilot, mut row, commands) =
         outcome(Outcome::Refused { retry_after: None, why: Delay::RateLimited });
     let settle = settled(&commands);

@@ -171,7 +171,7 @@ fn b09_a_success_of_the_last_5_seconds_is_not_rotated_away() {
 }
 
 #[test]
-fn without_a_refresh_token_the_access_token_serves_until_it_ends() {
+fn s_t70_without_a_refresh_token_the_access_token_serves_until_it_ends() {
     let mut only = facts(1, Some(secs(30)));
     only.refresh = None;
     let row = row_with(only, secs(0));
@@ -244,7 +244,7 @@ fn a_tombstone_has_older_answers_erased_and_is_told_to_everyone() {
 }
 
 #[test]
-fn without_the_store_nothing_is_presented() {
+fn s_t10_without_the_store_nothing_is_presented() {
     let row = overdue_row();
     for reply in [StoreReply::NotApplied, StoreReply::Unknown] {
         let mut pilot = Pilot::new(Need::Valid);

@@ -77,7 +77,7 @@ fn a_rejected_token_is_marked_before_anything_is_looked_at() {
 }
 
 #[test]
-fn a_rejected_token_is_rotated_although_it_is_fresh() {
+fn s_t63_a_rejected_token_is_rotated_although_it_is_fresh() {
     let row = fresh_row();
     let claim = claimed(&reporter(&row).judge(&row, NO_ANSWERS));
     assert_eq!((claim.cause, claim.from), (Cause::Rejected, row.generation));
@@ -94,7 +94,7 @@ fn b04_a_report_of_a_token_that_was_replaced_adopts_the_successor() {
 }
 
 #[test]
-fn reports_that_meet_the_rotation_wait_for_it() {
+fn m_t13_reports_that_meet_the_rotation_wait_for_it() {
     let mut row = fresh_row();
     let claim = Claim { cause: Cause::Rejected, ..claim_of(&row, 50, None, secs(0)) };
     row.claim(&claim, store_at(secs(0))).unwrap();

@@ -90,7 +90,7 @@ fn a_rejected_token_on_the_shelf_is_good_for_nobody() {
 }
 
 #[test]
-fn an_id_that_the_store_does_not_know_is_answered_without_a_lease() {
+fn s_t11_an_id_that_the_store_does_not_know_is_answered_without_a_lease() {
     for shelf in [Some(ShelfView::default()), None] {
         let mut pilot = Pilot::new(Need::Valid);
         pilot.start();
@@ -104,7 +104,7 @@ fn an_id_that_the_store_does_not_know_is_answered_without_a_lease() {
 }
 
 #[test]
-fn a_good_row_is_adopted_without_a_lease() {
+fn s_t6_a_good_row_is_adopted_without_a_lease() {
     let row = row_with(facts(1, Some(secs(7200))), secs(10));
     let mut pilot = Pilot::new(Need::Valid);
     pilot.start();
@@ -148,7 +148,7 @@ fn polls_go_from_25_to_250_milliseconds() {
 }
 
 #[test]
-fn waiting_for_others_gives_up_at_its_bound() {
+fn s_t59_waiting_for_others_gives_up_at_its_bound() {
     let mut pilot = Pilot::patient(Need::Valid, millis(40));
     pilot.start();
     pilot.hear(Event::Shelf(Some(ShelfView { known: Some(G), ..ShelfView::default() })));
@@ -166,7 +166,7 @@ fn waiting_for_others_gives_up_at_its_bound() {
 }
 
 #[test]
-fn without_patience_a_busy_door_is_a_retry_at() {
+fn s_t3_without_patience_a_busy_door_is_a_retry_at() {
     let mut pilot = Pilot::new(Need::Valid);
     pilot.start();
     pilot.hear(Event::Shelf(Some(ShelfView { known: Some(G), ..ShelfView::default() })));
@@ -209,7 +209,7 @@ fn log_in_on_the_shelf_is_confirmed_by_the_row() {
 }
 
 #[test]
-fn a_lease_that_cannot_be_had_does_not_stop_a_refresh() {
+fn s_t4_a_lease_that_cannot_be_had_does_not_stop_a_refresh() {
     let row = overdue_row();
     let mut pilot = Pilot::new(Need::Valid);
     pilot.start();
@@ -286,7 +286,7 @@ fn an_attempt_in_flight_is_published_as_a_not_before_and_the_door_is_left() {
 }
 
 #[test]
-fn flights_that_see_different_reasons_for_a_delay_do_not_tell_each_other_for_ever() {
+fn s_t95_flights_that_see_different_reasons_for_a_delay_do_not_tell_each_other_for_ever() {
     let mut row = overdue_row();
     open(&mut row, 50, secs(0));
     let mut pilot = Pilot::patient(Need::Valid, secs(300));

@@ -71,7 +71,7 @@ async fn a_held_lease_is_busy_for_others_until_it_is_released() {
 }
 
 #[tokio::test]
-async fn a_hundred_contenders_have_one_winner() {
+async fn m_t2_a_hundred_contenders_have_one_winner() {
     let server = Server::start().await;
     let lock = lock(&server).await;
     let mut contenders = JoinSet::new();
@@ -150,7 +150,7 @@ async fn a_repeated_acquire_is_the_same_grant() {
 }
 
 #[tokio::test]
-async fn a_release_by_another_token_leaves_the_lease_alone() {
+async fn n_3_a_release_by_another_token_leaves_the_lease_alone() {
     let server = Server::start().await;
     let (lock, owner) = (lock(&server).await, LeaseToken::random());
     raw(&lock, owner, LONG).await;
@@ -160,7 +160,7 @@ async fn a_release_by_another_token_leaves_the_lease_alone() {
 }
 
 #[tokio::test]
-async fn a_release_that_is_repeated_says_the_same() {
+async fn m_t4_a_release_that_is_repeated_says_the_same() {
     let server = Server::start().await;
     let (lock, token) = (lock(&server).await, LeaseToken::random());
     raw(&lock, token, LONG).await;
@@ -345,7 +345,7 @@ async fn a_lease_that_lasts_too_long_is_refused_and_takes_nobody_along() {
 }
 
 #[tokio::test]
-async fn of_many_asked_at_once_each_key_has_one_winner_and_what_is_no_lease_concerns_only_itself() {
+async fn m_t3_of_many_asked_at_once_each_key_has_one_winner_and_what_is_no_lease_concerns_only_itself() {
     let server = Server::start().await;
     let (lock, link) = (lock(&server).await, link(&server).await);
     link.query::<()>(cmd("RPUSH").arg("key-0").arg("x")).await.unwrap();

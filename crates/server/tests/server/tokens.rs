@@ -55,7 +55,7 @@ async fn an_unknown_expiry_is_null() {
 }
 
 #[tokio::test]
-async fn an_expired_token_is_refreshed_once_for_everybody_who_asks() {
+async fn s_t39_an_expired_token_is_refreshed_once_for_everybody_who_asks() {
     let world = World::new().await;
     let sidecar = world.sidecar().await;
     sidecar.log_in_expired("alice", &world.provider.grant("alice")).await;
