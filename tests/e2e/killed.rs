@@ -99,7 +99,7 @@ async fn n_5_killed_after_the_body_was_read_the_account_is_tried_once_more_when_
         Err(TokenError::RetryAt { .. }) => None,
         Err(error) => panic!("{error}"),
     });
-    assert_eq!(refused.await, Revocation::Refused);
+    assert_eq!(refused.await, Revocation::AnswerLost);
     assert!(logged_in.elapsed() >= LEFT);
     assert_eq!(fleet.provider.log().last().map(|last| last.decision), Some(Decision::Burned));
     for replica in &fleet.replicas {

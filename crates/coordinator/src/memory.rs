@@ -29,6 +29,8 @@ pub(crate) struct Remembered {
     pub(crate) knowledge: Knowledge,
     /// The newest attempt that was found in doubt here.
     doubt: Generation,
+    /// The newest generation whose grant was found ended here, and no row says so.
+    ended: Generation,
     hold: Option<Hold>,
 }
 
@@ -90,6 +92,13 @@ impl Remembered {
     pub(crate) fn doubts(&mut self, attempt: Generation) -> bool {
         let is_new = attempt > self.doubt;
         self.doubt = self.doubt.max(attempt);
+        is_new
+    }
+
+    /// Whether nobody here knew yet that the grant of this generation has ended.
+    pub(crate) fn ends(&mut self, generation: Generation) -> bool {
+        let is_new = generation > self.ended;
+        self.ended = self.ended.max(generation);
         is_new
     }
 }

@@ -64,7 +64,9 @@ pub enum Event<'a> {
         /// What it waits for.
         why: Delay,
     },
-    /// The row says now that only a login helps: told by the process that wrote it.
+    /// The row says now that only a login helps: told, and logged as a warning, once, by the process that wrote it. That
+    /// there is no refresh token stands in no row: it is told once by each process that finds it, when the access token
+    /// has ended or was rejected.
     LoginNeeded {
         /// Whose.
         account: &'a Account,

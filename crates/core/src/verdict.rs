@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Generation;
+use crate::{Generation, Replay, Window, mutant};
 
 /// What to do next about an account, as long as its generation is current.
 ///
@@ -141,6 +141,24 @@ pub enum Revocation {
     /// An attempt ended in doubt and policy asks for a login then.
     #[error("the outcome of a refresh stayed in doubt")]
     InDoubt,
+    /// The provider says the refresh token was used before, and the row that it was presented here only once: somebody
+    /// else, who shares nothing with this fleet, holds the same login.
+    #[error("somebody else used the refresh token: here it was presented only once")]
+    RotatedElsewhere,
+    /// The provider refused the refresh token after an attempt of ours whose answer never came, and which used it up.
+    #[error("the answer to an earlier refresh was lost, and the refresh token was used up with it")]
+    AnswerLost,
+}
+
+/// What the row says that was done with a refresh token before it was presented.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Past {
+    /// Nothing.
+    Untouched,
+    /// It was presented, or about to be, and nothing is open of that.
+    Presented,
+    /// An earlier presentation has no known outcome.
+    InDoubt,
 }
 
 impl Revocation {
@@ -152,6 +170,74 @@ impl Revocation {
             Self::Expired => "expired",
             Self::NoRefreshToken => "no_refresh_token",
             Self::InDoubt => "in_doubt",
+            Self::RotatedElsewhere => "rotated_elsewhere",
+            Self::AnswerLost => "answer_lost",
+        }
+    }
+
+    /// What a refusal comes to, in view of what was done here with the token before. Nobody is blamed where the
+    /// provider does not say that the token was used, nor where it may have been used here.
+    pub(crate) fn in_view_of(self, past: Past, replay: Replay) -> Self {
+        let uses_up = !matches!(replay.window(), Window::Always | Window::UntilUsed);
+        match (self, past) {
+            (Self::Reused, Past::Untouched) => Self::RotatedElsewhere,
+            (Self::Reused, _) if mutant("own_reuse_is_blamed_on_others") => Self::RotatedElsewhere,
+            (Self::Refused, Past::Untouched) if mutant("any_refusal_is_blamed_on_others") => {
+                Self::RotatedElsewhere
+            }
+            (Self::Refused | Self::Reused, Past::InDoubt) if uses_up => Self::AnswerLost,
+            _ => self,
+        }
+    }
+
+    /// Whether it is written into rows, for all replicas at once. That there is no refresh token each sees by itself.
+    pub fn is_written(self) -> bool {
+        self != Self::NoRefreshToken
+    }
+
+    /// Whether it says more than the provider would if it were asked again.
+    pub(crate) fn is_explained(self) -> bool {
+        matches!(self, Self::RotatedElsewhere | Self::AnswerLost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn somebody_else_is_named_only_where_reuse_is_said_of_a_token_that_was_presented_once() {
+        use Revocation::{AnswerLost, Expired, Refused, Reused, RotatedElsewhere};
+        let strict = Replay::STRICT_FAMILY;
+        for (said, past, replay, told) in [
+            (Reused, Past::Untouched, strict, RotatedElsewhere),
+            (Reused, Past::Untouched, Replay::NON_ROTATING, RotatedElsewhere),
+            (Refused, Past::Untouched, strict, Refused),
+            (Expired, Past::Untouched, strict, Expired),
+            (Reused, Past::Presented, strict, Reused),
+            (Refused, Past::Presented, strict, Refused),
+            (Reused, Past::InDoubt, strict, AnswerLost),
+            (Refused, Past::InDoubt, strict, AnswerLost),
+            (Refused, Past::InDoubt, Replay::grace(std::time::Duration::from_secs(30)), AnswerLost),
+            (Expired, Past::InDoubt, strict, Expired),
+            // There a lost answer uses nothing up.
+            (Refused, Past::InDoubt, Replay::NON_ROTATING, Refused),
+            (Reused, Past::InDoubt, Replay::UNTIL_USED, Reused),
+        ] {
+            assert_eq!(said.in_view_of(past, replay), told, "{said:?} {past:?} {replay:?}");
+        }
+    }
+
+    #[test]
+    fn what_older_versions_wrote_reads_back_and_each_reason_has_one_word() {
+        for why in ["refused", "reused", "expired", "no_refresh_token", "in_doubt"] {
+            let stored = format!(r#"{{"generation":7,"ruling":{{"log_in":{{"why":"{why}"}}}},"strikes":2}}"#);
+            let verdict: Verdict<crate::StoreTime> = serde_json::from_str(&stored).unwrap();
+            let Ruling::LogIn { why: read } = verdict.ruling else { panic!("{verdict:?}") };
+            assert_eq!((read.name(), serde_json::to_string(&verdict).unwrap()), (why, stored));
+        }
+        for why in [Revocation::RotatedElsewhere, Revocation::AnswerLost] {
+            assert_eq!(serde_json::to_string(&why).unwrap(), format!("{:?}", why.name()));
         }
     }
 }

@@ -28,6 +28,7 @@ mod tests {
         assert_eq!(parse(&word(&Cause::Rejected)), Some(Cause::Rejected));
         assert_eq!(parse(&word(&Delay::RejectedAgain)), Some(Delay::RejectedAgain));
         assert_eq!(parse(&word(&Revocation::NoRefreshToken)), Some(Revocation::NoRefreshToken));
+        assert_eq!(parse(&word(&Revocation::RotatedElsewhere)), Some(Revocation::RotatedElsewhere));
         assert_eq!(word(&Delay::InFlight), "in_flight", "the commit script writes this one");
         assert_eq!(parse::<Cause>("boredom"), None);
     }

@@ -3,7 +3,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use solekey_core::{
-    Account, Answer, ClaimId, Found, Generation, Moment, Ruling, Verdict,
+    Account, Answer, ClaimId, Found, Generation, Moment, Need, Revocation, Ruling, Verdict,
     flight::{
         AnswersView, Command, Delivery, Event, LeaseView, Notice, RowView, ShelfView, Source, StoreReply,
         TokenView,
@@ -58,7 +58,7 @@ impl Driver {
                 return Some(self.change(Event::Settled, move |instance, account| async move {
                     let done = instance.store().settle(&account, &settle).await;
                     if let (Ok(_), Some(verdict)) = (&done, settle.verdict) {
-                        instance.observe(&ruled(&account, settle.from, verdict.ruling));
+                        instance.tell_ruling(&account, settle.from, verdict.ruling);
                     }
                     done
                 }));
@@ -297,13 +297,24 @@ impl Driver {
                 None => self.without_token(),
             },
             Delivery::Unknown => Told::Unknown,
-            Delivery::LogIn { generation, why } => Told::LogIn { generation, why },
+            Delivery::LogIn { generation, why } => {
+                self.tell_unwritten(generation, why);
+                Told::LogIn { generation, why }
+            }
             Delivery::RetryAt { at, why } => Told::RetryAt { at, why },
             Delivery::RejectedAgain { at } => Told::RejectedAgain { at },
         };
         // Whoever asked may have stopped waiting: what was learnt must not go with the last caller.
         self.instance.remember(&self.account, self.flight.need(), &told);
         self.told.tell(Progress::Told(told));
+    }
+
+    /// What no row says is told by each process that finds it.
+    fn tell_unwritten(&self, generation: Generation, why: Revocation) {
+        let found = !why.is_written() && !matches!(self.flight.need(), Need::Now { .. });
+        if found && (self.memory.lock().ends(generation) || mutant("end_is_told_again_and_again")) {
+            self.instance.tell_ruling(&self.account, generation, Ruling::LogIn { why });
+        }
     }
 
     /// A token the machine counts on is not in stock: the credential does not open, or holds no access token yet.
@@ -329,11 +340,17 @@ impl Driver {
     }
 }
 
-fn ruled(account: &Account, generation: Generation, ruling: Ruling<Duration>) -> observer::Event<'_> {
-    match ruling {
-        Ruling::LogIn { why } => observer::Event::LoginNeeded { account, generation, why },
-        Ruling::NotBefore { at: span, why } => {
-            observer::Event::CoolingDown { account, generation, span, why }
+impl Instance {
+    fn tell_ruling(&self, account: &Account, generation: Generation, ruling: Ruling<Duration>) {
+        match ruling {
+            Ruling::LogIn { why } => {
+                let (provider, reason) = (account.provider(), why.name());
+                tracing::warn!(provider, account = %account.key(), %generation, reason, "login needed: {why}");
+                self.observe(&observer::Event::LoginNeeded { account, generation, why });
+            }
+            Ruling::NotBefore { at: span, why } => {
+                self.observe(&observer::Event::CoolingDown { account, generation, span, why });
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ mod attacks;
 mod callers;
 mod doubts;
 mod dropped;
+mod elsewhere;
 mod explained;
 mod fixture;
 mod keys;

@@ -115,3 +115,42 @@ async fn a_cooldown_is_told_with_its_reason() {
     replica.token(&account).await.unwrap();
     assert_eq!(diary.count("cooling down"), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn s_t48_a_lease_that_cannot_be_had_is_told_and_the_token_refreshed_all_the_same() {
+    let (world, account) = World::overdue().await;
+    world.lease.faults().leave();
+    let (replica, diary) = observed(&world).await;
+    assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    assert_eq!((diary.count("lease Unreachable"), diary.count("committed")), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_token_without_a_refresh_token_is_told_once_by_each_process_that_finds_it() {
+    let (world, account) = World::overdue().await;
+    let (one, of_one) = observed(&world).await;
+    let (other, of_other) = observed(&world).await;
+    one.login(&account, br#"{"access_token":"access-a-x","expires_in":60}"#, false).await.unwrap();
+    for replica in [&one, &other] {
+        replica.token(&account).await.unwrap();
+        let told = replica.refresh(&account, None).await;
+        assert!(told.is_err(), "a person is told, and nothing has ended yet");
+    }
+    for diary in [&of_one, &of_other] {
+        assert_eq!(diary.count("login needed"), 0);
+    }
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        for replica in [&one, &other] {
+            replica.token(&account).await.unwrap_err();
+        }
+    }
+    for diary in [&of_one, &of_other] {
+        assert_eq!(diary.count("login needed: no_refresh_token"), 1);
+    }
+    // A login begins anew.
+    one.login(&account, br#"{"access_token":"access-a-y","expires_in":60}"#, false).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    one.token(&account).await.unwrap_err();
+    assert_eq!(of_one.count("login needed: no_refresh_token"), 2);
+}

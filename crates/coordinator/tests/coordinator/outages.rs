@@ -126,7 +126,10 @@ async fn a_lost_answer_is_resolved_only_when_nothing_is_left_to_lose() {
     assert_eq!(world.provider.presentations(), 1, "and nothing presented while it is valid");
     tokio::time::sleep(Duration::from_secs(181 + 60)).await;
     let error = replica.token(&account).await.unwrap_err();
-    assert!(matches!(error, TokenError::LogIn { why: Revocation::Refused }), "the pair was lost: {error:?}");
+    assert!(
+        matches!(error, TokenError::LogIn { why: Revocation::AnswerLost }),
+        "the pair was lost: {error:?}"
+    );
     assert_eq!(world.provider.presentations(), 2);
 }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
 use solekey::{AccessToken, Login, Rejection, TokenError};
-use solekey_core::{Delay, ports::Cache as _};
+use solekey_core::{Delay, Revocation, ports::Cache as _};
 use solekey_testkit::memory::Fault;
 
-use crate::fixture::{HOUR, Script, World};
+use crate::fixture::{HOUR, Script, World, account};
 
 fn refused(token: &AccessToken) -> Rejection {
     let mut headers = HeaderMap::new();
@@ -266,4 +266,62 @@ async fn a_rejected_token_is_not_served_as_stale_while_its_rotation_is_under_way
     assert!(matches!(told, Err(TokenError::RetryAt { .. })), "{told:?}");
     world.provider.open();
     assert_eq!(report.await.unwrap().unwrap().expose_secret(), "access-a-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s_t65_a_401_about_the_token_costs_one_rotation_and_other_refusals_cost_none() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let replica = world.replica().await;
+    let token = replica.token(&account).await.unwrap();
+    for (status, challenge) in [
+        (StatusCode::FORBIDDEN, "Bearer error=\"invalid_token\""),
+        (StatusCode::FORBIDDEN, "Bearer error=\"insufficient_scope\""),
+        (StatusCode::UNAUTHORIZED, "Bearer error=\"insufficient_scope\""),
+        (StatusCode::UNAUTHORIZED, "Basic realm=\"a proxy\""),
+    ] {
+        let headers = HeaderMap::from_iter([(WWW_AUTHENTICATE, HeaderValue::from_str(challenge).unwrap())]);
+        assert!(token.rejected_by(status, &headers).is_none(), "{status} {challenge}");
+    }
+    assert!(token.rejected_by(StatusCode::FORBIDDEN, &HeaderMap::new()).is_none());
+    let next = replica.token_after_rejection(&account, refused(&token)).await.unwrap();
+    assert_eq!((next.expose_secret(), world.provider.presentations()), ("access-a-2", 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_without_a_refresh_token_is_the_end_of_that_token_and_of_nothing_else() {
+    let world = World::new();
+    let account = account("a");
+    let (one, other) = (world.replica().await, world.replica().await);
+    one.login(&account, br#"{"access_token":"access-a-x","expires_in":3600}"#, false).await.unwrap();
+    let token = one.token(&account).await.unwrap();
+    let told = one.token_after_rejection(&account, refused(&token)).await;
+    assert!(matches!(told, Err(TokenError::LogIn { why: Revocation::NoRefreshToken })), "{told:?}");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let told = other.token(&account).await;
+    assert!(matches!(told, Err(TokenError::LogIn { why: Revocation::NoRefreshToken })), "{told:?}");
+    one.login(&account, br#"{"access_token":"access-a-y","expires_in":3600}"#, false).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    for replica in [&one, &other] {
+        assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-y");
+    }
+    assert_eq!(world.provider.presentations(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_replicas_that_report_one_token_one_after_the_other_cost_one_rotation() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let mut reports = Vec::new();
+    for _ in 0..100 {
+        let replica = world.replica().await;
+        let rejection = refused(&replica.token(&account).await.unwrap());
+        reports.push((replica, rejection));
+    }
+    for (replica, rejection) in reports {
+        let token = replica.token_after_rejection(&account, rejection).await.unwrap();
+        assert_eq!(token.expose_secret(), "access-a-2");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(world.provider.presentations(), 1);
 }

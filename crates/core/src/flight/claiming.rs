@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Cause, Claim, Delay, Evidence, Fingerprint, Generation, Moment, NewFacts, Open, Outcome, Row, Ruling,
-    StoreTime, Verdict, mutant,
+    StoreTime, Verdict, mutant, verdict::Past,
 };
 
 /// A claim on its way.
@@ -21,6 +21,7 @@ pub(super) struct Claiming {
     strikes: u8,
     evidence: Option<Evidence>,
     held: Option<Fingerprint>,
+    past: Past,
     store_now: StoreTime,
     tries: u8,
 }
@@ -39,6 +40,8 @@ pub(super) struct Own {
     pub(super) not_after: StoreTime,
     /// Whether the store has confirmed the claim.
     pub(super) confirmed: bool,
+    /// What was done with the refresh token before this attempt.
+    pub(super) past: Past,
     /// The step of the cooldown ladder reached before.
     pub(super) strikes: u8,
     /// The provider has answered, and would not say more if it were asked again.
@@ -86,6 +89,7 @@ impl Flight {
             strikes: row.current_verdict().map_or(0, |verdict| verdict.strikes),
             evidence: row.evidence,
             held: row.facts.map(|facts| facts.access),
+            past: self.past(row, presents),
             store_now: view.now,
             tries: 0,
         };
@@ -102,6 +106,16 @@ impl Flight {
         }
         self.phase = Phase::Claiming(Box::new(claiming));
         vec![Command::Claim(claim)]
+    }
+
+    /// A presentation that only lacked a nonce counts for nothing; a store that went back has forgotten some.
+    fn past(&self, row: &Row, presents: Fingerprint) -> Past {
+        if row.open.is_some() || self.knowledge.known > row.generation {
+            return Past::InDoubt;
+        }
+        let lacked_nonce = self.lacked_nonce == Some(row.generation);
+        let presented = row.presented.contains(&presents) && !mutant("presented_token_counts_as_new");
+        if presented && !lacked_nonce { Past::Presented } else { Past::Untouched }
     }
 
     fn cause(&self, row: &Row) -> Cause {
@@ -199,6 +213,7 @@ impl Flight {
             Outcome::Withheld | Outcome::OurFault => self.cool_down_alone(cx, own, Delay::OurFault),
             Outcome::NonceWanted if once_more => {
                 self.nonce_tried = !mutant("nonce_for_ever");
+                self.lacked_nonce = Some(own.from).filter(|_| own.past == Past::Untouched);
                 self.settle(cx, own, None, After::LookAgain)
             }
             Outcome::NonceWanted => self.refused(cx, own, None, Delay::ProviderDown),
@@ -279,6 +294,7 @@ impl Claiming {
                 + self.claim.span,
             not_after: self.claim.not_after,
             confirmed: true,
+            past: self.past,
             strikes: self.strikes,
             tried: false,
             evidence: (self.claim.cause == Cause::Rejected).then(|| self.next_interval()),

@@ -331,6 +331,12 @@ impl Flight {
         if !vouched && cx.policy.replay().window() != Window::Always {
             return self.refused_in_doubt(cx, &own);
         }
+        let before = view.row.as_ref().and_then(Row::current_verdict);
+        let why = match before.map(|verdict| verdict.ruling) {
+            // A person tried once more, and knows no better now.
+            Some(Ruling::LogIn { why: known }) if known.is_explained() => known,
+            _ => why.in_view_of(own.past, cx.policy.replay()),
+        };
         self.settle_log_in(cx, own, why)
     }
 

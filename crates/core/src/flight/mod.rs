@@ -69,6 +69,8 @@ pub struct Flight {
     said: waiting::Said,
     delivered: bool,
     nonce_tried: bool,
+    /// The generation whose refresh token was presented for the first time, and refused for a nonce.
+    lacked_nonce: Option<crate::Generation>,
     draining: bool,
     /// What to do by itself once this is over.
     vigil: Vigil,
@@ -150,6 +152,7 @@ impl Flight {
             said: waiting::Said::default(),
             delivered: false,
             nonce_tried: false,
+            lacked_nonce: None,
             draining: false,
             vigil: if need == Need::Resolved { Vigil::LookAt(now) } else { Vigil::Unchanged },
             #[cfg(solekey_mutant)]

@@ -66,6 +66,7 @@ impl Flight {
             deadline: cx.now,
             not_after: open.until,
             confirmed: true,
+            past: crate::verdict::Past::InDoubt,
             strikes: 0,
             tried: false,
             evidence: None,

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod attacks;
+mod blame;
 mod corpus;
 mod doubt;
 mod fixture;

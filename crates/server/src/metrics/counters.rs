@@ -293,12 +293,14 @@ const DELAYS: [Delay; 11] = [
     Delay::RejectedAgain,
     Delay::ShuttingDown,
 ];
-const REVOCATIONS: [Revocation; 5] = [
+const REVOCATIONS: [Revocation; 7] = [
     Revocation::Refused,
     Revocation::Reused,
     Revocation::Expired,
     Revocation::NoRefreshToken,
     Revocation::InDoubt,
+    Revocation::RotatedElsewhere,
+    Revocation::AnswerLost,
 ];
 /// In seconds: from a look at the shelf to the longest `max_wait` that people choose.
 const WAIT_BUCKETS: [f64; 13] =

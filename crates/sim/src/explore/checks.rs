@@ -207,6 +207,9 @@ impl World {
         if why == Revocation::InDoubt && log.in_doubt != InDoubt::AskLogin {
             log.violated("LogIn was ruled for a doubt although no policy asks for it");
         }
+        if why == Revocation::RotatedElsewhere && !self.went_back {
+            log.violated("LogIn was blamed on somebody else, and there is nobody else");
+        }
         if self.row_token().is_some_and(|token| self.counts(rule, token)) {
             log.violated("LogIn was ruled over a living pair in the row");
         }

@@ -36,5 +36,6 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
 
 fn is_refused(row: Option<&Row>) -> bool {
     let verdict = row.and_then(Row::current_verdict);
-    verdict.is_some_and(|verdict| matches!(verdict.ruling, Ruling::LogIn { why: Revocation::Refused }))
+    let said = |why| matches!(why, Revocation::Refused | Revocation::Reused | Revocation::AnswerLost);
+    verdict.is_some_and(|verdict| matches!(verdict.ruling, Ruling::LogIn { why } if said(why)))
 }
