@@ -494,3 +494,27 @@ fn b09_a_new_token_that_has_ended_already_is_handed_to_whoever_waited_for_it() {
     row.commit(&commit, pilot.store_now()).unwrap();
     assert!(pilot.hear(Event::Committed(pilot.done(&row))).contains(&own(note)));
 }
+
+#[test]
+fn s_t21_an_invalid_grant_while_the_store_is_away_ends_no_grant() {
+    for answer in [DOWN, StoreReply::Unknown] {
+        let (mut pilot, _, _) = outcome(Outcome::Permanent(Revocation::Refused));
+        let commands = pilot.hear(Event::Loaded(answer));
+        assert!(!commands.iter().any(|command| matches!(command, Command::Settle(_))), "{commands:?}");
+        assert_eq!(delay(&commands).1, Delay::InDoubt);
+    }
+}
+
+#[test]
+fn s_t71_a_success_clears_the_delay_that_was_ruled_before_it() {
+    let (mut pilot, mut row, commands) =
+        outcome(Outcome::Refused { retry_after: Some(secs(5)), why: Delay::RateLimited });
+    row.settle(&settled(&commands), pilot.store_now()).unwrap();
+    assert!(row.current_verdict().is_some());
+    pilot.pass(secs(6));
+    let mut next = pilot.again(Need::Valid);
+    let (_, commit) = next.record(&mut row);
+    row.commit(&commit, next.store_now()).unwrap();
+    assert_eq!((row.verdict, row.open), (None, None));
+    assert!(next.hear(Event::Committed(next.done(&row))).contains(&PUBLISH_OWN));
+}

@@ -419,3 +419,29 @@ fn a_person_passes_a_cooldown_but_not_a_request_that_may_still_be_under_way() {
         }
     }
 }
+
+#[test]
+fn s_t53_whoever_finds_a_good_row_behind_the_door_claims_nothing() {
+    let mut row = overdue_row();
+    let mut pilot = Pilot::new(Need::Valid);
+    pilot.reach_load(&row);
+    let note = rotation(&row, 60, facts(2, Some(secs(3600))), store_at(secs(0)));
+    row.commit(&crate::fixture::commit(note), pilot.store_now()).unwrap();
+    let commands = pilot.look(&row, NO_ANSWERS);
+    let delivery = Delivery::Token { generation: note.attempt, source: Source::Row };
+    assert!(commands.contains(&Command::Deliver(delivery)), "{commands:?}");
+    assert!(commands.contains(&Command::LeaveDoor) && !presents(&commands), "{commands:?}");
+}
+
+#[test]
+fn m_t12_what_is_presented_is_what_the_row_holds_behind_the_door() {
+    let mut row = overdue_row();
+    let mut pilot = Pilot::new(Need::Valid);
+    pilot.reach_load(&row);
+    // Rotated meanwhile, and its successor has ended, too.
+    let note = rotation(&row, 60, facts(2, Some(secs(5))), store_at(secs(0)));
+    row.commit(&crate::fixture::commit(note), pilot.store_now()).unwrap();
+    pilot.pass(secs(60));
+    let claim = claimed(&pilot.look(&row, NO_ANSWERS));
+    assert_eq!((claim.from, Some(claim.presents)), (note.attempt, facts(2, None).refresh));
+}

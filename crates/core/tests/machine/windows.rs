@@ -185,3 +185,15 @@ proptest! {
         prop_assert_eq!(row == before, expected.is_err());
     }
 }
+
+#[test]
+fn s_t23_a_lease_lasts_for_an_exchange_and_more_unless_another_time_is_set_and_never_less() {
+    let lasting = |lease_ttl| PolicySettings { lease_ttl, ..PolicySettings::default() }.build();
+    let policy = lasting(None).unwrap();
+    assert!(policy.lease_ttl() >= policy.exchange_timeout() + policy.answer_budget());
+    let minute = Duration::from_secs(60);
+    assert_eq!(lasting(Some(minute)).unwrap().lease_ttl(), minute);
+    for none in [Duration::ZERO, policy.exchange_timeout()] {
+        assert_eq!(lasting(Some(none)).unwrap_err().field(), "lease.ttl");
+    }
+}

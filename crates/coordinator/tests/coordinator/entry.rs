@@ -1,0 +1,291 @@
+//! One entry point for every refresh: what it does with lease, store and provider, and what a caller's end changes.
+
+use std::time::Duration;
+
+use solekey::TokenError;
+use solekey_core::{
+    Account, Delay, Row,
+    ports::{Lease as _, Store as _},
+};
+use solekey_testkit::memory::Fault;
+
+use crate::fixture::{HOUR, Script, World, account, policy};
+
+async fn row(world: &World, account: &Account) -> Row {
+    world.store.load(account).await.unwrap().record.unwrap().row
+}
+
+#[tokio::test(start_paused = true)]
+async fn s_t1_a_refresh_takes_one_lease_sends_one_request_and_writes_the_credential_once() {
+    let (world, account) = World::overdue().await;
+    let before = row(&world, &account).await;
+    let replica = world.replica().await;
+    replica.token(&account).await.unwrap();
+    replica.shutdown(Duration::from_secs(5)).await;
+    let after = row(&world, &account).await;
+    assert!(after.generation > before.generation && after.made_from == before.generation);
+    let calls = ["claim", "commit", "settle"].map(|change| world.store.faults().calls(change));
+    assert_eq!((world.provider.presentations(), calls), (1, [1, 1, 0]));
+    assert_eq!(["acquire", "release"].map(|call| world.lease.faults().calls(call)), [1, 1]);
+    assert_eq!(world.lease.door(&account).unwrap().ends, None, "given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s_t2_what_else_a_document_says_outlives_a_refresh() {
+    let world = World::new();
+    let account = account("a");
+    world.provider.grant("a", HOUR);
+    let document = br#"{"refresh_token":"refresh-a-1","rate_limited_until":1900000000}"#;
+    let replica = world.replica().await;
+    replica.login(&account, document, false).await.unwrap();
+    assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    let stored = world.store.load(&account).await.unwrap().record.unwrap().payload;
+    let text = String::from_utf8_lossy(stored.as_bytes());
+    assert!(text.contains(r#""rate_limited_until":1900000000"#) && text.contains("refresh-a-2"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s_t5_where_there_is_no_lease_at_all_an_account_is_refreshed_once() {
+    let (world, account) = World::overdue().await;
+    let mut calls = Vec::new();
+    for _ in 0..3 {
+        let replica = world.embedded(policy()).build().await.unwrap();
+        let account = account.clone();
+        calls.push(async move { replica.token(&account).await });
+    }
+    for token in futures_util::future::join_all(calls).await {
+        assert_eq!(token.unwrap().expose_secret(), "access-a-2");
+    }
+    assert_eq!((world.provider.presentations(), world.lease.faults().calls("acquire")), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn s_t12_the_same_id_at_another_provider_is_another_account() {
+    let world = World::new();
+    let ours = world.log_in("a", HOUR).await;
+    let endpoint = world.provider.clone() as std::sync::Arc<dyn solekey_core::ports::TokenEndpoint>;
+    let other = solekey::Provider::new("other", policy(), endpoint).unwrap();
+    let replica = world.builder(policy()).provider(other).build().await.unwrap();
+    let theirs = Account::new("other", "a").unwrap();
+    assert!(matches!(replica.token(&theirs).await, Err(TokenError::UnknownAccount)));
+    let document = world.provider.grant("a", HOUR);
+    replica.login(&theirs, document.as_bytes(), false).await.unwrap();
+    assert_eq!(replica.token(&theirs).await.unwrap().expose_secret(), "access-a-2");
+    assert_eq!(replica.token(&ours).await.unwrap().expose_secret(), "access-a-1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s_t13_an_account_that_lost_its_refresh_token_is_one_clear_state() {
+    let (world, account) = World::overdue().await;
+    let (operator, replica) = (world.replica().await, world.replica().await);
+    let only = br#"{"access_token":"access-a-x","expires_in":60}"#;
+    operator.login(&account, only, false).await.unwrap();
+    assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-x");
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    for replica in [&replica, &operator] {
+        let told = replica.token(&account).await;
+        assert!(
+            matches!(told, Err(TokenError::LogIn { why: solekey_core::Revocation::NoRefreshToken })),
+            "{told:?}"
+        );
+    }
+    assert_eq!(world.provider.presentations(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s_t15_a_caller_that_leaves_during_the_exchange_leaves_no_lease_behind() {
+    let (world, account) = World::overdue().await;
+    let replica = world.replica().await;
+    world.provider.close();
+    tokio::time::timeout(Duration::from_millis(150), replica.token(&account)).await.unwrap_err();
+    assert!(world.lease.door(&account).unwrap().ends.is_some(), "held");
+    world.provider.open();
+    replica.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(world.lease.door(&account).unwrap().ends, None, "given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s_t16_a_success_after_the_deadline_is_committed() {
+    let (world, account) = World::overdue().await;
+    let replica = world.replica().await;
+    let late = replica.token_within(&account, Duration::from_millis(20)).await;
+    assert!(matches!(late, Err(TokenError::RetryAt { why: Delay::InFlight, .. })), "{late:?}");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(row(&world, &account).await.rotations, 1);
+    assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    assert_eq!(world.provider.presentations(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s_t18_an_answer_without_a_token_is_no_refresh_and_leaves_the_credential() {
+    let (world, account) = World::overdue().await;
+    let before = row(&world, &account).await;
+    world.provider.script([Script::Answer(200, "{}")]);
+    let replica = world.replica().await;
+    let told = replica.token_within(&account, Duration::from_secs(1)).await;
+    assert!(matches!(told, Err(TokenError::RetryAt { .. })), "{told:?}");
+    let after = row(&world, &account).await;
+    assert_eq!((after.generation, after.facts, after.rotations), (before.generation, before.facts, 0));
+    assert!(after.open.is_some(), "nobody knows what became of the token");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s_t20_a_refusal_over_an_unchanged_row_is_told_and_changes_no_credential() {
+    let (world, account) = World::overdue().await;
+    let before = row(&world, &account).await;
+    world.provider.script([Script::Answer(400, r#"{"error":"invalid_grant"}"#)]);
+    let told = world.replica().await.token(&account).await;
+    assert!(matches!(told, Err(TokenError::LogIn { .. })), "{told:?}");
+    let after = row(&world, &account).await;
+    assert_eq!((after.generation, after.facts), (before.generation, before.facts));
+    assert_eq!(after.current_verdict().unwrap().generation, before.generation);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s_t57_a_refresh_that_failed_changes_nothing_but_the_time_of_the_next_one() {
+    let (world, account) = World::overdue().await;
+    let before = row(&world, &account).await;
+    world.provider.script([Script::Later(30)]);
+    world.replica().await.token_within(&account, Duration::from_secs(1)).await.unwrap_err();
+    let after = row(&world, &account).await;
+    assert_eq!((after.generation, after.facts, after.open), (before.generation, before.facts, None));
+    assert_eq!(after.rotations, before.rotations);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s_t66_a_success_is_published_once_and_is_a_success_although_that_fails() {
+    let (world, account) = World::overdue().await;
+    let published = || world.cache.faults().calls("publish");
+    let (before, replica) = (published(), world.replica().await);
+    replica.token(&account).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(published() - before, 1);
+
+    let (world, account) = World::overdue().await;
+    world.cache.faults().fail_next_of("publish", 3, Fault::NotApplied);
+    let replica = world.replica().await;
+    assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    assert_eq!(row(&world, &account).await.rotations, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn m_t10_nothing_is_built_without_a_place_to_keep_what_was_rotated() {
+    let world = World::new();
+    let endpoint = world.provider.clone() as std::sync::Arc<dyn solekey_core::ports::TokenEndpoint>;
+    let provider = || solekey::Provider::new("acme", policy(), endpoint.clone()).unwrap();
+    let homeless = solekey::Solekey::builder().provider(provider()).answers(world.answers.clone());
+    let error = homeless.build().await.unwrap_err().to_string();
+    assert!(error.contains("store"), "{error}");
+    let forgetful = solekey::Solekey::builder().provider(provider()).store(world.store.clone());
+    let error = forgetful.build().await.unwrap_err().to_string();
+    assert!(error.contains("state_dir"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn k_t9_a_refresh_replaces_both_tokens_and_is_counted() {
+    let (world, account) = World::overdue().await;
+    let replica = world.replica().await;
+    let before = row(&world, &account).await.facts.unwrap();
+    assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    let after = row(&world, &account).await;
+    let facts = after.facts.unwrap();
+    assert!(facts.access != before.access && facts.refresh != before.refresh);
+    assert_eq!(replica.state(&account).await.unwrap().rotations, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn k_t13_of_ten_callers_one_after_the_other_over_two_ended_tokens_all_succeed() {
+    let world = World::new();
+    let accounts =
+        [world.log_in("a", Duration::from_secs(1)).await, world.log_in("b", Duration::from_secs(1)).await];
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let replica = world.replica().await;
+    let calls = (0..10).map(|caller: u32| {
+        let (replica, account) = (replica.clone(), accounts[caller as usize % 2].clone());
+        async move {
+            tokio::time::sleep(Duration::from_millis(10) * caller).await;
+            replica.token(&account).await
+        }
+    });
+    for token in futures_util::future::join_all(calls).await {
+        token.unwrap();
+    }
+    assert_eq!(world.provider.presentations(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn c_t2_with_two_hours_left_nothing_is_sent_and_nothing_written() {
+    let world = World::new();
+    let account = world.log_in("a", 2 * HOUR).await;
+    let changes = || ["claim", "commit", "settle", "login"].map(|change| world.store.faults().calls(change));
+    let before = changes();
+    let replica = world.replica().await;
+    for _ in 0..60 {
+        replica.token(&account).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    assert_eq!((world.provider.presentations(), changes()), (0, before));
+}
+
+#[tokio::test(start_paused = true)]
+async fn c_t4_without_an_account_there_is_nothing_to_do() {
+    let world = World::new();
+    let replica = world.replica().await;
+    let told = replica.token(&account("nobody")).await;
+    assert!(matches!(told, Err(TokenError::UnknownAccount)), "{told:?}");
+    tokio::time::sleep(HOUR).await;
+    let changes = ["claim", "commit", "settle"].map(|change| world.store.faults().calls(change));
+    assert_eq!((world.provider.presentations(), changes), (0, [0; 3]));
+    assert_eq!(world.lease.faults().calls("acquire"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn c_t9_a_store_that_cannot_be_read_costs_a_wait_and_no_account() {
+    let (world, account) = World::overdue().await;
+    world.store.faults().leave();
+    let replica = world.replica().await;
+    let told = replica.token_within(&account, Duration::from_secs(5)).await;
+    assert!(matches!(told, Err(TokenError::RetryAt { why: Delay::StoreDown, .. })), "{told:?}");
+    assert_eq!(world.provider.presentations(), 0);
+    world.store.faults().come_back();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s_t58_whoever_waits_for_a_lease_gets_the_new_token_and_never_the_ended_one() {
+    let (world, account) = World::overdue().await;
+    let (owner, loser) = (world.replica().await, world.replica().await);
+    world.provider.close();
+    let owned = tokio::spawn({
+        let account = account.clone();
+        async move { owner.token(&account).await }
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let waits = tokio::spawn({
+        let (loser, account) = (loser.clone(), account.clone());
+        async move { loser.token(&account).await }
+    });
+    let impatient = loser.token_within(&account, Duration::from_millis(300)).await;
+    assert!(matches!(impatient, Err(TokenError::RetryAt { .. })), "{impatient:?}");
+    world.provider.open();
+    for token in [owned.await.unwrap(), waits.await.unwrap()] {
+        assert_eq!(token.unwrap().expose_secret(), "access-a-2");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s_t47_a_token_of_unknown_end_is_served_while_another_holds_the_lease() {
+    let world = World::new();
+    let account = account("a");
+    world.provider.grant("a", HOUR);
+    let replica = world.replica().await;
+    let document = br#"{"access_token":"access-a-1","refresh_token":"refresh-a-1"}"#;
+    replica.login(&account, document, false).await.unwrap();
+    tokio::time::sleep(HOUR).await;
+    let other = solekey_core::ClaimId::new(uuid::Uuid::from_u128(1));
+    world.lease.acquire(&account, other, Duration::from_secs(60), None).await.unwrap();
+    let token = replica.token_within(&account, Duration::from_secs(1)).await.unwrap();
+    assert_eq!((token.expose_secret(), token.is_stale()), ("access-a-1", true));
+    assert_eq!(world.provider.presentations(), 0);
+}
