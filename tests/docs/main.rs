@@ -5,4 +5,5 @@
 mod attacks;
 mod failure_modes;
 mod mention;
+mod parity;
 mod sources;

@@ -91,8 +91,9 @@ async fn rejection(fleet: &Fleet, replica: &Solekey, account: &Account) -> Rejec
     evidence.unwrap_or_else(|| panic!("{}; {}", answer.status(), fleet.provider.log_json_lines()))
 }
 
-async fn one_rotation(mode: Mode) {
-    let fleet = fleet(mode).await;
+/// Everybody reports the same token at once.
+async fn one_rotation(mode: Mode, replicas: usize, callers: usize) {
+    let fleet = Fleet::start(Plan { mode, replicas, ..Plan::default() }).await;
     let (account, pair) = fleet.log_in("a").await;
     assert!(fleet.provider.reject_access(&pair.access_token));
     let mut rejections = Vec::new();
@@ -101,25 +102,25 @@ async fn one_rotation(mode: Mode) {
     }
     fleet.provider.inject(Fault::HoldBefore.once());
     let mut reporters = JoinSet::new();
-    for reporter in 0..CALLERS {
-        let (replica, account) = (fleet.replicas[reporter % REPLICAS].clone(), account.clone());
-        let rejection = rejections[reporter % REPLICAS].clone();
+    for reporter in 0..callers {
+        let (replica, account) = (fleet.replicas[reporter % replicas].clone(), account.clone());
+        let rejection = rejections[reporter % replicas].clone();
         reporters.spawn(async move { replica.token_after_rejection(&account, rejection).await });
     }
     within("the owner's request", fleet.provider.held(account.id())).await;
-    waiting(&fleet, CALLERS).await;
+    waiting(&fleet, callers).await;
     // Once reported it is withheld from those who have not noticed, too.
     let mut innocents = JoinSet::new();
     for replica in &fleet.replicas {
         let (replica, account) = (replica.clone(), account.clone());
         innocents.spawn(async move { replica.token(&account).await });
     }
-    waiting(&fleet, CALLERS + REPLICAS).await;
+    waiting(&fleet, callers + replicas).await;
     fleet.provider.release(account.id());
     let tokens = [delivered(reporters).await, delivered(innocents).await].concat();
     let newest = fleet.provider.newest(account.id()).unwrap();
     assert_ne!(newest.access_token, pair.access_token);
-    assert_eq!(tokens.len(), CALLERS + REPLICAS);
+    assert_eq!(tokens.len(), callers + replicas);
     assert!(tokens.iter().all(|token| token.expose_secret() == newest.access_token));
     // Those who come late with the old evidence are shown what there is.
     for (replica, rejection) in fleet.replicas.iter().zip(rejections) {
@@ -132,12 +133,17 @@ async fn one_rotation(mode: Mode) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_reports_of_one_rejected_token_on_four_replicas_cost_one_rotation() {
-    one_rotation(Mode::Redis).await;
+    one_rotation(Mode::Redis, REPLICAS, CALLERS).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_reports_of_one_rejected_token_cost_one_rotation_without_redis() {
-    one_rotation(Mode::Embedded).await;
+    one_rotation(Mode::Embedded, REPLICAS, CALLERS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn n_8_a_hundred_replicas_with_ten_callers_each_that_report_one_token_cost_one_rotation() {
+    one_rotation(Mode::Redis, 100, 1_000).await;
 }
 
 #[tokio::test]

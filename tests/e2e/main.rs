@@ -28,6 +28,7 @@ mod outlived;
 mod postgres;
 mod replaced;
 mod resealed;
+mod rivals;
 mod secrets;
 mod seen;
 mod sidecar;

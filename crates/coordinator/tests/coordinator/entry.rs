@@ -289,3 +289,29 @@ async fn s_t47_a_token_of_unknown_end_is_served_while_another_holds_the_lease() 
     assert_eq!((token.expose_secret(), token.is_stale()), ("access-a-1", true));
     assert_eq!(world.provider.presentations(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn n_2_a_store_that_is_away_for_half_a_minute_after_a_success_costs_nothing() {
+    let (world, account) = World::overdue().await;
+    let (owner, other) = (world.replica().await, world.replica().await);
+    world.provider.close();
+    let owned = tokio::spawn({
+        let (owner, account) = (owner.clone(), account.clone());
+        async move { owner.token(&account).await }
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    world.store.faults().leave();
+    world.provider.open();
+    assert_eq!(owned.await.unwrap().unwrap().expose_secret(), "access-a-2");
+    for _ in 0..30 {
+        for replica in [&owner, &other] {
+            assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(world.provider.presentations(), 1);
+    world.store.faults().come_back();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let row = row(&world, &account).await;
+    assert_eq!((row.rotations, row.open, world.provider.presentations()), (1, None, 1));
+}
