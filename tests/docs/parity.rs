@@ -162,7 +162,8 @@ fn address(path: &str, name: &str) -> String {
     if target.ends_with(" lib") && !["tests", "laws"].contains(modules.last().unwrap_or(&"")) {
         modules.push("tests");
     }
-    format!("`{target}: {}{name}`", modules.iter().map(|module| format!("{module}::")).collect::<String>())
+    modules.push(name);
+    format!("`{target}: {}`", modules.join("::"))
 }
 
 /// Every test that bears the id of a scenario: the id, the name, how a document names it.
