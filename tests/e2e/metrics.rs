@@ -121,6 +121,8 @@ async fn presentations_and_audit_lines_of_all_replicas_are_as_many_as_the_refere
     assert_eq!(world.sum("solekey_commits_total", &[]).await, seen.rotations - 1);
     assert_eq!(world.sum("solekey_accounts_revoked_total", &["why=\"refused\""]).await, 1);
     assert_eq!(world.sum("solekey_accounts_revoked_total", &[]).await, 1);
+    let ended: Vec<_> = world.sidecars.iter().flat_map(|sidecar| sidecar.logged("login needed: ")).collect();
+    assert!(matches!(&ended[..], [line] if line.contains("WARN")), "once for the fleet: {ended:?}");
     assert!(world.sum("solekey_requests_refused_total", &["why=\"login_needed\""]).await >= 1);
     assert!(world.sum("solekey_leases_total", &["\"granted\""]).await >= seen.presentations);
     // Every request of the crowds was served, from wherever; so was every refresh.

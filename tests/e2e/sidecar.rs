@@ -172,8 +172,13 @@ impl Sidecar {
 
     /// The lines that say what was done with refresh tokens.
     pub(crate) fn audit(&self) -> Vec<String> {
+        self.logged(" solekey::audit: ")
+    }
+
+    /// The lines of the log with these words in them.
+    pub(crate) fn logged(&self, words: &str) -> Vec<String> {
         let log = fs::read_to_string(&self.log).unwrap();
-        log.lines().filter(|line| line.contains(" solekey::audit: ")).map(str::to_owned).collect()
+        log.lines().filter(|line| line.contains(words)).map(str::to_owned).collect()
     }
 
     pub(crate) async fn token(&self, id: &str) -> Said {

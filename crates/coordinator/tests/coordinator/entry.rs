@@ -315,3 +315,18 @@ async fn n_2_a_store_that_is_away_for_half_a_minute_after_a_success_costs_nothin
     let row = row(&world, &account).await;
     assert_eq!((row.rotations, row.open, world.provider.presentations()), (1, None, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn s_t76_what_goes_wrong_after_the_commit_and_past_the_attempts_time_makes_no_success_a_failure() {
+    let (world, account) = World::overdue().await;
+    let replica = world.replica().await;
+    world.answers.faults().fail_next_of("write", 100, Fault::UnknownBefore);
+    world.cache.faults().fail_next_of("publish", 100, Fault::UnknownBefore);
+    world.lease.faults().fail_next_of("release", 100, Fault::UnknownBefore);
+    assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    let row = row(&world, &account).await;
+    assert_eq!((row.rotations, row.open, row.verdict), (1, None, None));
+    assert_eq!(world.provider.presentations(), 1);
+}

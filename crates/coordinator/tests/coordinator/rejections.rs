@@ -76,7 +76,7 @@ async fn a_rotation_that_was_refused_gives_the_token_back_on_every_replica_that_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replica_that_holds_the_token_looks_when_somebody_else_marks_it() {
+async fn s_t72_a_replica_that_holds_the_token_looks_when_somebody_else_marks_it() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let warm = world.replica().await;

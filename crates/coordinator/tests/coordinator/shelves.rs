@@ -40,3 +40,14 @@ async fn s_t43_a_shelf_that_cannot_be_read_or_written_is_a_shelf_that_knows_noth
     assert_eq!(refreshed.expose_secret(), "access-a-2", "also where its publication fails");
     assert_eq!(world.provider.presentations(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn s_t51_a_token_lies_there_until_it_ends_and_is_good_for_a_share_less() {
+    for (lifetime, skew) in [(3600, 60), (600, 60), (360, 36)] {
+        let world = World::new();
+        let account = world.log_in("a", Duration::from_secs(lifetime)).await;
+        let shelved = world.cache.read(&account).await.unwrap().token.unwrap();
+        assert_eq!(shelved.valid.as_millis().div_ceil(1000), u128::from(lifetime));
+        assert_eq!(shelved.valid.saturating_sub(shelved.good).as_secs(), skew, "{lifetime}");
+    }
+}
