@@ -1,4 +1,4 @@
-//! A credential as somebody hands it in: `auth.json` of the Codex CLI, or flat.
+//! A credential as somebody hands it in: a file of a command line tool, or flat.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -109,10 +109,11 @@ fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_735_689_600)
 }
 
-const HELD: [&str; 3] = [
+const HELD: [&str; 4] = [
     r#"{"access_token":"held-access","refresh_token":"held-refresh","expires_at":1735689000,"scope":"s","own":{"a":1.50}}"#,
     r#"{"refresh_token":"held-refresh","expires_in":"60","refresh_token_expires_at":"2025-01-01T00:00:00Z","own":null}"#,
     r#"{"own":[1,2],"tokens":{"id_token":"i","access_token":"held-access","refresh_token":"held-refresh"},"last_refresh":"x"}"#,
+    r#"{"own":[1,2],"claudeAiOauth":{"accessToken":"held-access","refreshToken":"held-refresh","expiresAt":1735689000000,"scopes":["s"]}}"#,
 ];
 
 /// Shorter strings may stand in our own sentences.

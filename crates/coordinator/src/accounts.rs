@@ -36,8 +36,9 @@ pub enum Login {
 }
 
 impl Solekey {
-    /// Takes in a credential: a flat JSON object (`access_token`, `refresh_token`, `expires_at` or `expires_in`, …) or
-    /// an `auth.json` of the Codex CLI. Fields we do not know are kept as they are.
+    /// Takes in a credential: a flat JSON object (`access_token`, `refresh_token`, `expires_at` or `expires_in`, …), an
+    /// `auth.json` of the Codex CLI, an `oauth_creds.json` of the Gemini CLI or a `.credentials.json` of Claude Code;
+    /// see [`Credential::import`]. Fields we do not know are kept as they are.
     ///
     /// `accept_spent` takes a refresh token that was presented before: for an operator who knows better.
     ///

@@ -1,10 +1,21 @@
 //! What an account holds: the document somebody logged in with, kept up to date.
 
+mod shape;
+
+use std::time::SystemTime;
+
 use secrecy::zeroize::Zeroizing;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{Document, ExposeSecret, InputError, Secret, document::Limits};
+use crate::{
+    Additions, Document, ExposeSecret, InputError, Secret, addition,
+    document::{Limits, is_blank, quoted},
+    import::expiry,
+    merge::put,
+};
+pub(crate) use shape::Names;
+pub use shape::Shape;
 
 /// Access token, refresh token, expiry and whatever else stood beside them, in the shape they came in.
 ///
@@ -15,17 +26,6 @@ pub struct Credential {
     /// The object that holds the tokens, where that is not the document itself.
     nested: Option<Document>,
     shape: Shape,
-}
-
-/// Where in a document the tokens stand.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Shape {
-    /// At the top, under the names of RFC 6749.
-    Flat,
-    /// In the object `tokens`, as in the `auth.json` of the Codex CLI.
-    CodexAuth,
 }
 
 impl Credential {
@@ -45,10 +45,14 @@ impl Credential {
     /// # Errors
     /// Names what is not as this version writes it.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, InputError> {
-        let stored: Stored<'_> = serde_json::from_slice(bytes)
-            .map_err(|_| InputError::new("credential", "a stored credential"))?;
-        if stored.v != STORED_FORMAT {
-            return Err(InputError::new("credential", format!("format {STORED_FORMAT}")));
+        let odd = || InputError::new("credential", "a stored credential");
+        let Format { v } = serde_json::from_slice(bytes).map_err(|_| odd())?;
+        if v > NEWEST_FORMAT {
+            return Err(InputError::new("credential", format!("at most format {NEWEST_FORMAT}")));
+        }
+        let stored: Stored<'_> = serde_json::from_slice(bytes).map_err(|_| odd())?;
+        if v != stored.shape.format() {
+            return Err(odd());
         }
         let document = Document::parse_within(stored.document.get().as_bytes(), Limits::STORED)?;
         Self::new(document, stored.shape)
@@ -56,29 +60,94 @@ impl Credential {
 
     /// The credential as bytes for a store, in clear: whoever calls this seals them.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let text =
-            [r#"{"v":1,"shape":""#, self.shape.name(), r#"","document":"#, self.document.render(), "}"];
-        Zeroizing::new(text.concat().into_bytes())
+        let (v, shape) = (self.shape.format(), self.shape.name());
+        let head = format!(r#"{{"v":{v},"shape":"{shape}","document":"#);
+        Zeroizing::new([&head, self.document.render(), "}"].concat().into_bytes())
     }
 
     /// The access token.
     pub fn access_token(&self) -> Option<Secret> {
-        self.text(ACCESS)
+        self.text(self.names().access)
     }
 
     /// The refresh token.
     pub fn refresh_token(&self) -> Option<Secret> {
-        self.text(REFRESH)
+        self.text(self.names().refresh)
     }
 
     /// The type of the access token, as the provider wrote it.
     pub fn token_type(&self) -> Option<String> {
-        self.text("token_type").map(|text| text.expose_secret().to_owned())
+        self.text(self.names().token_type).map(|text| text.expose_secret().to_owned())
     }
 
-    /// The granted scope.
+    /// The granted scope, as RFC 6749 writes it: a list comes out as text.
     pub fn scope(&self) -> Option<String> {
-        self.text("scope").map(|text| text.expose_secret().to_owned())
+        let scope = match serde_json::from_str(self.tokens().raw(self.names().scope)?).ok()? {
+            Scope::Text(text) => text,
+            Scope::List(list) => list.join(" "),
+        };
+        Some(scope).filter(|scope| !scope.trim().is_empty())
+    }
+
+    /// The JSON text of a field that stands beside the tokens or around them; `None` for whatever may hold a secret:
+    /// objects, lists, and names that speak of tokens, keys and the like.
+    pub fn shown(&self, name: &str) -> Option<&str> {
+        if addition::may_be_secret(name) {
+            return None;
+        }
+        let raw = self.tokens().raw(name).or_else(|| self.document.raw(name))?;
+        (!raw.starts_with(['{', '['])).then_some(raw)
+    }
+
+    /// The same credential with fields set beside its tokens: never a token, an expiry, or anything to nothing.
+    #[must_use]
+    pub fn with(&self, additions: &Additions) -> Self {
+        let mut new = self.clone();
+        new.edit_tokens(|tokens| {
+            for (name, json) in additions.iter().filter(|(_, json)| !is_blank(json)) {
+                put(tokens, name, json, false);
+            }
+        });
+        new
+    }
+
+    /// This document with the tokens that another credential of the account holds, in its own shape: what else stands in
+    /// it stays. `end` is when the access token ends, where that is known.
+    #[must_use]
+    pub fn with_tokens_of(&self, held: &Self, end: Option<SystemTime>, wall_now: SystemTime) -> Self {
+        let mut new = self.clone();
+        let names = self.names();
+        let rotated = held.refresh_token().map(|token| token.expose_secret().to_owned())
+            != self.refresh_token().map(|token| token.expose_secret().to_owned());
+        new.edit_tokens(|tokens| {
+            let said = [(names.access, held.access_token()), (names.refresh, held.refresh_token())];
+            for (name, token) in said {
+                if let Some(token) = token {
+                    tokens.set_string(name, token.expose_secret());
+                }
+            }
+            if let Some(id) = held.text(ID).filter(|_| self.shape != Shape::ClaudeCode) {
+                tokens.set_string(ID, id.expose_secret());
+            }
+            if let Some(scope) = held.scope().filter(|_| tokens.raw(names.scope).is_some()) {
+                set_scope(tokens, names, &scope);
+            }
+            expiry::restate(tokens, self.shape, end, wall_now);
+            if rotated {
+                let end = expiry::refresh_end(held, wall_now);
+                expiry::restate_end(tokens, names.refresh_ends_at, end);
+            }
+        });
+        new.note_refresh(wall_now);
+        new
+    }
+
+    /// The document says when it was refreshed, where its shape has a place for that.
+    pub(crate) fn note_refresh(&mut self, wall_now: SystemTime) {
+        let said = |raw: &str| expiry::is_rfc3339(raw);
+        if self.shape == Shape::CodexAuth || self.document.raw(LAST_REFRESH).is_some_and(said) {
+            self.document.set_string(LAST_REFRESH, &expiry::rfc3339(wall_now));
+        }
     }
 
     /// What stands under this name beside the tokens, or else around them: text that is not blank.
@@ -112,9 +181,8 @@ impl Credential {
         }
     }
 
-    /// Changes the document around the tokens.
-    pub(crate) fn edit_around(&mut self, edit: impl FnOnce(&mut Document)) {
-        edit(&mut self.document);
+    pub(crate) fn names(&self) -> &'static Names {
+        self.shape.names()
     }
 
     fn text(&self, name: &str) -> Option<Secret> {
@@ -122,61 +190,53 @@ impl Credential {
     }
 
     fn check(&self) -> Result<(), InputError> {
-        let access = visible(self.tokens(), ACCESS)?;
-        let refresh = visible(self.tokens(), REFRESH)?;
-        if access || refresh {
+        let Names { access, refresh, .. } = *self.names();
+        let found = [visible(self.tokens(), access)?, visible(self.tokens(), refresh)?];
+        if found.contains(&true) {
             Ok(())
         } else {
-            Err(InputError::new(ACCESS, "an access token or a refresh token"))
+            Err(InputError::new(access, "an access token or a refresh token"))
         }
     }
 }
 
-impl Shape {
-    /// Recognises a document.
-    pub(crate) fn of(document: &Document) -> Result<Self, InputError> {
-        let has = |name| document.raw(name).is_some_and(|raw| raw != "null");
-        if has(ACCESS) || has(REFRESH) {
-            return Ok(Self::Flat);
-        }
-        if document.raw("tokens").is_some() {
-            return Ok(Self::CodexAuth);
-        }
-        if document.raw("claudeAiOauth").is_some() {
-            let expected =
-                "access_token and refresh_token at the top, or in `tokens`; not the file of the Claude CLI";
-            return Err(InputError::new("claudeAiOauth", expected));
-        }
-        Ok(Self::Flat)
-    }
+/// A scope as text or as a list.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Scope {
+    Text(String),
+    List(Vec<String>),
+}
 
-    /// The field that holds the tokens, where it is not the document itself.
-    fn home(self) -> Option<&'static str> {
-        match self {
-            Self::Flat => None,
-            Self::CodexAuth => Some("tokens"),
+/// Writes a scope the way the document has it: as a list where there is one, or where the name promises one.
+pub(crate) fn set_scope(tokens: &mut Document, names: &Names, scope: &str) {
+    let before = tokens.raw(names.scope).and_then(|raw| serde_json::from_str(raw).ok());
+    let words: Vec<&str> = scope.split_ascii_whitespace().collect();
+    let as_list = match &before {
+        Some(Scope::Text(_)) => false,
+        Some(Scope::List(list)) => {
+            if *list == words {
+                return;
+            }
+            true
         }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Flat => "flat",
-            Self::CodexAuth => "codex_auth",
-        }
-    }
-
-    /// Names a field by its full path.
-    pub(crate) fn locate(self, error: InputError) -> InputError {
-        match self.home() {
-            None => error,
-            Some(home) => InputError::new(format!("{home}.{}", error.field()), error.expected()),
-        }
+        None => names.scope.ends_with('s'),
+    };
+    if as_list {
+        let words: Vec<_> = words.into_iter().map(quoted).collect();
+        tokens.set(names.scope, &format!("[{}]", words.join(",")));
+    } else {
+        tokens.set_string(names.scope, scope);
     }
 }
 
 #[derive(Deserialize)]
-struct Stored<'a> {
+struct Format {
     v: u32,
+}
+
+#[derive(Deserialize)]
+struct Stored<'a> {
     shape: Shape,
     #[serde(borrow)]
     document: &'a RawValue,
@@ -207,7 +267,10 @@ pub(crate) fn is_visible(token: &str) -> bool {
 
 pub(crate) const ACCESS: &str = "access_token";
 pub(crate) const REFRESH: &str = "refresh_token";
-const STORED_FORMAT: u32 = 1;
+pub(crate) const ID: &str = "id_token";
+const LAST_REFRESH: &str = "last_refresh";
+/// The newest format that this version reads.
+const NEWEST_FORMAT: u32 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -224,7 +287,9 @@ mod tests {
         let flat = credential("{ \"access_token\" :\"a\", \"own\": [ 1.0 ] }", Shape::Flat);
         let codex =
             credential("{\"x\" : 1e2,\"tokens\": { \"refresh_token\":\"\\u0072\" }}", Shape::CodexAuth);
-        for before in [flat, codex] {
+        let claude =
+            credential("{\"x\" : 1e2,\"claudeAiOauth\": { \"accessToken\":\"\\u0072\" }}", Shape::ClaudeCode);
+        for before in [flat, codex, claude] {
             let after = Credential::from_bytes(&before.to_bytes()).unwrap();
             assert_eq!(after, before);
             assert_eq!(after.document().render(), before.document().render());
@@ -237,11 +302,29 @@ mod tests {
             .unwrap();
         for text in [
             flat.replace(":1,", ":2,"),
+            flat.replace(":1,", ":3,"),
             flat.replace("flat", "round"),
+            // Under the number of a version that does not know this shape.
+            flat.replace("flat", "claude_code").replace("access_token", "x"),
+            r#"{"v":1,"shape":"claude_code","document":{"claudeAiOauth":{"accessToken":"a"}}}"#.into(),
             flat.replace("\"a\"", "\"\""),
             "{}".into(),
         ] {
             assert!(Credential::from_bytes(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    /// Versions before it read format 1 only: they refuse the bytes, present nothing, and serve what is on the shelf.
+    #[test]
+    fn a_shape_that_older_versions_do_not_know_bears_a_number_they_do_not_read() {
+        for (text, shape, v) in [
+            (r#"{"access_token":"a"}"#, Shape::Flat, 1),
+            (r#"{"tokens":{"access_token":"a"}}"#, Shape::CodexAuth, 1),
+            (r#"{"claudeAiOauth":{"accessToken":"a"}}"#, Shape::ClaudeCode, 2),
+        ] {
+            let stored: serde_json::Value =
+                serde_json::from_slice(&credential(text, shape).to_bytes()).unwrap();
+            assert_eq!(stored["v"], v, "{text}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::{collections::HashSet, fmt, ops::Range};
 
 use secrecy::zeroize::Zeroizing;
 use serde::de::{Deserializer as _, Error as _, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use crate::{InputError, Secret, secret};
 
@@ -192,8 +192,20 @@ fn splice(text: &str, range: Range<usize>, pieces: &[&str]) -> Zeroizing<String>
     spliced
 }
 
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+/// `null`, strings of nothing but blanks, empty objects and lists, and what was skipped over when it was read and means
+/// nothing: a lone surrogate, a number beyond all bounds.
+pub(crate) fn is_blank(json: &str) -> bool {
+    match serde_json::from_str(json) {
+        Ok(Value::Null) | Err(_) => true,
+        Ok(Value::String(text)) => text.trim().is_empty(),
+        Ok(Value::Object(fields)) => fields.is_empty(),
+        Ok(Value::Array(items)) => items.is_empty(),
+        Ok(Value::Bool(_) | Value::Number(_)) => false,
+    }
+}
+
+pub(crate) fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
 }
 
 /// How deep brackets nest outside of strings. The JSON reader skips over unknown values without a limit of its own.

@@ -105,6 +105,7 @@
 //! and not discovered.
 
 mod account;
+mod addition;
 mod answer;
 mod attempt;
 mod breaker;
@@ -137,6 +138,7 @@ mod time;
 mod verdict;
 
 pub use account::{Account, AccountKey, MAX_NAME_BYTES};
+pub use addition::Additions;
 pub use answer::{Answer, AnswerNote, Content, Found};
 pub use attempt::{Cause, Claim, ClaimId, First, Open};
 pub use breaker::Breaker;

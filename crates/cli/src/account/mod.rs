@@ -21,7 +21,8 @@ pub(crate) struct AccountArgs {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Logs an account in with a file: flat JSON, or an auth.json of the Codex CLI.
+    /// Logs an account in with a file: flat JSON, auth.json of the Codex CLI, oauth_creds.json of the Gemini CLI, or
+    /// .credentials.json of Claude Code.
     Import {
         /// The file; - is standard input.
         file: String,

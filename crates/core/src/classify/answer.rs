@@ -3,13 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use crate::{
-    Document, ExposeSecret, InputError, Secret,
+    Document, ExposeSecret, InputError, Secret, Shape,
     credential::{ACCESS, REFRESH, is_visible},
     document::Limits,
-    import::{
-        expiry::{self, LASTS, REFRESH_LASTS},
-        sooner,
-    },
+    import::{expiry, sooner},
     jwt,
 };
 
@@ -42,8 +39,8 @@ impl TokenAnswer {
         Ok(Self {
             access_token,
             refresh_token,
-            expires_in: expiry::answered(&document, &LASTS),
-            refresh_expires_in: expiry::answered(&document, &REFRESH_LASTS),
+            expires_in: expiry::answered(&document, Shape::Flat.names().lasts),
+            refresh_expires_in: expiry::answered(&document, Shape::Flat.names().refresh_lasts),
             document,
         })
     }

@@ -4,17 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use crate::{Document, InputError};
-
-/// Where documents keep the instant an access token ends: ours, the Gemini CLI's, and the one of Go programs.
-pub(crate) const ENDS_AT: [&str; 3] = ["expires_at", "expiry_date", "expiry"];
-/// Where they keep its lifetime.
-pub(crate) const LASTS: [&str; 1] = ["expires_in"];
-/// Where they keep the instant a refresh token ends.
-pub(crate) const REFRESH_ENDS_AT: [&str; 2] = ["refresh_token_expires_at", "refresh_expires_at"];
-/// Where answers keep its lifetime: GitHub, Keycloak, QuickBooks.
-pub(crate) const REFRESH_LASTS: [&str; 3] =
-    ["refresh_token_expires_in", "refresh_expires_in", "x_refresh_token_expires_in"];
+use crate::{Credential, Document, InputError, Shape};
 
 /// The time left that a document states; `None` when it does not say. Every field that says something is checked.
 pub(crate) fn stated(
@@ -41,15 +31,35 @@ pub(crate) fn answered(document: &Document, lasts: &[&str]) -> Option<Duration> 
     lasts.iter().find_map(|name| span(document.raw(name)?).ok()?)
 }
 
-/// Writes a new end over those of `ends_at` that are there, each in the unit and type it had. An unknown end becomes
-/// `null`: the old one speaks of another token. Says whether there was one.
-pub(crate) fn restate_end(document: &mut Document, ends_at: &[&str], end: Option<SystemTime>) -> bool {
-    restate(document, ends_at, |style| end.map(|end| style.instant(end)))
+/// Writes the end of a new access token: over every one that is there, each in the unit and type it had, else as one
+/// more field where the shape has a place for it. An unknown end becomes `null`: the old one speaks of another token.
+pub(crate) fn restate(document: &mut Document, shape: Shape, end: Option<SystemTime>, wall_now: SystemTime) {
+    let names = shape.names();
+    let span = end.map(|end| end.duration_since(wall_now).unwrap_or_default());
+    let had_end = restate_end(document, names.ends_at, end);
+    let had_span = rewrite(document, names.lasts, |style| span.map(|span| style.span(span)));
+    if shape != Shape::CodexAuth && !had_end && !had_span && end.is_some() {
+        document.set(names.ends_at[0], "null");
+        restate_end(document, &names.ends_at[..1], end);
+    }
 }
 
-/// The same for lifetimes.
-pub(crate) fn restate_span(document: &mut Document, lasts: &[&str], span: Option<Duration>) -> bool {
-    restate(document, lasts, |style| span.map(|span| style.span(span)))
+/// Writes an end over those of `ends_at` that are there. Says whether there was one.
+pub(crate) fn restate_end(document: &mut Document, ends_at: &[&str], end: Option<SystemTime>) -> bool {
+    rewrite(document, ends_at, |style| end.map(|end| style.instant(end)))
+}
+
+/// When the refresh token ends, where the credential says so.
+pub(crate) fn refresh_end(credential: &Credential, wall_now: SystemTime) -> Option<SystemTime> {
+    let ends_at = credential.names().refresh_ends_at;
+    let left = stated(credential.tokens(), ends_at, &[], wall_now).ok().flatten()?;
+    wall_now.checked_add(left)
+}
+
+/// Whether a value is a string that holds a time.
+pub(crate) fn is_rfc3339(raw: &str) -> bool {
+    let text: Option<String> = serde_json::from_str(raw).ok();
+    text.is_some_and(|text| text.parse::<jiff::Timestamp>().is_ok())
 }
 
 /// An instant as people and JSON write it, in microseconds at most.
@@ -59,11 +69,11 @@ pub(crate) fn rfc3339(at: SystemTime) -> String {
     jiff::Timestamp::from_microsecond(micros).unwrap_or(jiff::Timestamp::MAX).to_string()
 }
 
-fn restate(document: &mut Document, names: &[&str], value: impl Fn(Style) -> Option<String>) -> bool {
+fn rewrite(document: &mut Document, names: &[&str], value: impl Fn(Style) -> Option<String>) -> bool {
     let mut found = false;
     for name in names {
         let Some(raw) = document.raw(name) else { continue };
-        let json = value(Style::of(raw)).unwrap_or_else(|| "null".to_owned());
+        let json = value(Style::of(name, raw)).unwrap_or_else(|| "null".to_owned());
         document.set(name, &json);
         found = true;
     }
@@ -74,11 +84,12 @@ fn restate(document: &mut Document, names: &[&str], value: impl Fn(Style) -> Opt
 #[derive(PartialEq, Eq, Debug)]
 struct Unreadable;
 
-/// `None` when it says that it is unknown: `null`, zero, negative.
+/// `None` when it says that it is unknown: `null`, blank, zero, negative.
 fn instant(raw: &str) -> Result<Option<SystemTime>, Unreadable> {
     match serde_json::from_str(raw).map_err(|_| Unreadable)? {
         Value::Null => Ok(None),
         Value::Number(number) => epoch(number.as_f64().ok_or(Unreadable)?),
+        Value::String(text) if text.trim().is_empty() => Ok(None),
         Value::String(text) => match text.trim().parse() {
             Ok(number) => epoch(number),
             Err(_) => {
@@ -103,6 +114,7 @@ fn span(raw: &str) -> Result<Option<Duration>, Unreadable> {
     let seconds = match serde_json::from_str(raw).map_err(|_| Unreadable)? {
         Value::Null => return Ok(None),
         Value::Number(number) => number.as_f64().ok_or(Unreadable)?,
+        Value::String(text) if text.trim().is_empty() => return Ok(None),
         Value::String(text) => text.trim().parse().map_err(|_| Unreadable)?,
         _ => return Err(Unreadable),
     };
@@ -123,22 +135,37 @@ struct Style {
     quoted: bool,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Unit {
     Seconds,
     Millis,
     Rfc3339,
 }
 
+impl Unit {
+    fn usual(name: &str) -> Self {
+        match name {
+            "expiry_date" | "expiresAt" | "refreshTokenExpiresAt" => Self::Millis,
+            "expiry" => Self::Rfc3339,
+            _ => Self::Seconds,
+        }
+    }
+}
+
 impl Style {
-    fn of(raw: &str) -> Self {
+    /// The style of what is there; a value that says nothing shows its type at most, the rest is as its name has it. What
+    /// only Claude Code writes is in milliseconds.
+    fn of(name: &str, raw: &str) -> Self {
         let bare = raw.trim_matches('"').trim();
-        let unit = match bare.parse::<f64>() {
-            Ok(number) if number >= FIRST_MILLIS => Unit::Millis,
-            Err(_) if bare.parse::<jiff::Timestamp>().is_ok() => Unit::Rfc3339,
-            _ => Unit::Seconds,
+        let only_millis = matches!(name, "expiresAt" | "refreshTokenExpiresAt");
+        let shown = match bare.parse::<f64>() {
+            Ok(number) if number >= FIRST_MILLIS => Some(Unit::Millis),
+            Ok(number) if number > 0.0 && !only_millis => Some(Unit::Seconds),
+            Err(_) if bare.parse::<jiff::Timestamp>().is_ok() => Some(Unit::Rfc3339),
+            _ => None,
         };
-        Self { unit, quoted: raw.starts_with('"') }
+        let unit = shown.unwrap_or_else(|| Unit::usual(name));
+        Self { unit, quoted: raw.starts_with('"') || unit == Unit::Rfc3339 }
     }
 
     fn instant(self, at: SystemTime) -> String {
@@ -193,24 +220,15 @@ mod tests {
 
     #[test]
     fn unknown_is_not_the_same_as_unreadable() {
-        for raw in ["null", "0", "-1", "\"0\""] {
+        for raw in ["null", "0", "-1", "\"0\"", "\"\"", "\" \""] {
             assert_eq!(instant(raw), Ok(None), "{raw}");
             assert_eq!(span(raw), Ok(None), "{raw}");
         }
-        for raw in [
-            "true",
-            "{}",
-            "[]",
-            "\"\"",
-            "\"soon\"",
-            "\"NaN\"",
-            "\"inf\"",
-            "1e300",
-            "\"2025-13-01T00:00:00Z\"",
-        ] {
+        for raw in ["true", "{}", "[]", "\"soon\"", "\"NaN\"", "\"inf\"", "1e300", "\"2025-13-01T00:00:00Z\""]
+        {
             assert_eq!(instant(raw), Err(Unreadable), "{raw}");
         }
-        for raw in ["true", "{}", "\"\"", "\"1h\"", "\"NaN\"", "\"inf\"", "1e300"] {
+        for raw in ["true", "{}", "\"1h\"", "\"NaN\"", "\"inf\"", "1e300"] {
             assert_eq!(span(raw), Err(Unreadable), "{raw}");
         }
     }
@@ -218,15 +236,22 @@ mod tests {
     #[test]
     fn a_new_end_is_written_the_way_the_old_one_was() {
         let end = UNIX_EPOCH + Duration::from_millis(1_735_689_600_500);
-        for (before, after) in [
-            ("1700000000", "1735689600"),
-            ("1700000000000", "1735689600500"),
-            ("\"1700000000\"", "\"1735689600\""),
-            ("\"1700000000000\"", "\"1735689600500\""),
-            ("\"2023-11-14T22:13:20+00:00\"", "\"2025-01-01T00:00:00.5Z\""),
-            ("null", "1735689600"),
+        for (name, before, after) in [
+            ("expires_at", "1700000000", "1735689600"),
+            ("expires_at", "1700000000000", "1735689600500"),
+            ("expiry_date", "1700000000", "1735689600"),
+            ("expiresAt", "1700000000", "1735689600500"),
+            ("expires_at", "\"1700000000\"", "\"1735689600\""),
+            ("expires_at", "\"1700000000000\"", "\"1735689600500\""),
+            ("expires_at", "\"2023-11-14T22:13:20+00:00\"", "\"2025-01-01T00:00:00.5Z\""),
+            ("expires_at", "null", "1735689600"),
+            ("expires_at", "\"\"", "\"1735689600\""),
+            ("expiresAt", "null", "1735689600500"),
+            ("expiresAt", "0", "1735689600500"),
+            ("expiry_date", "null", "1735689600500"),
+            ("expiry", "null", "\"2025-01-01T00:00:00.5Z\""),
         ] {
-            assert_eq!(Style::of(before).instant(end), after);
+            assert_eq!(Style::of(name, before).instant(end), after, "{name} {before}");
         }
     }
 }

@@ -4,8 +4,6 @@ pub(crate) mod expiry;
 
 use std::time::{Duration, SystemTime};
 
-use expiry::{ENDS_AT, LASTS, REFRESH_ENDS_AT, REFRESH_LASTS};
-
 use crate::{Credential, Document, ExposeSecret, InputError, Shape, jwt};
 
 /// A credential as somebody handed it in.
@@ -20,24 +18,27 @@ pub struct Import {
 }
 
 impl Credential {
-    /// Reads a flat `{access_token, refresh_token, expires_at | expires_in, …}` or the `auth.json` of the Codex CLI.
+    /// Reads a flat `{access_token, refresh_token, expires_at | expires_in, …}`, which the `oauth_creds.json` of the Gemini
+    /// CLI is, too; the `auth.json` of the Codex CLI; or the `.credentials.json` of Claude Code. A document that could be
+    /// several is read as the first of these, in this order, that has a token in its place.
     ///
     /// `expires_at` is seconds or milliseconds since 1970 (told apart by magnitude), as number or string, or an
-    /// RFC 3339 time; `expires_in` is seconds. Where neither stands the access token's own `exp` decides, and an
-    /// `exp` before the stated end is believed.
+    /// RFC 3339 time; `expires_in` is seconds. Nothing, `null`, blank and zero mean that it is not known. Where neither
+    /// stands the access token's own `exp` decides, and an `exp` before the stated end is believed.
     ///
     /// # Errors
     /// Names the field: no JSON object of modest size, neither an access nor a refresh token, a token that is no
     /// string of visible characters, an expiry that cannot be read.
     pub fn import(bytes: &[u8], wall_now: SystemTime) -> Result<Import, InputError> {
         let document = Document::parse(bytes)?;
-        let shape = Shape::of(&document)?;
+        let shape = Shape::of(&document);
+        let names = shape.names();
         let credential = Self::new(document, shape)?;
         let tokens = credential.tokens();
         let named = |error| shape.locate(error);
-        let stated = expiry::stated(tokens, &ENDS_AT, &LASTS, wall_now).map_err(named)?;
+        let stated = expiry::stated(tokens, names.ends_at, names.lasts, wall_now).map_err(named)?;
         let refresh_expires_in =
-            expiry::stated(tokens, &REFRESH_ENDS_AT, &REFRESH_LASTS, wall_now).map_err(named)?;
+            expiry::stated(tokens, names.refresh_ends_at, names.refresh_lasts, wall_now).map_err(named)?;
         let expires_in = match credential.access_token() {
             None => Some(Duration::ZERO),
             Some(token) => sooner(stated, jwt::remaining(token.expose_secret(), wall_now)),
@@ -163,7 +164,9 @@ mod tests {
             (r#"{"tokens":{"access_token":{}}}"#, "tokens.access_token"),
             (r#"{"tokens":{}}"#, "tokens.access_token"),
             (r#"{"OPENAI_API_KEY":"sk","tokens":null}"#, "tokens"),
-            (r#"{"claudeAiOauth":{"accessToken":"a"}}"#, "claudeAiOauth"),
+            (r#"{"claudeAiOauth":{"accessToken":""}}"#, "claudeAiOauth.accessToken"),
+            (r#"{"claudeAiOauth":{"accessToken":"a","expiresAt":"soon"}}"#, "claudeAiOauth.expiresAt"),
+            (r#"{"claudeAiOauth":"a"}"#, "claudeAiOauth"),
             ("[1]", "document"),
         ] {
             assert_eq!(import(text).unwrap_err().field(), field, "{text}");

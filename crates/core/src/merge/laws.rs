@@ -69,11 +69,26 @@ fn anything() -> impl Strategy<Value = Value> {
 }
 
 fn old() -> impl Strategy<Value = Credential> {
-    (fields(), any::<bool>()).prop_map(|(fields, nested)| {
-        let flat = Value::Object(fields);
-        let document = if nested { json!({"own": {"a": 1.5}, "tokens": flat}) } else { flat };
+    (fields(), 0..3).prop_map(|(fields, shape)| {
+        let document = match shape {
+            0 => Value::Object(fields),
+            1 => json!({"own": {"a": 1.5}, "tokens": fields}),
+            _ => json!({"own": {"a": 1.5}, "claudeAiOauth": claude(fields), "last_refresh": "x"}),
+        };
         credential(&document.to_string())
     })
+}
+
+/// The same fields under the names of Claude Code.
+fn claude(fields: Map<String, Value>) -> Map<String, Value> {
+    let renamed = |(name, value): (String, Value)| match name.as_str() {
+        "access_token" => ("accessToken".to_owned(), value),
+        "refresh_token" => ("refreshToken".to_owned(), value),
+        "expires_at" => ("expiresAt".to_owned(), value),
+        "scope" => ("scopes".to_owned(), value.as_str().map_or(value.clone(), |text| json!([text]))),
+        _ => (name, value),
+    };
+    fields.into_iter().map(renamed).collect()
 }
 
 fn text(secret: Option<crate::Secret>) -> Option<String> {
@@ -110,9 +125,10 @@ proptest! {
     fn what_an_answer_leaves_empty_stays(old in old(), said in fields()) {
         let blank = |value: Option<&Value>| value.is_none_or(|value| value.is_null() || value == "");
         let new = merge(&old, &answer(&Value::Object(said.clone()).to_string()), now());
-        for name in ["id_token", "scope", "token_type", "own", "own2"] {
+        for name in ["id_token", "scope", "token_type", "own", "own2", "scopes"] {
             if blank(said.get(name)) {
-                prop_assert_eq!(new.tokens().raw(name), old.tokens().raw(name), "{}", name);
+                let kept = new.tokens().raw(name) == old.tokens().raw(name);
+                prop_assert!(kept || name == "scopes" && !blank(said.get("scope")), "{}", name);
             }
         }
     }
@@ -131,5 +147,26 @@ proptest! {
         prop_assert_eq!(text(opened.access_token()), text(said.access_token.clone()).or(text(old.access_token())));
         prop_assert_eq!(text(opened.refresh_token()), text(said.refresh_token.clone()).or(text(old.refresh_token())));
         prop_assert_eq!(opened, new);
+    }
+}
+
+proptest! {
+    #![proptest_config(crate::laws::config(256))]
+
+    #[test]
+    fn a_file_takes_tokens_of_any_shape_and_keeps_its_own_fields(file in old(), held in old()) {
+        let end = Some(now() + std::time::Duration::from_secs(60));
+        let new = file.with_tokens_of(&held, end, now());
+        prop_assert_eq!(new.shape(), file.shape());
+        prop_assert_eq!(text(new.access_token()), text(held.access_token()).or(text(file.access_token())));
+        prop_assert_eq!(text(new.refresh_token()), text(held.refresh_token()).or(text(file.refresh_token())));
+        let kept: Vec<_> = new.tokens().names().filter(|name| file.tokens().raw(name).is_some()).collect();
+        prop_assert_eq!(kept, file.tokens().names().collect::<Vec<_>>());
+        for name in ["own", "own2"] {
+            prop_assert_eq!(new.tokens().raw(name), file.tokens().raw(name));
+        }
+        prop_assert_eq!(&new.with_tokens_of(&held, end, now()), &new);
+        let again = Credential::import(new.document().render().as_bytes(), now()).unwrap().credential;
+        prop_assert_eq!(again, new);
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn answer(text: &str) -> TokenAnswer {
     TokenAnswer::read(text.as_bytes()).unwrap()
 }
 
-fn merged(old: &str, said: &str) -> String {
+pub(super) fn merged(old: &str, said: &str) -> String {
     merge(&credential(old), &answer(said), now()).document().render().to_owned()
 }
 

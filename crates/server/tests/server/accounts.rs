@@ -35,6 +35,37 @@ async fn the_auth_json_of_the_codex_cli_is_taken() {
 }
 
 #[tokio::test]
+async fn the_files_of_other_command_line_tools_are_taken_and_refreshed() {
+    let world = World::new().await;
+    let sidecar = world.sidecar().await;
+    let past = 1_700_000_000_000_u64;
+    for (id, wrap) in [
+        (
+            "claude",
+            (|access, refresh, end| json!({"claudeAiOauth": {"accessToken": access, "refreshToken": refresh, "expiresAt": end, "scopes": ["a"]}}))
+                as fn(&str, &str, u64) -> Value,
+        ),
+        (
+            "gemini",
+            |access, refresh, end| json!({"access_token": access, "refresh_token": refresh, "expiry_date": end, "token_type": "Bearer"}),
+        ),
+        (
+            "gateway",
+            |access, refresh, end| json!({"access_token": access, "refresh_token": refresh, "expires_at": (end / 1000).to_string()}),
+        ),
+    ] {
+        let pair = world.provider.grant(id);
+        let document = wrap(&pair.access_token, &pair.refresh_token, past);
+        assert_eq!(sidecar.put(&account(id), document.to_string()).await.status, 201, "{id}");
+        let served = sidecar.get(&token(id)).await;
+        assert_eq!(served.status, 200, "{id}");
+        assert_ne!(served.access_token(), pair.access_token, "{id} is refreshed");
+    }
+    let odd = sidecar.put(&account("odd"), json!({"claudeAiOauth": {"accessToken": 1}}).to_string()).await;
+    assert_eq!((odd.status, odd.text("field")), (422, "claudeAiOauth.accessToken"));
+}
+
+#[tokio::test]
 async fn a_spent_token_is_refused_unless_an_operator_insists() {
     let world = World::new().await;
     let sidecar = world.sidecar().await;
