@@ -1,17 +1,19 @@
 //! Building an instance.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use solekey_core::{
-    InputError,
+    Account, InputError,
     ports::{Answers, Cache, Clock, Lease, News, Pace, Store},
 };
 
 use crate::{
+    after_commit::{AfterCommit, Hooks},
     backends::{Backends, Places},
     clock::ProcessClock,
     error::BuildError,
     instance::{Instance, Ports},
+    mirror::Mirrored,
     observer::Observer,
     provider::Provider,
     roster::Roster,
@@ -38,6 +40,8 @@ pub struct Builder {
     clock: Option<Arc<dyn Clock>>,
     onlooker: bool,
     without_refresher: bool,
+    mirrors: Vec<(Account, PathBuf)>,
+    hooks: Vec<Arc<dyn AfterCommit>>,
     pub(crate) places: Places,
 }
 
@@ -117,6 +121,25 @@ impl Builder {
         self
     }
 
+    /// Keeps the file of a command line tool of this host fresh: `path` is written whenever the account changes, by whomever,
+    /// in the shape it has (or, where there is none, in that of the account), for its owner alone. `path` is absolute; a
+    /// symbolic link is refused.
+    ///
+    /// A refresh token there that the account neither holds nor has had is a login, and taken in as
+    /// [`Solekey::login`] would; what is no credential is left alone until it changes; a file that was there and is gone
+    /// is not put back. An [onlooker](Self::onlooker) mirrors nothing.
+    pub fn mirror(mut self, account: Account, path: impl Into<PathBuf>) -> Self {
+        self.mirrors.push((account, path.into()));
+        self
+    }
+
+    /// Looks something up after each commit of this process: see [`AfterCommit`]. Hooks run in the order they are given, one
+    /// after the other for each commit. An [onlooker](Self::onlooker) runs none.
+    pub fn after_commit(mut self, hook: Arc<dyn AfterCommit>) -> Self {
+        self.hooks.push(hook);
+        self
+    }
+
     /// Builds the instance and starts its tasks. A store or Redis that is away is no error: the instance waits for it.
     ///
     /// # Errors
@@ -138,8 +161,12 @@ impl Builder {
             clock,
             onlooker,
             without_refresher,
+            mirrors,
+            hooks,
             places,
         } = self;
+        let hooks = if onlooker { Vec::new() } else { hooks };
+        let mirrors = Mirrored::all(mirrors)?;
         if providers.is_empty() {
             return Err(InputError::new("provider", "at least one").into());
         }
@@ -163,13 +190,21 @@ impl Builder {
         let answers = answers.ok_or_else(|| InputError::new("state_dir", "a folder for answers"))?;
         let ports =
             Ports { clock, store, answers, files, cache, news, lease, pace, index, observer, closers };
-        let instance = Instance::new(ports, Roster::build(providers)?, seal);
+        let roster = Roster::build(providers)?;
+        if mirrors.iter().any(|mirror| roster.get(mirror.account().provider()).is_none()) {
+            return Err(InputError::new("mirror.provider", "a provider that is configured").into());
+        }
+        let instance = Instance::new(ports, roster, seal, Hooks::new(hooks));
         instance.enrol().await;
         instance.tracker.spawn(Arc::clone(&instance).listen());
         if !onlooker {
             instance.tracker.spawn(Arc::clone(&instance).keep_vigils());
             instance.tracker.spawn(Arc::clone(&instance).find_leftovers());
             instance.tracker.spawn(Arc::clone(&instance).keep_resealing());
+            instance.tracker.spawn(Arc::clone(&instance).keep_hooks());
+            for mirror in mirrors {
+                instance.tracker.spawn(Arc::clone(&instance).keep_mirror(mirror));
+            }
         }
         if !(onlooker || without_refresher) {
             instance.start_refresher();

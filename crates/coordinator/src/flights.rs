@@ -44,6 +44,11 @@ impl Flights {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The flight of this account, if one is under way.
+    pub(crate) fn under_way(&self, key: AccountKey) -> Option<Boarding> {
+        self.lock().get(&key).filter(|boarding| !boarding.is_over()).cloned()
+    }
+
     /// How many are under way.
     pub(crate) fn len(&self) -> usize {
         self.lock().len()

@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     accounts::MAX_CHANGES,
+    after_commit::Hooks,
     answer_files::AnswerFiles,
     backends::Closer,
     breakers::Breakers,
@@ -50,6 +51,7 @@ pub(crate) struct Instance {
     pub(crate) seal: Arc<SealKeys>,
     pub(crate) membership: Membership,
     pub(crate) resealing: Resealing,
+    pub(crate) hooks: Hooks,
     pub(crate) flights: Flights,
     pub(crate) memories: Memories,
     pub(crate) vigils: Vigils,
@@ -93,13 +95,14 @@ pub(crate) struct Ports {
 }
 
 impl Instance {
-    pub(crate) fn new(ports: Ports, providers: Roster, seal: Arc<SealKeys>) -> Arc<Self> {
+    pub(crate) fn new(ports: Ports, providers: Roster, seal: Arc<SealKeys>, hooks: Hooks) -> Arc<Self> {
         Arc::new(Self {
             ports,
             providers,
             seal,
             membership: Membership::default(),
             resealing: Resealing::default(),
+            hooks,
             flights: Flights::default(),
             memories: Memories::new(MAX_MEMORIES),
             vigils: Vigils::default(),

@@ -83,7 +83,7 @@
 //!   time to come back.
 //! - [`Login`], [`AccountState`] and [`Explanation`] are for those who look after accounts; [`Changes`] tells of news.
 //! - [`SealKeys`] keep tokens out of what is stored and shared.
-//! - [`Observer`] and [`Vitals`] are for whoever counts.
+//! - [`Observer`] and [`Vitals`] are for whoever counts, [`AfterCommit`] for what is looked up beside a refresh.
 //! - [`core`] holds the protocol.
 //!
 //! Features: `redis` and `providers` (on), `sqlite` and `postgres` (off; they need Rust 1.94). Programs to copy from are in
@@ -92,6 +92,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod accounts;
+mod after_commit;
 mod announcement;
 mod answer_files;
 mod backends;
@@ -112,6 +113,7 @@ mod instance;
 mod laws;
 mod leftovers;
 mod memory;
+mod mirror;
 mod news;
 mod observer;
 mod progress;
@@ -134,6 +136,7 @@ mod vigils;
 mod vitals;
 
 pub use accounts::Login;
+pub use after_commit::{AfterCommit, Committed};
 #[cfg(feature = "sqlite")]
 pub use backends::folder_of_answers;
 pub use builder::Builder;

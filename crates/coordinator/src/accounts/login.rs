@@ -42,6 +42,7 @@ impl LoggingIn {
         Ok(match effect {
             LoginEffect::New => {
                 tracing::info!(account = %self.account.key(), %generation, "logged in");
+                solekey.instance.hooks.committed(&self.account, generation);
                 Login::New { generation }
             }
             LoginEffect::Same => Login::Same { generation },

@@ -11,6 +11,7 @@ use solekey_cache::Waiting;
 use solekey_core::{
     Account, ClaimId, Generation,
     flight::{AnswersView, Command, Context, Event, Flight, StoreReply},
+    mutant,
 };
 use uuid::Uuid;
 
@@ -32,6 +33,8 @@ pub(crate) struct Driver {
     told: Teller,
     /// The store has taken a change that the others wait for, and they have not been told by the shelf.
     untold: Option<Generation>,
+    /// What this flight has put into the row.
+    committed: Option<Generation>,
 }
 
 type Work = BoxFuture<'static, Done>;
@@ -69,6 +72,7 @@ impl Driver {
             waiting: None,
             told,
             untold: None,
+            committed: None,
         }
     }
 
@@ -99,6 +103,9 @@ impl Driver {
                 Some(Done { event, keep }) = pending.next() => {
                     self.keep(keep);
                     self.untold = changed(&event);
+                    if matches!(event, Event::Committed(_)) {
+                        self.committed = self.untold.or(self.committed);
+                    }
                     event
                 }
                 else => {
@@ -112,6 +119,18 @@ impl Driver {
         }
         self.memory.lock().knowledge = self.flight.knowledge().clone();
         self.instance.vigils.plan(&self.account, self.flight.vigil(), self.instance.now());
+        self.tell_hooks().await;
+    }
+
+    /// Everything is published and delivered by now.
+    async fn tell_hooks(&self) {
+        let adopted = self.stock.row.as_ref().map(|row| row.generation);
+        let adopted = adopted.filter(|_| mutant("hook_is_called_for_adopted_tokens"));
+        let Some(generation) = self.committed.or(adopted) else { return };
+        self.instance.hooks.committed(&self.account, generation);
+        if mutant("hook_delays_its_flight") {
+            Arc::clone(&self.instance).run_hooks(self.account.clone(), generation).await;
+        }
     }
 
     fn begin(&mut self) -> Vec<Command> {

@@ -50,7 +50,8 @@ pub trait Store: Send + Sync + 'static {
     /// Leaves a tombstone: [`Row::delete`]. Returns the row as it is afterwards, nothing if there never was one.
     async fn delete(&self, account: &Account, id: ClaimId) -> Result<Loaded, StoreError>;
 
-    /// Puts the same credential back under another seal: [`Row::reseal`]. The payload is replaced, and nothing else.
+    /// Puts the same credential back under another seal, or with fields beside its tokens: [`Row::reseal`]. The payload is
+    /// replaced, and nothing else.
     async fn reseal(
         &self,
         account: &Account,
