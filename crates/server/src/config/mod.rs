@@ -3,6 +3,7 @@
 mod client;
 mod environment;
 mod listen;
+mod mirror;
 mod place;
 mod provider;
 mod read;
@@ -24,6 +25,7 @@ pub use environment::Environment;
 pub use listen::Listen;
 pub use read::ConfigError;
 
+use mirror::Mirror;
 use place::Place;
 use provider::{Configured, locate};
 use settings::{ProviderSettings, SealSettings, Settings};
@@ -36,6 +38,7 @@ pub struct Config {
     seal: SealKeys,
     providers: Vec<Configured>,
     accept_loss: bool,
+    mirrors: Vec<Mirror>,
 }
 
 impl Config {
@@ -112,13 +115,15 @@ impl Config {
     }
 
     pub(crate) fn into_builder(self) -> Builder {
-        let Self { listen: _, place, seal, providers, accept_loss: _ } = self;
+        let Self { listen: _, place, seal, providers, accept_loss: _, mirrors } = self;
         let builder = place.furnish(Solekey::builder().seal(seal));
-        providers.into_iter().fold(builder, |builder, configured| builder.provider(configured.provider))
+        let builder =
+            providers.into_iter().fold(builder, |builder, configured| builder.provider(configured.provider));
+        mirrors.into_iter().fold(builder, |builder, Mirror { account, path }| builder.mirror(account, path))
     }
 
     fn check(settings: Settings, environment: &Environment) -> Result<Self, InputError> {
-        let Settings { listen, redis, store, seal, state_dir, provider } = settings;
+        let Settings { listen, redis, store, seal, state_dir, provider, mirror } = settings;
         let accept_loss = store.accept_loss;
         let place = Place::new(redis, store, state_dir)?;
         let seal = seal_keys(seal, environment)?;
@@ -126,9 +131,12 @@ impl Config {
             return Err(InputError::new("provider", "at least one [[provider]]"));
         }
         check_names(&provider)?;
+        let names: Vec<_> = provider.iter().map(|provider| provider.name.clone()).collect();
+        let mirrors: Result<Vec<_>, _> =
+            mirror.into_iter().map(|settings| settings.build(&names, environment)).collect();
         let providers: Result<Vec<_>, _> =
             provider.into_iter().map(|settings| settings.build(environment)).collect();
-        Ok(Self { listen, place, seal, providers: providers?, accept_loss })
+        Ok(Self { listen, place, seal, providers: providers?, accept_loss, mirrors: mirrors? })
     }
 }
 

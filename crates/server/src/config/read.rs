@@ -75,8 +75,11 @@ fn provider_names(table: &Table) -> Vec<Option<String>> {
     providers.into_iter().flatten().map(name).collect()
 }
 
-/// The path to a key; providers go by name.
+/// The path to a key; providers go by name, what else there are several of by number.
 fn shown(path: &serde_path_to_error::Path, names: &[Option<String>]) -> String {
+    let first = path.iter().next();
+    let is_provider = matches!(first, Some(Segment::Map { key }) if key == "provider");
+    let names = if is_provider { names } else { &[] };
     let part = |segment: &Segment| match segment {
         Segment::Map { key } => Some(key.clone()),
         Segment::Seq { index } => {

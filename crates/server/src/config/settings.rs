@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use solekey::core::{InDoubt, Secret};
 
-use super::{listen::Listen, span::Span};
+use super::{listen::Listen, mirror::MirrorSettings, span::Span};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +20,8 @@ pub(super) struct Settings {
     pub(super) state_dir: Option<PathBuf>,
     #[serde(default)]
     pub(super) provider: Vec<ProviderSettings>,
+    #[serde(default)]
+    pub(super) mirror: Vec<MirrorSettings>,
 }
 
 #[derive(Deserialize)]

@@ -419,3 +419,29 @@ fn nothing_secret_is_printed() {
     let config = Config::parse(&text, &environment).unwrap();
     assert!(!format!("{config:?} {environment:?}").contains("hush"));
 }
+
+#[test]
+fn a_mirror_names_its_account_and_its_file() {
+    let mirror = |more: &str, home: &str| {
+        let text = format!(
+            "{}\n[[mirror]]\n{more}",
+            "[[provider]]\nname = \"acme\"\ntoken_url = \"https://a.example/t\"\nclient_id = \"c\""
+        );
+        Config::parse(&text, &environment([("HOME", home)]))
+    };
+    let whole = "provider = \"acme\"\naccount = \"alice\"\npath = \"~/.codex/auth.json\"";
+    let config = mirror(whole, "/home/alice").unwrap();
+    assert_eq!(config.mirrors[0].path, std::path::Path::new("/home/alice/.codex/auth.json"));
+    assert_eq!(config.mirrors[0].account.id(), "alice");
+    for (more, home, field) in [
+        (whole.replace("acme", "other"), "/h", "mirror.provider"),
+        (whole.replace("alice", ""), "/h", "mirror.account"),
+        (whole.replace("~/", ""), "/h", "mirror.path"),
+        (whole.to_owned(), "", "mirror.path"),
+        (whole.replace("path", "file"), "/h", "mirror.0.file"),
+        ("provider = \"acme\"\npath = \"/a\"".to_owned(), "/h", "mirror.0.account"),
+    ] {
+        let error = mirror(&more, home).unwrap_err();
+        assert_eq!(error.field(), Some(field), "{more}");
+    }
+}
