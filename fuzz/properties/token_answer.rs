@@ -72,7 +72,7 @@ fn is_one_of(status: StatusCode, wire: &Wire, body: &[u8], dialect: &Dialect) {
         }
         Outcome::NonceWanted => assert!(status.is_client_error()),
         Outcome::Ambiguous => {}
-        Outcome::NotSent | Outcome::Withheld => panic!("it was sent"),
+        Outcome::NotSent | Outcome::Withheld | Outcome::OtherClient => panic!("it was sent, by one client"),
     }
     assert!(classified.reason.len() < 128, "a reason as long as a novel");
     assert!(classified.reason.bytes().all(|byte| matches!(byte, b' '..=b'~')), "an unprintable reason");

@@ -38,7 +38,7 @@ impl Breakers {
                 breakers.entry(client.into()).or_default().accuse(account.key(), now, jitter());
             }
             // None of them says anything about how the provider takes us.
-            Outcome::NotSent | Outcome::Withheld | Outcome::Ambiguous => {}
+            Outcome::NotSent | Outcome::Withheld | Outcome::OtherClient | Outcome::Ambiguous => {}
             Outcome::Success(()) | Outcome::Refused { .. } | Outcome::NonceWanted | Outcome::Permanent(_) => {
                 self.lock().remove(client);
             }

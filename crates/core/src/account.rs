@@ -171,6 +171,24 @@ mod tests {
     }
 
     #[test]
+    fn s_t32_accounts_are_told_apart_by_provider_and_id_and_by_nothing_they_share() {
+        // A project or an e-mail address that several accounts have is no part of anything.
+        let names = [
+            ("gemini", "1"),
+            ("antigravity", "1"),
+            ("grok", "1"),
+            ("grok", "2"),
+            ("gemini", " "),
+            ("gemini", "1 "),
+        ];
+        let keys: std::collections::HashSet<_> = names
+            .map(|(provider, id)| Account::new(provider, id).expect("valid").key())
+            .into_iter()
+            .collect();
+        assert_eq!(keys.len(), names.len());
+    }
+
+    #[test]
     fn a18_spelling_is_identity() {
         assert_ne!(Account::new("p", "X").expect("valid"), Account::new("p", "x").expect("valid"));
         assert_ne!(Account::new("p", "x ").expect("valid"), Account::new("p", "x").expect("valid"));

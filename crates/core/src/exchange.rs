@@ -24,6 +24,8 @@ pub enum Outcome<T> {
     },
     /// The provider wants a proof with its nonce (RFC 9449); the token was not processed.
     NonceWanted,
+    /// The provider does not let this client present this token, and there is another one; the token was not processed.
+    OtherClient,
     /// The provider refused the token for good.
     Permanent(Revocation),
     /// The token may have been processed; we do not know.
@@ -45,6 +47,7 @@ impl<T> Outcome<T> {
             Self::OurFault => "our_fault",
             Self::Refused { .. } => "refused",
             Self::NonceWanted => "nonce_wanted",
+            Self::OtherClient => "other_client",
             Self::Permanent(_) => "permanent",
             Self::Ambiguous => "ambiguous",
         }
@@ -59,6 +62,7 @@ impl<T> Outcome<T> {
             Self::OurFault => Outcome::OurFault,
             Self::Refused { retry_after, why } => Outcome::Refused { retry_after: *retry_after, why: *why },
             Self::NonceWanted => Outcome::NonceWanted,
+            Self::OtherClient => Outcome::OtherClient,
             Self::Permanent(why) => Outcome::Permanent(*why),
             Self::Ambiguous => Outcome::Ambiguous,
         }
@@ -73,6 +77,7 @@ impl<T> Outcome<T> {
             Self::OurFault => Outcome::OurFault,
             Self::Refused { retry_after, why } => Outcome::Refused { retry_after, why },
             Self::NonceWanted => Outcome::NonceWanted,
+            Self::OtherClient => Outcome::OtherClient,
             Self::Permanent(why) => Outcome::Permanent(why),
             Self::Ambiguous => Outcome::Ambiguous,
         }

@@ -20,6 +20,7 @@ use crate::{
     assertion::{assertion, chosen},
     body::{self, causes},
     dpop::{self, Nonces, PROOF},
+    fallback::Clients,
     issuer::{Directory, Issuer},
     key::CannotSign,
     request,
@@ -37,6 +38,9 @@ use crate::{
 /// after one that was refused for want of a nonce has it.
 pub struct HttpEndpoint {
     settings: EndpointSettings,
+    /// The same with the second client.
+    second: Option<EndpointSettings>,
+    clients: Clients,
     place: Place,
     /// Token URL or issuer, and client id, for breakers and people.
     client: String,
@@ -69,7 +73,8 @@ impl HttpEndpoint {
         };
         let http = Mutex::new((within, http));
         let (directory, nonces) = (Directory::new(), Nonces::new());
-        Ok(Self { settings, place, client, http, directory, nonces })
+        let (second, clients) = (settings.second(), Clients::default());
+        Ok(Self { settings, second, clients, place, client, http, directory, nonces })
     }
 
     /// The client for an exchange of this length. Connecting gets at most half of it: were the exchange to end while
@@ -106,6 +111,7 @@ impl HttpEndpoint {
     /// Everything that can fail before a token is on its way.
     async fn prepare(
         &self,
+        settings: &EndpointSettings,
         http: &Client,
         request: &ExchangeRequest<'_>,
         timeout: Duration,
@@ -122,25 +128,26 @@ impl HttpEndpoint {
         };
         let signed =
             |made: Result<String, CannotSign>| made.map_err(|_| "nothing could be signed".to_owned());
-        let assertion = match &self.settings.client_auth {
+        let assertion = match &settings.client_auth {
             ClientAuth::PrivateKeyJwt(keys) => {
                 let named = request.field(KEY_FIELD);
                 let key = chosen(keys, named.as_ref().map(ExposeSecret::expose_secret));
                 let key = key.ok_or("the client key that the account names in `key_id` is not configured")?;
-                Some(signed(assertion(key, &self.settings.client_id, &audience))?)
+                Some(signed(assertion(key, &settings.client_id, &audience))?)
             }
             ClientAuth::None | ClientAuth::Basic(_) | ClientAuth::Post(_) => None,
         };
-        let proof = match &self.settings.dpop {
+        let proof = match &settings.dpop {
             Dpop::Key(key) => Some(signed(dpop::proof(key, &url, self.nonces.of(&url).as_deref()))?),
             Dpop::Off | Dpop::KeyNeeded => None,
         };
-        let body = request::body(&self.settings, request.refresh_token, assertion.as_deref());
+        let body = request::body(settings, request.refresh_token, assertion.as_deref());
         Ok(Message { url, body, proof })
     }
 
     async fn present(
         &self,
+        settings: &EndpointSettings,
         http: Client,
         message: &Message,
         timeout: Duration,
@@ -149,9 +156,9 @@ impl HttpEndpoint {
             .post(message.url.clone())
             .timeout(timeout)
             .header(header::ACCEPT, "application/json")
-            .header(header::CONTENT_TYPE, request::content_type(self.settings.body))
+            .header(header::CONTENT_TYPE, request::content_type(settings.body))
             .body(message.body.clone());
-        if let Some(secret) = request::authorization(&self.settings) {
+        if let Some(secret) = request::authorization(settings) {
             request = request.header(header::AUTHORIZATION, secret);
         }
         if let Some(proof) = &message.proof {
@@ -173,13 +180,15 @@ impl HttpEndpoint {
 impl TokenEndpoint for HttpEndpoint {
     /// # Cancel safety
     /// Not cancel safe: a dropped exchange may have been processed. Poll it in a task that nobody cancels.
-    async fn exchange(&self, _account: &Account, request: ExchangeRequest<'_>, timeout: Duration) -> Wire {
+    async fn exchange(&self, account: &Account, request: ExchangeRequest<'_>, timeout: Duration) -> Wire {
         let began = Instant::now();
         let http = match self.http(timeout) {
             Ok(http) => http,
             Err(error) => return Wire::NotSent { why: error.to_string() },
         };
-        let message = match self.prepare(&http, &request, timeout).await {
+        let second = self.second.as_ref().filter(|_| self.clients.is_second(account));
+        let settings = second.unwrap_or(&self.settings);
+        let message = match self.prepare(settings, &http, &request, timeout).await {
             Ok(message) => message,
             Err(why) => return Wire::NotSent { why },
         };
@@ -189,11 +198,12 @@ impl TokenEndpoint for HttpEndpoint {
             return Wire::NotSent { why: "the time was over before anything could be sent".to_owned() };
         }
         if mutant("endpoint_sends_again")
-            && let Ok(wire) = self.present(http.clone(), &message, left).await
+            && let Ok(wire) = self.present(settings, http.clone(), &message, left).await
         {
             return wire;
         }
-        self.present(http, &message, left).await.unwrap_or_else(|error| failure(&error))
+        let wire = self.present(settings, http, &message, left).await.unwrap_or_else(|error| failure(&error));
+        if self.second.is_some() { self.clients.learn(account, &self.settings.dialect, wire) } else { wire }
     }
 
     fn dialect(&self) -> &Dialect {

@@ -29,6 +29,9 @@ pub struct EndpointSettings {
     pub client_id_name: String,
     /// How the client proves itself. Default: not at all, it is public.
     pub client_auth: ClientAuth,
+    /// A second client, for accounts whose refresh token the first one may not present. It is tried where the provider says
+    /// `unauthorized_client`, in an exchange of its own, and from then on first for that account. Default: none.
+    pub fallback_client: Option<FallbackClient>,
     /// How parameters are written. Default: form, as RFC 6749 wants it.
     pub body: BodyFormat,
     /// The scope to ask for; RFC 6749 keeps the granted one without it. Default: none.
@@ -43,6 +46,15 @@ pub struct EndpointSettings {
     /// The URL of a proxy to go through. Default: none, and those of the environment are ignored: a proxy can hold a
     /// request for longer than an attempt lasts.
     pub proxy: Option<Secret>,
+}
+
+/// A second client at the same token endpoint.
+#[derive(Clone, Debug)]
+pub struct FallbackClient {
+    /// The client that the provider knows us by.
+    pub client_id: String,
+    /// How it proves itself.
+    pub client_auth: ClientAuth,
 }
 
 /// How a client proves itself to the token endpoint (RFC 6749, section 2.3).
@@ -83,6 +95,7 @@ impl Default for EndpointSettings {
             client_id: String::new(),
             client_id_name: "client_id".to_owned(),
             client_auth: ClientAuth::None,
+            fallback_client: None,
             body: BodyFormat::Form,
             scope: None,
             params: Vec::new(),
@@ -105,6 +118,14 @@ impl EndpointSettings {
         if matches!(self.dpop, Dpop::KeyNeeded) {
             return Err(InputError::new("dpop_key", "a private key: this provider binds tokens to one"));
         }
+        if let Some(second) = self.second() {
+            second
+                .check_client()
+                .map_err(|error| InputError::new(format!("fallback_{}", error.field()), error.expected()))?;
+            if second.client_id == self.client_id {
+                return Err(InputError::new("fallback_client_id", "another one than client_id"));
+            }
+        }
         self.check_params()?;
         if self.connect_timeout.is_zero() {
             return Err(InputError::new("connect_timeout", "more than nothing"));
@@ -123,6 +144,12 @@ impl EndpointSettings {
         }
         let url = usable_url(&self.token_url).map_err(|expected| InputError::new("token_url", expected))?;
         Ok(Place::At(url, issuer))
+    }
+
+    /// The same for the second client.
+    pub(crate) fn second(&self) -> Option<Self> {
+        let FallbackClient { client_id, client_auth } = self.fallback_client.clone()?;
+        Some(Self { client_id, client_auth, fallback_client: None, ..self.clone() })
     }
 
     fn check_client(&self) -> Result<(), InputError> {
@@ -274,6 +301,13 @@ mod tests {
             field(EndpointSettings { client_auth: ClientAuth::Post(secret("")), ..settings() }),
             "client_secret"
         );
+        let second = |client_id: &str, client_auth| {
+            let fallback_client = Some(FallbackClient { client_id: client_id.to_owned(), client_auth });
+            field(EndpointSettings { fallback_client, ..settings() })
+        };
+        assert_eq!(second("", ClientAuth::None), "fallback_client_id");
+        assert_eq!(second("gateway", ClientAuth::None), "fallback_client_id");
+        assert_eq!(second("other", ClientAuth::Post(secret(""))), "fallback_client_secret");
         assert_eq!(field(EndpointSettings { params: own, ..settings() }), "params");
         assert_eq!(
             field(EndpointSettings { connect_timeout: Duration::ZERO, ..settings() }),

@@ -11,6 +11,7 @@ mod elsewhere;
 mod entry;
 mod explained;
 mod fixture;
+mod guards;
 mod hooked;
 mod keys;
 mod killed;

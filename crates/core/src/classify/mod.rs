@@ -33,6 +33,9 @@ pub fn classify(dialect: &Dialect, wire: &Wire, wall_now: SystemTime) -> Classif
     let (outcome, reason) = match wire {
         Wire::NotSent { why } => (Outcome::NotSent, format!("not sent: {why}")),
         Wire::Lost { why } => (Outcome::Ambiguous, format!("no answer: {why}")),
+        Wire::OtherClient { status } => {
+            (Outcome::OtherClient, format!("{} unauthorized_client", status.as_u16()))
+        }
         Wire::Reply { status, headers, body } => reply(dialect, *status, headers, body, wall_now),
     };
     Classified { outcome, reason }

@@ -201,7 +201,8 @@ impl Flight {
         own: Own,
         outcome: Outcome<NewFacts>,
     ) -> Vec<Command> {
-        let once_more = outcome == Outcome::NonceWanted && !self.nonce_tried;
+        let better_known = matches!(outcome, Outcome::NonceWanted | Outcome::OtherClient);
+        let once_more = better_known && !self.nonce_tried;
         let own = Own { tried: outcome.is_answer() && !once_more, ..own };
         match outcome {
             Outcome::Success(facts) => self.record(cx, own, facts),
@@ -211,12 +212,13 @@ impl Flight {
             }
             Outcome::NotSent => self.cool_down_alone(cx, own, Delay::Unreachable),
             Outcome::Withheld | Outcome::OurFault => self.cool_down_alone(cx, own, Delay::OurFault),
-            Outcome::NonceWanted if once_more => {
+            Outcome::NonceWanted | Outcome::OtherClient if once_more => {
                 self.nonce_tried = !mutant("nonce_for_ever");
                 self.lacked_nonce = Some(own.from).filter(|_| own.past == Past::Untouched);
                 self.settle(cx, own, None, After::LookAgain)
             }
             Outcome::NonceWanted => self.refused(cx, own, None, Delay::ProviderDown),
+            Outcome::OtherClient => self.cool_down_alone(cx, own, Delay::OurFault),
             Outcome::Refused { retry_after, why } => self.refused(cx, own, retry_after, why),
             Outcome::Permanent(why) if mutant("refusal_is_final") => self.settle_log_in(cx, own, why),
             Outcome::Ambiguous if mutant("ambiguous_is_refused") => {

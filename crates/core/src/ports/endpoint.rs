@@ -70,6 +70,12 @@ pub enum Wire {
         /// What went wrong, for people.
         why: String,
     },
+    /// A whole answer: the provider does not let this client present this token, and the endpoint has another client,
+    /// which it takes for the account's next exchange.
+    OtherClient {
+        /// Its status.
+        status: StatusCode,
+    },
     /// A whole answer.
     Reply {
         /// Its status.
@@ -109,7 +115,7 @@ impl Wire {
         match self {
             Self::NotSent { .. } => WirePhase::Unsent,
             Self::Lost { .. } => WirePhase::Unanswered,
-            Self::Reply { .. } => WirePhase::Answered,
+            Self::OtherClient { .. } | Self::Reply { .. } => WirePhase::Answered,
         }
     }
 }
@@ -119,6 +125,7 @@ impl fmt::Debug for Wire {
         match self {
             Self::NotSent { why } => f.debug_struct("NotSent").field("why", why).finish(),
             Self::Lost { why } => f.debug_struct("Lost").field("why", why).finish(),
+            Self::OtherClient { status } => f.debug_struct("OtherClient").field("status", status).finish(),
             Self::Reply { status, body, .. } => f
                 .debug_struct("Reply")
                 .field("status", status)

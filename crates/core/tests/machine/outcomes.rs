@@ -296,6 +296,20 @@ fn a_nonce_that_is_wanted_is_claimed_for_once_more() {
 }
 
 #[test]
+fn another_client_is_tried_by_an_attempt_of_its_own_and_once() {
+    let (mut pilot, mut row, commands) = outcome(Outcome::OtherClient);
+    let first = row.open.unwrap().id;
+    row.settle(&settled(&commands), pilot.store_now()).unwrap();
+    assert_eq!(pilot.hear(Event::Settled(pilot.done(&row))), [Command::Load]);
+    let claim = claimed(&pilot.look(&row, NO_ANSWERS));
+    assert_ne!(claim.id, first, "another attempt");
+    row.claim(&claim, pilot.store_now()).unwrap();
+    assert_eq!(pilot.hear(Event::Claimed(pilot.done(&row))), [Command::Exchange]);
+    let settle = settled(&pilot.hear_outcome(Outcome::OtherClient));
+    assert_eq!(settle.verdict, None, "the second time it is our fault, and says nothing about the account");
+}
+
+#[test]
 fn s_t19_an_invalid_grant_over_a_row_that_moved_adopts_what_is_there() {
     let (mut pilot, mut row, commands) = outcome(Outcome::Permanent(Revocation::Reused));
     assert_eq!(commands, [Command::Load]);

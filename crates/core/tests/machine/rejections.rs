@@ -216,6 +216,7 @@ fn only_what_the_provider_answered_counts_as_tried() {
         (Outcome::NotSent, false),
         (Outcome::Withheld, false),
         (Outcome::NonceWanted, false),
+        (Outcome::OtherClient, false),
     ] {
         let mut row = fresh_row();
         let mut pilot = reporter(&row);

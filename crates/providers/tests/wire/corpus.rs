@@ -144,3 +144,19 @@ fn a_corpus_notices_a_dialect_that_believes_too_much() {
     assert!(misread(&eager, "grok").iter().any(|line| line.starts_with("the sentence somewhere else")));
     assert_eq!(misread(&eager, "_any").len(), 1);
 }
+
+#[test]
+fn s_t29_what_claude_leaves_empty_stays_as_it_was() {
+    let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_793_619_871);
+    let held = br#"{"access_token":"at-1","refresh_token":"rt-1","scope":"user:inference","account":{"uuid":"5a1d"}}"#;
+    let held = solekey_core::Credential::import(held, now).unwrap().credential;
+    let answer = br#"{"access_token":"at-2","expires_in":28800,"refresh_token":"","scope":""}"#;
+    let merged = solekey_core::merge(&held, &solekey_core::TokenAnswer::read(answer).unwrap(), now);
+    let text = |secret: Option<solekey_core::Secret>| {
+        secret.map(|secret| solekey_core::ExposeSecret::expose_secret(&secret).to_owned())
+    };
+    assert_eq!(text(merged.access_token()).as_deref(), Some("at-2"));
+    assert_eq!(text(merged.refresh_token()).as_deref(), Some("rt-1"));
+    assert_eq!(merged.scope().as_deref(), Some("user:inference"));
+    assert!(merged.document().raw("account").is_some(), "fields that were not sent are kept");
+}

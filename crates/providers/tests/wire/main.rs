@@ -15,7 +15,9 @@ use solekey_core::{
     ports::{ExchangeRequest, TokenEndpoint, Wire},
     secret,
 };
-use solekey_providers::{BodyFormat, ClientAuth, EndpointSettings, HttpEndpoint, MAX_BODY_BYTES, Preset};
+use solekey_providers::{
+    BodyFormat, ClientAuth, EndpointSettings, FallbackClient, HttpEndpoint, MAX_BODY_BYTES, Preset,
+};
 use stub::{Answer, Stub, http, json};
 
 /// Long enough for a busy machine: no test waits for it to end.
@@ -106,6 +108,28 @@ async fn a_client_secret_travels_in_the_header_or_in_the_body() {
         let request = stub.requests().pop().unwrap();
         let (head, body) = request.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(in_head) && body.ends_with(in_body), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_client_presents_in_an_exchange_of_its_own_where_the_first_one_may_not() {
+    let stub = Stub::start(json("401 Unauthorized", r#"{"error":"unauthorized_client"}"#)).await;
+    let fallback_client = Some(FallbackClient {
+        client_id: "other".to_owned(),
+        client_auth: ClientAuth::Post(secret("s3cret")),
+    });
+    let endpoint = EndpointSettings { fallback_client, ..settings(&stub) }.build().unwrap();
+    let first = "&client_id=gateway";
+    let second = "&client_id=other&client_secret=s3cret";
+    for (at, (client, outcome)) in
+        [(first, Outcome::OtherClient), (second, Outcome::OurFault), (first, Outcome::OtherClient)]
+            .into_iter()
+            .enumerate()
+    {
+        let wire = exchange(&endpoint, AMPLE).await;
+        let said = classify(endpoint.dialect(), &wire, SystemTime::now()).outcome.map(|_| ());
+        assert_eq!((said, stub.requests().len()), (outcome, at + 1), "one request per exchange");
+        assert!(stub.requests()[at].ends_with(client), "{client}");
     }
 }
 

@@ -176,7 +176,7 @@ const VARIABLES: [(&str, &str); 8] = [
 ];
 
 /// None of them ends like another one, which is what makes names and keys separable.
-pub(super) const PROVIDER_KEYS: [&str; 32] = [
+pub(super) const PROVIDER_KEYS: [&str; 34] = [
     "preset",
     "token_url",
     "issuer",
@@ -207,6 +207,8 @@ pub(super) const PROVIDER_KEYS: [&str; 32] = [
     "stale",
     "on_refresh_error",
     "accept_loss",
+    "fallback_client_id",
+    "fallback_client_secret_env",
     "assumed_lifetime",
     "refresh_life",
 ];

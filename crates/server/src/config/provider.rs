@@ -3,9 +3,9 @@
 use http::StatusCode;
 use solekey::{
     Provider,
-    core::{InputError, Limits, PolicySettings, Replay, Stale},
+    core::{InputError, Limits, PolicySettings, Replay, Stale, secret},
 };
-use solekey_providers::{BodyFormat, EndpointSettings, Preset, SecretPlace};
+use solekey_providers::{BodyFormat, ClientAuth, EndpointSettings, FallbackClient, Preset, SecretPlace};
 use std::{sync::Arc, time::Duration};
 use url::Url;
 
@@ -82,6 +82,8 @@ impl ProviderSettings {
             stale,
             on_refresh_error,
             accept_loss,
+            fallback_client_id,
+            fallback_client_secret_env,
             assumed_lifetime,
             refresh_life,
         } = self;
@@ -125,6 +127,9 @@ impl ProviderSettings {
         let token_url = token_url.unwrap_or(endpoint.token_url);
         let host_url =
             if token_url.is_empty() { issuer.clone().unwrap_or_default() } else { token_url.clone() };
+        let client_auth = client.build(endpoint.client_auth, environment)?;
+        let fallback_client =
+            fallback(fallback_client_id, fallback_client_secret_env, &client_auth, environment)?;
         let endpoint = EndpointSettings {
             token_url,
             issuer,
@@ -132,7 +137,8 @@ impl ProviderSettings {
             dpop: dpop(dpop_key_env, endpoint.dpop, environment)?,
             client_id: client_id.unwrap_or(endpoint.client_id),
             client_id_name: endpoint.client_id_name,
-            client_auth: client.build(endpoint.client_auth, environment)?,
+            client_auth,
+            fallback_client: fallback_client.or(endpoint.fallback_client),
             body: body.map_or(endpoint.body, BodyName::into),
             scope: scope.or(endpoint.scope),
             params: endpoint.params,
@@ -230,6 +236,34 @@ fn proof(preset: &Preset, has_secret: bool) -> Result<Option<ClientAuthName>, In
         SecretPlace::Header => ClientAuthName::Basic,
         SecretPlace::Body => ClientAuthName::Post,
     }))
+}
+
+/// The second client, which proves itself as the first one does.
+fn fallback(
+    client_id: Option<String>,
+    variable: Option<String>,
+    first: &ClientAuth,
+    environment: &Environment,
+) -> Result<Option<FallbackClient>, InputError> {
+    let refuse = |field: &'static str, expected: &str| Err(InputError::new(field, expected));
+    let Some(client_id) = client_id else {
+        return match variable {
+            None => Ok(None),
+            Some(_) => refuse("fallback_client_id", "to be given with fallback_client_secret_env"),
+        };
+    };
+    let held = variable.and_then(|variable| environment.value(&variable)).map(secret);
+    let client_auth = match (first, held) {
+        (ClientAuth::None, None) => ClientAuth::None,
+        (ClientAuth::Basic(_), Some(secret)) => ClientAuth::Basic(secret),
+        (ClientAuth::Post(_), Some(secret)) => ClientAuth::Post(secret),
+        _ => {
+            let expected =
+                "the name of an environment variable that holds a secret, where client_secret_env is one";
+            return refuse("fallback_client_secret_env", expected);
+        }
+    };
+    Ok(Some(FallbackClient { client_id, client_auth }))
 }
 
 fn checked_statuses(statuses: &[u16]) -> Result<Vec<StatusCode>, InputError> {

@@ -83,6 +83,8 @@ pub(super) struct ProviderSettings {
     pub(super) on_refresh_error: Option<OnRefreshError>,
     #[serde(default)]
     pub(super) accept_loss: bool,
+    pub(super) fallback_client_id: Option<String>,
+    pub(super) fallback_client_secret_env: Option<String>,
     pub(super) assumed_lifetime: Option<Span>,
     pub(super) refresh_life: Option<Span>,
 }

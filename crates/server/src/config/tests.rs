@@ -136,6 +136,8 @@ fn values_that_cannot_work_are_refused_by_key() {
         ("stale = \"maybe\"", "stale"),
         ("assumed_lifetime = \"2d\"", "assumed_lifetime"),
         ("refresh_life = \"1m\"", "refresh_life"),
+        ("fallback_client_id = \"gateway\"", "fallback_client_id"),
+        ("fallback_client_secret_env = \"X\"", "fallback_client_id"),
         ("accept_loss = \"yes\"", "accept_loss"),
     ] {
         assert_eq!(refused(acme(more)), format!("provider.acme.{field}"), "{more}");

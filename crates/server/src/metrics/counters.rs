@@ -271,11 +271,12 @@ const LOGIN_NEEDED: &str = "login_needed";
 const CONFIGURATION: &str = "configuration";
 const UNKNOWN_ACCOUNT: &str = "unknown_account";
 /// What presentations come to: a success is never without an answer, and what has none is ambiguous.
-const PRESENTATIONS: [(Outcome<()>, WirePhase); 7] = [
+const PRESENTATIONS: [(Outcome<()>, WirePhase); 8] = [
     (Outcome::Success(()), WirePhase::Answered),
     (Outcome::OurFault, WirePhase::Answered),
     (Outcome::Refused { retry_after: None, why: Delay::ProviderDown }, WirePhase::Answered),
     (Outcome::NonceWanted, WirePhase::Answered),
+    (Outcome::OtherClient, WirePhase::Answered),
     (Outcome::Permanent(Revocation::Refused), WirePhase::Answered),
     (Outcome::Ambiguous, WirePhase::Answered),
     (Outcome::Ambiguous, WirePhase::Unanswered),
