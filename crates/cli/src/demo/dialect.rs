@@ -46,8 +46,6 @@ pub(super) struct Ways {
     #[serde(skip_serializing_if = "Option::is_none")]
     client_auth: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    body: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     client_key_env: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_key_id: Option<&'static str>,
@@ -89,7 +87,6 @@ impl Dialect {
             issuer: None,
             client_id: None,
             client_auth: None,
-            body: None,
             client_key_env: None,
             client_key_id: None,
             dpop_key_env: None,
@@ -105,13 +102,7 @@ impl Dialect {
                 ..none
             },
             Kind::Codex => Ways { preset: Some("codex"), token_url, ..none },
-            Kind::Claude => Ways {
-                token_url,
-                client_id: Some("solekey-demo"),
-                body: Some("json"),
-                replay: Some("strict_family"),
-                ..none
-            },
+            Kind::Claude => Ways { preset: Some("claude"), token_url, ..none },
             Kind::Atproto => Ways {
                 preset: Some("atproto"),
                 issuer: Some(provider.issuer_for(replica)),
@@ -146,7 +137,7 @@ impl Dialect {
         let Pair { access_token, refresh_token, .. } = pair;
         let expires_at = expires_at.duration_since(UNIX_EPOCH).unwrap_or_default();
         match self.kind {
-            Kind::Strict | Kind::Claude => json!({
+            Kind::Strict => json!({
                 "access_token": access_token,
                 "refresh_token": refresh_token,
                 "expires_at": expires_at.as_secs_f64(),
@@ -155,6 +146,14 @@ impl Dialect {
                 "OPENAI_API_KEY": null,
                 "tokens": {"access_token": access_token, "refresh_token": refresh_token, "account_id": "demo"},
                 "last_refresh": "2026-11-01T00:00:00Z",
+            }),
+            Kind::Claude => json!({
+                "claudeAiOauth": {
+                    "accessToken": access_token,
+                    "refreshToken": refresh_token,
+                    "expiresAt": u64::try_from(expires_at.as_millis()).unwrap_or(u64::MAX),
+                    "scopes": ["user:inference"],
+                },
             }),
             Kind::Atproto => json!({
                 "access_token": access_token,
