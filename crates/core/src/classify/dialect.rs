@@ -118,7 +118,7 @@ impl Dialect {
     /// Whether this answer says that the provider knows the account's grant, but not with this client: the same token may
     /// be presented by another one.
     pub fn wants_another_client(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> bool {
-        let said = self.object(&self.as_json(headers, body));
+        let said = Self::object(&self.as_json(headers, body));
         let named = |value: &Value| self.codes(value).iter().any(|code| code == "unauthorized_client");
         status.is_client_error()
             && !self.leaves_unprocessed(status)
@@ -144,7 +144,7 @@ impl Dialect {
     }
 
     /// The body of a refusal, where it is an object.
-    pub(super) fn object(&self, body: &[u8]) -> Option<Value> {
+    pub(super) fn object(body: &[u8]) -> Option<Value> {
         serde_json::from_slice(body).ok().filter(Value::is_object)
     }
 

@@ -80,7 +80,7 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
 
 /// What the body says, told by the dialect alone.
 fn meaning(dialect: &Dialect, body: &[u8]) -> Option<Meaning> {
-    dialect.meaning(&dialect.object(body)?)
+    dialect.meaning(&Dialect::object(body)?)
 }
 
 /// The statuses that the rules name, and all others.

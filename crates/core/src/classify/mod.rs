@@ -83,7 +83,7 @@ struct Said(Option<(Vec<String>, Option<Meaning>)>);
 
 impl Said {
     fn read(dialect: &Dialect, body: &[u8]) -> Self {
-        Self(dialect.object(body).map(|value| (dialect.codes(&value), dialect.meaning(&value))))
+        Self(Dialect::object(body).map(|value| (dialect.codes(&value), dialect.meaning(&value))))
     }
 
     fn is_no_json(&self) -> bool {

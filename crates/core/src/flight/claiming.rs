@@ -211,14 +211,15 @@ impl Flight {
                 self.refused(cx, own, None, Delay::Unreachable)
             }
             Outcome::NotSent => self.cool_down_alone(cx, own, Delay::Unreachable),
-            Outcome::Withheld | Outcome::OurFault => self.cool_down_alone(cx, own, Delay::OurFault),
             Outcome::NonceWanted | Outcome::OtherClient if once_more => {
                 self.nonce_tried = !mutant("nonce_for_ever");
                 self.lacked_nonce = Some(own.from).filter(|_| own.past == Past::Untouched);
                 self.settle(cx, own, None, After::LookAgain)
             }
             Outcome::NonceWanted => self.refused(cx, own, None, Delay::ProviderDown),
-            Outcome::OtherClient => self.cool_down_alone(cx, own, Delay::OurFault),
+            Outcome::Withheld | Outcome::OurFault | Outcome::OtherClient => {
+                self.cool_down_alone(cx, own, Delay::OurFault)
+            }
             Outcome::Refused { retry_after, why } => self.refused(cx, own, retry_after, why),
             Outcome::Permanent(why) if mutant("refusal_is_final") => self.settle_log_in(cx, own, why),
             Outcome::Ambiguous if mutant("ambiguous_is_refused") => {

@@ -288,7 +288,7 @@ fn lifetimes_come_from_the_preset_and_can_be_replaced() {
     assert_eq!(lives(""), (8, Some(180)));
     assert_eq!(lives("assumed_lifetime = \"1h\"\nrefresh_life = \"90d\""), (1, Some(90)));
     let known = policy(&acme("").unwrap());
-    assert_eq!((known.assumed_lifetime(), known.refresh_life()), (Duration::from_secs(1800), None));
+    assert_eq!((known.assumed_lifetime(), known.refresh_life()), (Duration::from_mins(30), None));
 }
 
 #[test]
