@@ -124,8 +124,8 @@ impl Driver {
 
     /// Everything is published and delivered by now.
     async fn tell_hooks(&self) {
-        let adopted = self.stock.row.as_ref().map(|row| row.generation);
-        let adopted = adopted.filter(|_| mutant("hook_is_called_for_adopted_tokens"));
+        let served = || self.instance.entries().get(self.account.key()).map(|entry| entry.generation);
+        let adopted = if mutant("hook_is_called_for_adopted_tokens") { served() } else { None };
         let Some(generation) = self.committed.or(adopted) else { return };
         self.instance.hooks.committed(&self.account, generation);
         if mutant("hook_delays_its_flight") {

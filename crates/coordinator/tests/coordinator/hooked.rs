@@ -182,6 +182,7 @@ async fn s_t77_a_hook_that_comes_late_is_shown_the_row_and_writes_to_the_row_as_
     replica.token(&account).await.unwrap();
     hook.is_called(1).await;
     // Rotated meanwhile, by a process without hooks.
+    tokio::time::sleep(Duration::from_secs(6)).await;
     let newer = world.replica().await.refresh(&account, None).await.unwrap();
     let Does::WaitFor(gate) = &hook.does else { unreachable!() };
     gate.add_permits(1);
@@ -216,6 +217,7 @@ async fn what_is_found_during_an_exchange_survives_it() {
     let replica = hooked(&world, &hook).await;
     replica.token(&account).await.unwrap();
     hook.is_called(1).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
     world.provider.close();
     let call = tokio::spawn({
         let (other, account) = (world.replica().await, account.clone());
@@ -225,6 +227,8 @@ async fn what_is_found_during_an_exchange_survives_it() {
     let Does::WaitFor(gate) = &hook.does else { unreachable!() };
     gate.add_permits(1);
     comes_to_hold(&world, &account, "p-1").await;
+    let open = world.store.load(&account).await.unwrap().record.unwrap().row.open;
+    assert!(open.is_some(), "the exchange is under way");
     world.provider.open();
     let newer = call.await.unwrap().unwrap();
     comes_to_hold(&world, &account, newer.expose_secret()).await;
