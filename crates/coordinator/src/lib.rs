@@ -136,6 +136,8 @@ mod vigils;
 mod vitals;
 
 pub use accounts::Login;
+#[cfg(feature = "providers")]
+pub use after_commit::CodeAssistProject;
 pub use after_commit::{AfterCommit, Committed};
 #[cfg(feature = "sqlite")]
 pub use backends::folder_of_answers;

@@ -67,6 +67,7 @@ mod assertion;
 mod body;
 mod bounded;
 mod clock;
+mod code_assist;
 mod dpop;
 mod endpoint;
 mod fallback;
@@ -76,6 +77,7 @@ mod preset;
 mod request;
 mod settings;
 
+pub use code_assist::{CodeAssist, CodeAssistAccount};
 pub use dpop::Dpop;
 pub use endpoint::{HttpEndpoint, MAX_BODY_BYTES};
 pub use key::{ClientKey, SigningKey};

@@ -1,5 +1,7 @@
 //! What is looked up about an account after its tokens are safe.
 
+#[cfg(feature = "providers")]
+mod code_assist;
 mod queue;
 mod run;
 mod write_back;
@@ -9,6 +11,8 @@ use std::{fmt, time::Duration};
 use async_trait::async_trait;
 use solekey_core::{Account, Additions, Credential, Generation, ports::BoxError};
 
+#[cfg(feature = "providers")]
+pub use code_assist::CodeAssistProject;
 pub(crate) use queue::Hooks;
 
 use crate::token::AccessToken;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod atproto;
+mod code_assist;
 mod corpus;
 mod listing;
 mod model;
