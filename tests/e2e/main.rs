@@ -23,6 +23,7 @@ mod late;
 mod load;
 mod metrics;
 mod misconfigured;
+mod odd;
 mod outages;
 mod outlived;
 mod postgres;
