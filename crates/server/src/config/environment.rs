@@ -136,7 +136,7 @@ fn read(variable: &str, key: &str, text: &str) -> Result<Value, InputError> {
         Some("refresh_rate" | "refresh_concurrency") => {
             text.parse().map(Value::Integer).map_err(|_| refused("a whole number"))
         }
-        Some("accept_loss" | "issuer_of_account") => {
+        Some("accept_loss" | "code_assist_project" | "issuer_of_account") => {
             text.parse().map(Value::Boolean).map_err(|_| refused("true or false"))
         }
         Some("not_processed") => {
@@ -176,7 +176,7 @@ const VARIABLES: [(&str, &str); 8] = [
 ];
 
 /// None of them ends like another one, which is what makes names and keys separable.
-pub(super) const PROVIDER_KEYS: [&str; 34] = [
+pub(super) const PROVIDER_KEYS: [&str; 35] = [
     "preset",
     "token_url",
     "issuer",
@@ -211,6 +211,7 @@ pub(super) const PROVIDER_KEYS: [&str; 34] = [
     "fallback_client_secret_env",
     "assumed_lifetime",
     "refresh_life",
+    "code_assist_project",
 ];
 
 /// One of these makes a provider out of environment variables alone.

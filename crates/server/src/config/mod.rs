@@ -12,7 +12,7 @@ mod span;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use solekey::{
     Builder, SealKeys, Solekey,
@@ -117,8 +117,13 @@ impl Config {
     pub(crate) fn into_builder(self) -> Builder {
         let Self { listen: _, place, seal, providers, accept_loss: _, mirrors } = self;
         let builder = place.furnish(Solekey::builder().seal(seal));
-        let builder =
-            providers.into_iter().fold(builder, |builder, configured| builder.provider(configured.provider));
+        let builder = providers.into_iter().fold(builder, |builder, configured| {
+            let builder = builder.provider(configured.provider);
+            match configured.project {
+                Some(project) => builder.after_commit(Arc::new(project)),
+                None => builder,
+            }
+        });
         mirrors.into_iter().fold(builder, |builder, Mirror { account, path }| builder.mirror(account, path))
     }
 

@@ -2,10 +2,10 @@
 
 use http::StatusCode;
 use solekey::{
-    Provider,
+    CodeAssistProject, Provider,
     core::{InputError, Limits, PolicySettings, Replay, Stale, secret},
 };
-use solekey_providers::{BodyFormat, ClientAuth, EndpointSettings, FallbackClient, Preset, SecretPlace};
+use solekey_providers::{BodyFormat, CodeAssist, ClientAuth, EndpointSettings, FallbackClient, Preset, SecretPlace};
 use std::{sync::Arc, time::Duration};
 use url::Url;
 
@@ -25,6 +25,8 @@ use crate::doctor::TokenHost;
 pub(super) struct Configured {
     pub(super) provider: Provider,
     pub(super) accepts_loss: bool,
+    /// Who looks up what its accounts lack, if somebody shall.
+    pub(super) project: Option<CodeAssistProject>,
     /// Its token URL, or the issuer whose metadata has it.
     host_url: String,
 }
@@ -86,7 +88,9 @@ impl ProviderSettings {
             fallback_client_secret_env,
             assumed_lifetime,
             refresh_life,
+            code_assist_project,
         } = self;
+        let project = code_assist_project.then(|| project_lookup(&name, preset.as_deref())).transpose()?;
         let preset = Preset::named(preset.as_deref().unwrap_or("oauth2"))?;
         let replay = replay.map(|name| replay_rule(name, grace)).transpose()?.unwrap_or(preset.policy.replay);
         let base = preset.policy;
@@ -148,7 +152,7 @@ impl ProviderSettings {
         };
         let provider = Provider::new(&name, policy.build()?, Arc::new(endpoint.build()?))?
             .background(limits(refresh_rate, refresh_concurrency));
-        Ok(Configured { provider, accepts_loss: accept_loss, host_url })
+        Ok(Configured { provider, accepts_loss: accept_loss, host_url, project })
     }
 }
 
@@ -157,6 +161,19 @@ pub(super) fn locate(provider: &str, error: &InputError) -> InputError {
     let printable = !provider.is_empty() && !provider.contains(char::is_control);
     let shown = if provider.len() <= MAX_SHOWN && printable { provider } else { "?" };
     InputError::new(format!("provider.{shown}.{}", error.field()), error.expected())
+}
+
+/// Who finds the project of accounts that were imported without one.
+fn project_lookup(provider: &str, preset: Option<&str>) -> Result<CodeAssistProject, InputError> {
+    let code_assist = match preset {
+        Some("gemini") => CodeAssist::gemini(),
+        Some("antigravity") => CodeAssist::antigravity(),
+        _ => {
+            let expected = "to go with preset = \"gemini\" or \"antigravity\"";
+            return Err(InputError::new("code_assist_project", expected));
+        }
+    };
+    Ok(CodeAssistProject::new(provider, code_assist?))
 }
 
 fn or(set: Option<Span>, default: Duration) -> Duration {

@@ -87,6 +87,8 @@ pub(super) struct ProviderSettings {
     pub(super) fallback_client_secret_env: Option<String>,
     pub(super) assumed_lifetime: Option<Span>,
     pub(super) refresh_life: Option<Span>,
+    #[serde(default)]
+    pub(super) code_assist_project: bool,
 }
 
 #[derive(Default, Deserialize)]

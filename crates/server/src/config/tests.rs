@@ -423,6 +423,22 @@ fn nothing_secret_is_printed() {
 }
 
 #[test]
+fn the_project_of_google_accounts_is_looked_up_where_it_is_asked_for() {
+    let google = |preset: &str, more: &str| {
+        let text = format!("[[provider]]\nname = \"google\"\nclient_id = \"c\"\n{preset}{more}");
+        Config::parse(&text, &Environment::from_iter([("SECRET", "hush".to_owned())]))
+    };
+    let on = "code_assist_project = true\n";
+    for preset in ["gemini", "antigravity"] {
+        let preset = format!("preset = \"{preset}\"\nclient_secret_env = \"SECRET\"\n");
+        assert!(google(&preset, "").unwrap().providers[0].project.is_none());
+        assert!(google(&preset, on).unwrap().providers[0].project.is_some());
+    }
+    let other = google("token_url = \"https://auth.example/token\"\n", on).unwrap_err();
+    assert_eq!(other.field(), Some("provider.google.code_assist_project"));
+}
+
+#[test]
 fn a_mirror_names_its_account_and_its_file() {
     let mirror = |more: &str, home: &str| {
         let text = format!(
