@@ -109,6 +109,15 @@ async fn n_5_killed_after_the_body_was_read_the_account_is_tried_once_more_when_
     assert_eq!(fleet.state(&account).await.status, Status::LoginNeeded);
     assert_eq!(fleet.provider.presentations(), 2);
     fleet.log_in(account.id()).await;
+    for replica in &fleet.replicas {
+        // The news of a login is on its way for some microseconds after whoever logged in was told.
+        eventually("the login is known", async || match replica.token(&account).await {
+            Ok(token) => Some(token),
+            Err(TokenError::LogIn { .. }) => None,
+            Err(error) => panic!("{error}"),
+        })
+        .await;
+    }
     fleet.assert_all_serve_the_newest(&account).await;
     fleet.shut_down().await;
 }

@@ -5,7 +5,9 @@ use solekey::{
     CodeAssistProject, Provider,
     core::{InputError, Limits, PolicySettings, Replay, Stale, secret},
 };
-use solekey_providers::{BodyFormat, CodeAssist, ClientAuth, EndpointSettings, FallbackClient, Preset, SecretPlace};
+use solekey_providers::{
+    BodyFormat, ClientAuth, CodeAssist, EndpointSettings, FallbackClient, Preset, SecretPlace,
+};
 use std::{sync::Arc, time::Duration};
 use url::Url;
 
