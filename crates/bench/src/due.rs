@@ -29,7 +29,7 @@ pub(crate) async fn redis(effort: &Effort) -> Result<Vec<Row>> {
     let redis = server::redis().await?;
     let link = server::link(&redis).await?;
     let store: Arc<dyn Store> = Arc::new(RedisStore::new(link.clone(), "bench")?);
-    register(&store, effort.accounts).await?;
+    register(&store, effort.accounts, AT_ONCE).await?;
     let raw = server::raw(&redis).await?;
     let look = async || {
         let mut raw: MultiplexedConnection = raw.clone();
@@ -50,7 +50,7 @@ pub(crate) async fn sqlite(effort: &Effort) -> Result<Vec<Row>> {
     let file = folder.path().join("bench.db");
     let opened = Arc::new(SqliteStore::open(&file).await?);
     let store: Arc<dyn Store> = opened.clone();
-    register(&store, 1).await?;
+    register(&store, 1, AT_ONCE).await?;
     let mut raw = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&file)).await?;
     sqlx::query(MORE_IN_SQLITE).bind(i64::try_from(effort.accounts)?).execute(&mut raw).await?;
     let look = async || {
@@ -70,7 +70,7 @@ pub(crate) async fn postgres(effort: &Effort) -> Result<Vec<Row>> {
     let server = server::postgres().await?;
     let opened = Arc::new(PostgresStore::connect(&server.url()).await?);
     let store: Arc<dyn Store> = opened.clone();
-    register(&store, 1).await?;
+    register(&store, 1, AT_ONCE).await?;
     let mut raw = PgConnection::connect(&server.url()).await?;
     sqlx::query(MORE_IN_POSTGRES).bind(i64::try_from(effort.accounts)?).execute(&mut raw).await?;
     sqlx::query("ANALYZE solekey.account").execute(&mut raw).await?;
@@ -116,3 +116,4 @@ const MORE_IN_POSTGRES: &str = "
     INSERT INTO solekey.account
     SELECT provider, 'copy-' || number, revision, generation, format, gone, due_at, row, payload
     FROM solekey.account, generate_series(1, $1) number";
+const AT_ONCE: Duration = Duration::ZERO;

@@ -57,7 +57,7 @@ async fn idle(effort: &Effort) -> Result<Row> {
     let folder = tempfile::tempdir()?;
     let replica = builder(&Endpoint::new())?.redis(redis.url()).redis_prefix(prefix).state_dir(folder.path());
     let replica = replica.build().await?;
-    register(&store, effort.accounts).await?;
+    register(&store, effort.accounts, Duration::from_mins(50)).await?;
     link.close().await;
     let before = process_time();
     tokio::time::sleep(Duration::from_secs(effort.idle_secs)).await;

@@ -65,13 +65,23 @@ impl Round {
         self.empty = if taken.is_empty() { self.empty.saturating_add(1) } else { 0 };
         let pause = match taken.len() {
             0 => (SHORT_PAUSE * (1 << self.empty.min(5))).min(LONG_PAUSE),
-            all if all >= room => Duration::ZERO,
+            all if all >= room => self.looks(all),
             _ => SHORT_PAUSE,
         };
         for account in taken {
             self.tend(account);
         }
         self.instance.now() + pause / 4 * 3 + part_of(pause / 4)
+    }
+
+    /// How long so many looks are enough for. Accounts that are due and present nothing, because they cannot be opened for one,
+    /// are no reason to hurry.
+    fn looks(&self, taken: usize) -> Duration {
+        if mutant("looks_are_not_spaced") {
+            return Duration::ZERO;
+        }
+        let taken = u32::try_from(taken).unwrap_or(u32::MAX);
+        Duration::from_secs(1).saturating_mul(taken) / (self.limits.rate().max(1) * LOOKS_PER_START)
     }
 
     async fn due(&self, room: usize) -> Vec<Account> {
@@ -119,6 +129,8 @@ impl Round {
 const HOLD: Duration = Duration::from_secs(120);
 /// How long taking may take.
 const TAKING: Duration = Duration::from_secs(5);
+/// Enough that the starts of a whole fleet can come from one replica, whatever a look finds.
+const LOOKS_PER_START: u32 = 4;
 /// Until the next look where the last one found something.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
 /// Until the next look where nothing has been due for a while: short beside the time for which tokens are refreshed ahead,

@@ -113,6 +113,21 @@ async fn s_t74_an_account_that_somebody_else_has_refreshed_is_skipped_without_a_
 }
 
 #[tokio::test(start_paused = true)]
+async fn accounts_that_are_due_and_present_nothing_are_looked_at_without_hurry() {
+    let world = World::new();
+    for number in 0..400 {
+        let account = world.log_in(&format!("a{number}"), Duration::from_secs(3600)).await;
+        world.store.hold_until(&account, StoreTime::from_micros(1));
+    }
+    let (fleet, diary) = world.fleet(1, limits(5, 4)).await;
+    secs(10).await;
+    let taken = diary.seen.lock().unwrap().taken;
+    // Four looks per start, and pauses that are shorter by a quarter at most.
+    assert!((50..=4 * 5 * 10 * 4 / 3 + 4).contains(&taken), "{taken}");
+    shut_down(fleet).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn s_t30_an_account_at_whose_door_somebody_stands_counts_as_put_off_and_not_as_refreshed() {
     let world = World::new();
     world.overdue_accounts(1).await;
