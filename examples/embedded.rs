@@ -1,4 +1,4 @@
-//! One host, no Redis: all processes share one SQLite file, and answers lie in files beside it.
+//! One host, no Redis: all processes share one SQLite file, and answers lie in files next to it.
 //!
 //! ```sh
 //! cargo run -p solekey-examples --bin embedded
@@ -27,14 +27,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // A refresh token alone will do: the first request fetches the access token.
     let credential = serde_json::json!({ "refresh_token": acme.grant("alice").refresh_token }).to_string();
-    println!("first login:  {}", told(one.login(&alice, credential.as_bytes(), false).await?));
+    println!("first login:  {}", effect(one.login(&alice, credential.as_bytes(), false).await?));
 
     let (here, there) = tokio::try_join!(one.token(&alice), other.token(&alice))?;
     let same = here.generation() == there.generation();
     println!("two processes, the same token: {same}, presentations: {}", acme.presentations());
 
     // The refresh token in the file somebody still has lying around is spent. It is noticed before it can do harm.
-    println!("second login: {}", told(other.login(&alice, credential.as_bytes(), false).await?));
+    println!("second login: {}", effect(other.login(&alice, credential.as_bytes(), false).await?));
 
     one.shutdown(DEFAULT_DRAIN).await;
     other.shutdown(DEFAULT_DRAIN).await;
@@ -62,7 +62,7 @@ async fn open(file: &Path, acme: &AuthorizationServer) -> Result<Solekey, Box<dy
 /// `echo "k1:$(openssl rand -base64 32)"`.
 const SEAL: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-fn told(login: Login) -> &'static str {
+fn effect(login: Login) -> &'static str {
     match login {
         Login::New { .. } => "taken in",
         Login::Same { .. } => "nothing new",

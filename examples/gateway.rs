@@ -62,7 +62,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 const PROVIDER: &str = "acme";
 
-/// What every request needs.
+/// The state that every request needs.
 struct Gateway {
     solekey: Solekey,
     http: reqwest::Client,
@@ -92,7 +92,7 @@ async fn pass_on(answer: reqwest::Response) -> Result<Response, Failure> {
     Ok((answer.status(), answer.bytes().await?).into_response())
 }
 
-/// Why there is nothing to pass on.
+/// The reason why there is nothing to pass on.
 enum Failure {
     Token(TokenError),
     Api,
@@ -136,7 +136,7 @@ fn provider(token_url: String) -> Result<Provider, Box<dyn Error>> {
     Ok(Provider::new(PROVIDER, PolicySettings::default().build()?, Arc::new(endpoint.build()?))?)
 }
 
-/// What is outside of the gateway.
+/// The servers outside of the gateway.
 struct World {
     token_url: String,
     api_url: String,

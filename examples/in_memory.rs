@@ -1,5 +1,5 @@
-//! A coordinator that needs no server: rows, tokens and leases in memory, and a strict authorization server that counts.
-//! This is how to test a gateway of your own.
+//! A coordinator that needs no server: rows, tokens and leases in memory, and a strict authorization server that
+//! counts. This is how to test a gateway of your own.
 //!
 //! ```sh
 //! cargo run -p solekey-examples --bin in_memory
@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let rejection = token.rejected_by(answer.status(), answer.headers()).ok_or("no evidence")?;
     let another = solekey.token_after_rejection(&alice, rejection).await?;
     println!(
-        "the resource said {}, then {}",
+        "the resource returned {}, then {}",
         answer.status(),
         call(&acme.resource_url(), &another).await?.status()
     );
@@ -85,14 +85,14 @@ async fn ask_at_once(solekey: &Solekey, account: &Account) -> Result<AccessToken
     Ok(tokens[0].clone())
 }
 
-/// News are hints where to look, for whoever keeps something of their own beside the tokens.
+/// Notifications are hints to check again, for a program that keeps something of its own in addition to the tokens.
 async fn hear_of(changes: &mut Changes, wanted: Generation) {
     while let Some(change) = changes.next().await {
         match change {
             Change::Account { key, generation } if generation == wanted => {
-                return println!("news: account {key} has generation {generation}");
+                return println!("change: account {key} has generation {generation}");
             }
-            // An earlier one, or `Missed`: look at what you care about.
+            // An earlier one, or `Missed`: check again what you care about.
             _ => {}
         }
     }

@@ -15,7 +15,7 @@ use solekey_redis_lock::{
 };
 
 const TTL: Duration = Duration::from_secs(20);
-/// What one page takes at most.
+/// The longest time that one page may take.
 const PAGE: Duration = Duration::from_secs(5);
 
 #[tokio::main]
@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         other => println!("unexpected: {other:?}"),
     }
 
-    // Long work renews in the background, and looks at the lease before every step that must fit into it.
+    // Long work renews in the background, and checks the lease before every step that must fit into it.
     guard.keep_alive();
     for page in 1..=3 {
         guard.ensure(PAGE)?;

@@ -1,5 +1,5 @@
-//! Three replicas of a gateway, in one process, coordinate through a real Redis: one of them refreshes, everybody has the
-//! token.
+//! Three replicas of a gateway, in one process, coordinate through a real Redis: one of them refreshes, everybody has
+//! the token.
 //!
 //! ```sh
 //! redis-server --port 6380 --save '' &                # or: docker compose up --wait, which gives one on 6379

@@ -1,4 +1,4 @@
-//! Containers go with those who started them.
+//! The removal of containers when the tests that started them end.
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 

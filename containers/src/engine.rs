@@ -1,10 +1,10 @@
-//! What the engine itself says of containers.
+//! The engine's own list of containers.
 
 use tokio::process::Command;
 
 use crate::image::LABEL;
 
-/// How many containers of this owner there are, running or not.
+/// Returns the number of containers of this owner, running or not.
 pub(crate) async fn containers_of(owner: &str) -> usize {
     let filter = format!("label={LABEL}={owner}");
     let listed = Command::new("docker").args(["ps", "--all", "--quiet", "--filter", &filter]).output().await;

@@ -4,10 +4,10 @@ use std::env;
 
 use testcontainers::{ContainerRequest, Image, ImageExt as _};
 
-/// Every container of a test run has this label: `scripts/containers` removes what a killed run has left.
+/// The label of every container of a test run: `scripts/containers` removes the containers of a killed run by it.
 pub(crate) const LABEL: &str = "io.solekey.test";
 
-/// The image that a variable names, instead of the module's own; labelled with whose container it is.
+/// Returns the image that a variable names, instead of the module's own, labelled with the owner of its container.
 pub(crate) fn named<I: Image>(image: I, variable: &str, owner: &str) -> ContainerRequest<I> {
     let request = image.with_label(LABEL, owner);
     let Ok(name) = env::var(variable) else { return request };

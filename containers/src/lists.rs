@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::image::named;
 
-/// Where a list is: a target of the workspace, and the test that runs it.
+/// A conformance list: a target of the workspace, and the test that runs it.
 struct List {
     target: &'static str,
     test: &'static str,
@@ -19,9 +19,9 @@ struct List {
 
 const OF_REDIS: [List; 5] = [
     List { target: "adapter", test: "conformance::redis_does_what_every_store_does" },
-    List { target: "adapter", test: "conformance::redis_does_what_every_place_of_answers_does" },
-    List { target: "adapter", test: "conformance::redis_does_what_every_shelf_does" },
-    List { target: "adapter", test: "conformance::redis_does_what_every_pace_does" },
+    List { target: "adapter", test: "conformance::redis_does_what_every_location_of_answers_does" },
+    List { target: "adapter", test: "conformance::redis_does_what_every_shared_cache_does" },
+    List { target: "adapter", test: "conformance::redis_does_what_every_rate_limiter_does" },
     List { target: "port", test: "redis_does_what_every_lease_does" },
 ];
 const OF_POSTGRES: [List; 1] =
@@ -44,7 +44,7 @@ async fn valkey_in_a_container_passes_every_list() {
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_in_a_container_passes_every_case() {
     let image = named(Postgres::default(), "SOLEKEY_TEST_POSTGRES_IMAGE", &owner());
-    // Nothing outlives the container.
+    // All its data end with the container.
     let postgres = image.with_startup_timeout(PATIENCE).start().await.expect("PostgreSQL starts");
     let url = format!("postgres://postgres:postgres@{}/postgres", address(&postgres, 5432).await);
     pass("DATABASE_URL", &url, &OF_POSTGRES).await;
@@ -60,7 +60,7 @@ async fn address<I: Image>(container: &ContainerAsync<I>, port: u16) -> String {
     format!("{host}:{port}")
 }
 
-/// Runs the lists in the test binaries of the workspace, against this server, and demands that each of them ran.
+/// Runs the lists in the test binaries of the workspace, against this server, and asserts that each of them ran.
 async fn pass(variable: &str, url: &str, lists: &[List]) {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     let mut cargo = Command::new(env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
@@ -69,16 +69,16 @@ async fn pass(variable: &str, url: &str, lists: &[List]) {
         cargo.args(["--test", list.target]);
     }
     cargo.args(["--", "--exact", "--show-output"]).args(lists.iter().map(|list| list.test));
-    // The target folder of this workspace is not that of the other one.
+    // The main workspace has another target folder than this one.
     cargo
         .env_remove("CARGO_TARGET_DIR")
         .envs(env::var("SOLEKEY_TARGET_DIR").map(|folder| ("CARGO_TARGET_DIR", folder)));
     let ran = cargo.env(variable, url).stdin(Stdio::null()).output().await.expect("cargo runs");
-    let said = String::from_utf8_lossy(&ran.stdout);
-    println!("{said}");
+    let output = String::from_utf8_lossy(&ran.stdout);
+    println!("{output}");
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     for list in lists {
-        assert!(said.contains(&format!("test {} ... ok", list.test)), "{} did not run", list.test);
+        assert!(output.contains(&format!("test {} ... ok", list.test)), "{} did not run", list.test);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Tells cargo that the migrations are part of the crate.
+//! Makes cargo rebuild the crate when a migration changes: they are part of it.
 
 fn main() {
     println!("cargo:rerun-if-changed=migrations");

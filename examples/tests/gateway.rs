@@ -81,7 +81,7 @@ async fn gateway_says_when_to_come_back_and_whom_nobody_knows() {
 }
 
 #[tokio::test]
-async fn gateway_asks_for_a_login_where_the_grant_has_ended() {
+async fn gateway_requires_a_login_where_the_grant_has_ended() {
     let (acme, gateway) = world().await;
     acme.withdraw("alice");
     let answer = gateway.get("alice").await;

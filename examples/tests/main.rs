@@ -11,8 +11,8 @@ use solekey_testkit::redis::redis_for_tests;
 async fn in_memory_many_callers_cost_one_presentation_and_a_rejection_another_token() {
     let output = output_of(env!("CARGO_BIN_EXE_in_memory"), &[]).await;
     assert!(output.contains("100 callers at once: 1 presentation\n"), "{output}");
-    assert!(output.contains("the resource said 401 Unauthorized, then 200 OK\n"), "{output}");
-    assert_eq!(output.matches("news: account ").count(), 2, "{output}");
+    assert!(output.contains("the resource returned 401 Unauthorized, then 200 OK\n"), "{output}");
+    assert_eq!(output.matches("change: account ").count(), 2, "{output}");
     assert!(output.ends_with("presented twice: 0, burned: []\n"), "{output}");
 }
 

@@ -1,18 +1,16 @@
 //! Programs that end by themselves.
 
-use std::{process::Output, time::Duration};
+use std::process::Output;
 
+use solekey_testkit::wait;
 use tokio::process::Command;
 
-/// Far longer than anything takes on a busy machine: only a failing test gets here.
-const BOUND: Duration = Duration::from_mins(1);
-
-/// What comes of `future`, which has to end.
+/// The result of `future`, which has to end.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(BOUND, future).await.unwrap_or_else(|_| panic!("not within {BOUND:?}"))
+    wait::within("what a program does", future).await
 }
 
-/// What the program prints; it has to succeed.
+/// The output of the program; it has to succeed.
 pub(crate) async fn output_of(program: &str, arguments: &[&str]) -> String {
     let output = run(program, arguments).await;
     let complaint = String::from_utf8_lossy(&output.stderr);
@@ -20,7 +18,7 @@ pub(crate) async fn output_of(program: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What the program complains about; it must not succeed.
+/// The error output of the program; it must not succeed.
 pub(crate) async fn refused(program: &str) -> String {
     let output = run(program, &[]).await;
     assert!(!output.status.success(), "{program}");

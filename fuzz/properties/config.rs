@@ -39,7 +39,7 @@ fn password(table: &Table) -> Option<&str> {
 }
 
 fn quotes_nothing(file: &str, variables: &[(&str, &str)], error: &ConfigError) {
-    let said = format!("{error} {error:?}");
+    let message = format!("{error} {error:?}");
     let Ok(table) = file.parse::<Table>() else { return };
     let (mut shown, mut values) = (Vec::new(), Vec::new());
     strings(&Value::Table(table), None, &mut shown, &mut values);
@@ -47,7 +47,7 @@ fn quotes_nothing(file: &str, variables: &[(&str, &str)], error: &ConfigError) {
     values.extend(variables.iter().map(|(_, value)| (*value).to_owned()));
     for value in values {
         let is_shown = shown.iter().any(|name| name.contains(&value));
-        assert!(value.len() < LONG || is_shown || !said.contains(&value), "{value} is quoted");
+        assert!(value.len() < LONG || is_shown || !message.contains(&value), "{value} is quoted");
     }
 }
 
@@ -75,8 +75,8 @@ fn hides_what_stands_in_a_broken_file(file: &str, environment: &Environment) {
         format!("{file}\n[[provider]]\nname = \"x\"\nlease = \"{SECRET}\"\n"),
     ] {
         if let Err(error) = Config::parse(&broken, environment) {
-            let said = format!("{error} {error:?}");
-            assert!(!said.contains("hush"), "{said}");
+            let message = format!("{error} {error:?}");
+            assert!(!message.contains("hush"), "{message}");
         }
     }
 }

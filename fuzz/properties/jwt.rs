@@ -1,4 +1,4 @@
-//! What a token says about its own end.
+//! The end that a token states for itself.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -32,7 +32,7 @@ fn says_what_its_claims_say(token: &str) {
         .nth(1)
         .and_then(|payload| URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok());
     let claims = claims.and_then(|claims| serde_json::from_slice::<Value>(&claims).ok());
-    // It reads all of the claims, where we pass over what does not matter: what it cannot read it does not judge.
+    // It reads all of the claims, where we pass over what does not matter: of what it cannot read it decides nothing.
     let Some(claims) = claims else { return };
     let stated = claims.as_object().and_then(|claims| claims.get("exp")?.as_f64());
     if let Some(exp) = exp {
@@ -43,13 +43,13 @@ fn says_what_its_claims_say(token: &str) {
 }
 
 fn bounds_what_the_provider_says(token: &str) {
-    let said = serde_json::json!({"access_token": token, "expires_in": 3600}).to_string();
-    let Ok(answer) = TokenAnswer::read(said.as_bytes()) else { return };
+    let response = serde_json::json!({"access_token": token, "expires_in": 3600}).to_string();
+    let Ok(answer) = TokenAnswer::read(response.as_bytes()) else { return };
     for wall_now in [UNIX_EPOCH, UNIX_EPOCH + HALF_A_CENTURY] {
         let left = answer.lifetime(wall_now).expect("the provider says it");
         assert!(
             !left.is_zero() && left.as_secs() <= 3600,
-            "a new token is never born expired, nor outlives what was said"
+            "a new token is never born expired, nor outlives the stated end"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What a token endpoint says: classified, and merged into what was held before.
+//! The response of a token endpoint: classified, and merged into the earlier credential.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -71,10 +71,13 @@ fn is_one_of(status: StatusCode, wire: &Wire, body: &[u8], dialect: &Dialect) {
             assert!(serde_json::from_slice::<serde_json::Value>(body).is_ok(), "a page ends a grant");
         }
         Outcome::NonceWanted => assert!(status.is_client_error()),
+        Outcome::Unread => assert!(status.is_success(), "a refusal that is kept"),
         Outcome::Ambiguous => {}
-        Outcome::NotSent | Outcome::Withheld | Outcome::OtherClient => panic!("it was sent, by one client"),
+        Outcome::NotSent | Outcome::Withheld(_) | Outcome::OtherClient => {
+            panic!("it was sent, by one client")
+        }
     }
-    assert!(classified.reason.len() < 128, "a reason as long as a novel");
+    assert!(classified.reason.len() < 512, "a reason as long as a novel");
     assert!(classified.reason.bytes().all(|byte| matches!(byte, b' '..=b'~')), "an unprintable reason");
 }
 
@@ -89,7 +92,8 @@ fn merges(old: &str, answer: &TokenAnswer) {
         assert_eq!(merge(&new, answer, wall_now), new, "twice is not once");
         assert_eq!(Credential::from_bytes(&new.to_bytes()).expect("opens again"), new);
         assert_eq!(new.shape(), old.shape());
-        let newest = |said: &Option<Secret>, held: Option<Secret>| exposed(said.clone()).or(exposed(held));
+        let newest =
+            |stated: &Option<Secret>, held: Option<Secret>| exposed(stated.clone()).or(exposed(held));
         assert_eq!(exposed(new.access_token()), newest(&answer.access_token, old.access_token()));
         assert_eq!(exposed(new.refresh_token()), newest(&answer.refresh_token, old.refresh_token()));
         for name in old.document().names() {

@@ -1,4 +1,4 @@
-//! How many interleavings are looked at, and which.
+//! The choice of interleavings to run, and their number.
 
 use std::{env, str::FromStr};
 
@@ -24,7 +24,7 @@ pub(crate) fn sample_fair(scenario: fn()) {
 /// Runs a small scenario under every schedule there is.
 pub(crate) fn every(scenario: fn()) {
     let count = run("every one", DfsScheduler::new(Some(MOST), true), scenario);
-    assert!(count < MOST, "more than {MOST} interleavings: not every one was looked at");
+    assert!(count < MOST, "more than {MOST} interleavings: not every one was run");
 }
 
 fn run(which: &str, scheduler: impl Scheduler + 'static, scenario: fn()) -> usize {
@@ -32,7 +32,7 @@ fn run(which: &str, scheduler: impl Scheduler + 'static, scenario: fn()) -> usiz
     // Orderings weaker than sequential consistency are not explored: the locks order what matters here.
     config.silence_warnings = true;
     let count = Runner::new(scheduler, config).run(scenario);
-    assert!(count > 0, "no interleaving was looked at");
+    assert!(count > 0, "no interleaving was run");
     println!("{count} interleavings, {which}");
     count
 }

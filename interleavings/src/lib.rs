@@ -18,31 +18,22 @@ mod absence;
 #[path = "../../crates/cache/src/entry.rs"]
 mod entry;
 #[allow(dead_code)]
-#[path = "../../crates/coordinator/src/flights.rs"]
-mod flights;
-#[allow(dead_code)]
 #[path = "../../crates/cache/src/process.rs"]
-mod process;
-#[allow(dead_code)]
-#[path = "../../crates/coordinator/src/progress.rs"]
-mod progress;
-#[allow(dead_code)]
-#[path = "../../crates/coordinator/src/told.rs"]
-mod told;
+mod process_cache;
 #[allow(dead_code)]
 #[path = "../../crates/cache/src/wait.rs"]
 mod wait;
 
-mod driver;
+mod engine;
 mod explore;
-mod instance;
-mod provider;
+mod flight;
+mod process;
 pub mod sync;
 pub mod task;
 
 pub use absence::{Absence, BELIEVE_ABSENCE};
-pub use entry::{Asked, Entry, Times};
-pub use process::{CONFIRM_EVERY, DEFAULT_CAPACITY, ProcessCache};
-pub use wait::{DEFAULT_WAITERS, WaitMap, Waiting, Wake};
+pub use entry::{Entry, ReadStart, Times};
+pub use process_cache::{CONFIRM_EVERY, DEFAULT_CAPACITY, ProcessCache};
+pub use wait::{WaitMap, Waiting, Wake};
 
 mod tests;

@@ -1,4 +1,4 @@
-//! What happens when something breaks.
+//! The document of failure modes: each line has a test, or the reason why there is none.
 
 use crate::{mention::mentions, sources::document};
 

@@ -1,15 +1,15 @@
-//! How documents name tests: `crate target: path` for what `cargo test` prints, and cases of conformance lists.
+//! The names of tests in documents: `crate target: path` for what `cargo test` prints, and cases of conformance lists.
 
-use crate::sources::{below, documents, function, tests};
+use crate::sources::{Declared, below, documents, functions};
 
 /// A test that a document names.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Mention {
-    /// Where it stands: folders or files from the root.
+    /// The folders or files that have it, from the root.
     place: String,
     /// The modules it is in, as far as they are named.
     modules: Vec<String>,
-    /// What it is called.
+    /// The name of the test or case.
     pub(crate) name: String,
     kind: Kind,
 }
@@ -41,18 +41,26 @@ pub(crate) fn mentions(text: &str) -> (Vec<Mention>, Vec<String>) {
 
 impl Mention {
     fn of(before: &str, code: &str) -> Option<Self> {
-        if let Some(list) = LISTS.iter().find(|(said, _)| before.ends_with(said)) {
+        if let Some(list) = LISTS.iter().find(|(label, _)| before.ends_with(label)) {
             return Self::at(list.1, code, Kind::Case);
         }
         let (target, path) = code.split_once(": ")?;
-        let place = match target.split_once(' ') {
-            None if target == "explorer" => "crates/sim/tests/explore".to_owned(),
-            Some((_, rest)) if rest.contains(' ') => return None,
-            Some((krate, "lib")) => format!("crates/{krate}/src"),
-            Some(("tests", target)) => format!("tests/{target}"),
+        match target.split_once(' ') {
+            None if target == "explorer" => Self::in_target("sim", "explore", path),
+            Some((_, rest)) if rest.contains(' ') => None,
+            Some((krate, target)) => Self::in_target(krate, target, path),
+            None => None,
+        }
+    }
+
+    /// A test of a crate's library, or of one of its other test binaries.
+    pub(crate) fn in_target(krate: &str, target: &str, path: &str) -> Option<Self> {
+        let place = match (krate, target) {
+            ("interleavings", "lib") => "interleavings/src".to_owned(),
+            ("tests", target) => format!("tests/{target}"),
+            (krate, "lib") => format!("crates/{krate}/src"),
             // A target is a folder with a `main.rs`, or a file.
-            Some((krate, target)) => format!("crates/{krate}/tests/{target}"),
-            None => return None,
+            (krate, target) => format!("crates/{krate}/tests/{target}"),
         };
         Self::at(&place, path, Kind::Test)
     }
@@ -63,14 +71,24 @@ impl Mention {
         Some(Self { place: place.to_owned(), modules, name, kind })
     }
 
-    /// Whether there is such a test where it is said to be.
+    /// Returns whether there is such a test in the named place.
     pub(crate) fn exists(&self) -> bool {
-        let mut sources = below(&self.place);
-        sources.extend(below(&format!("{}.rs", self.place)));
-        sources.iter().any(|(path, source)| self.is_in(path) && self.is_among(source))
+        self.any(|_| true)
     }
 
-    /// Whether the modules name this source: each is a folder, a file or, like `tests`, a part of one.
+    /// Returns whether the doc comment of the test bears this id.
+    pub(crate) fn bears(&self, id: &str) -> bool {
+        self.any(|declared| declared.ids().any(|borne| borne == id))
+    }
+
+    fn any(&self, holds: impl Fn(&Declared<'_>) -> bool) -> bool {
+        let mut sources = below(&self.place);
+        sources.extend(below(&format!("{}.rs", self.place)));
+        let mut named = sources.iter().filter(|(path, _)| self.is_in(path));
+        named.any(|(_, source)| functions(source).iter().any(|declared| self.is(declared) && holds(declared)))
+    }
+
+    /// Returns whether the modules name this source: each is a folder, a file or, like `tests`, a part of one.
     fn is_in(&self, path: &str) -> bool {
         let within = path.strip_prefix(&self.place).unwrap_or(path).trim_end_matches(".rs");
         let parts: Vec<_> =
@@ -84,24 +102,21 @@ impl Mention {
             && named.next().is_none()
     }
 
-    fn is_among(&self, source: &str) -> bool {
+    fn is(&self, declared: &Declared<'_>) -> bool {
         match self.kind {
-            Kind::Test if self.name == "*" => !tests(source).is_empty(),
-            Kind::Test => tests(source).contains(&&*self.name),
-            Kind::Case => {
-                source.lines().filter_map(|line| function(line.trim())).any(|name| name == self.name)
-            }
+            Kind::Test => declared.is_test && (self.name == "*" || self.name == declared.name),
+            Kind::Case => self.name == declared.name,
         }
     }
 }
 
-/// How conformance lists are named, and where their cases are. A case that is not in its list is dead code, which
+/// The names of conformance lists, and the folders of their cases. A case that is not in its list is dead code, which
 /// lints refuse.
 const LISTS: [(&str, &str); 4] = [
-    ("list of stores: ", "crates/testkit/src/conformance/store"),
-    ("list of answers: ", "crates/testkit/src/conformance/answers"),
-    ("list of leases: ", "crates/testkit/src/conformance/lease"),
-    ("list of shelves: ", "crates/testkit/src/conformance/cache"),
+    ("list of stores: ", "crates/conformance/src/store"),
+    ("list of answers: ", "crates/conformance/src/answers"),
+    ("list of leases: ", "crates/conformance/src/lease"),
+    ("list of caches: ", "crates/conformance/src/cache"),
 ];
 
 #[test]
@@ -120,9 +135,9 @@ fn a_mention_is_found_where_it_says_and_nowhere_else() {
         found.into_iter().next().unwrap()
     };
     for there in [
-        "`core machine: doubt::a03_a_watch_over_another_attempt_starts_anew`",
+        "`core machine: doubt::a_watch_over_another_attempt_starts_anew`",
         "`core lib: classify::tests::the_standard_wording_is_understood`",
-        "`core lib: freshness::tests::k_t8_freshness_changes_at_ahead_skew_and_expiry`",
+        "`core lib: freshness::tests::freshness_changes_at_ahead_skew_and_expiry`",
         "`redis-link link: a_half_open_subscriber_is_noticed_and_replaced`",
         "`explorer: worlds::a_login_always_wins`",
         "list of stores: `races::of_claims_have_one_winner`",
@@ -132,8 +147,8 @@ fn a_mention_is_found_where_it_says_and_nowhere_else() {
     }
     for gone in [
         "`core machine: doubt::a_watch_that_nobody_keeps`",
-        "`core machine: outcomes::a03_a_watch_over_another_attempt_starts_anew`",
-        "`coordinator coordinator: doubt::a03_a_watch_over_another_attempt_starts_anew`",
+        "`core machine: outcomes::a_watch_over_another_attempt_starts_anew`",
+        "`coordinator coordinator: doubt::a_watch_over_another_attempt_starts_anew`",
         "`core machine: doubt::presented_at`",
         "list of stores: `claim::of_claims_have_one_winner`",
     ] {

@@ -1,4 +1,4 @@
-//! What the seed systems do, and where it is shown that Solekey does it.
+//! The behaviour of the seed systems, and the tests which show that Solekey has it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ const FEATURES: [(&str, usize); 9] = [
     ("The AT Protocol proxy", 17),
 ];
 
-/// What stands in the last cell of a scenario.
+/// The content of the last cell of a scenario.
 #[derive(Debug)]
 enum Shown {
     Tests(Vec<Mention>),
@@ -37,25 +37,6 @@ fn ids() -> BTreeSet<String> {
     SCENARIOS.iter().flat_map(|(kind, count)| (1..=*count).map(move |n| format!("{kind}{n}"))).collect()
 }
 
-/// How tests that show a scenario begin their names.
-fn prefix(id: &str) -> String {
-    id.to_ascii_lowercase().replace('-', "_")
-}
-
-/// The scenarios whose ids a name begins with: one, or several.
-fn borne(name: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut rest = name;
-    while let Some((id, after)) = ids()
-        .into_iter()
-        .find_map(|id| rest.strip_prefix(&format!("{}_", prefix(&id))).map(|after| (id, after)))
-    {
-        found.push(id);
-        rest = after;
-    }
-    found
-}
-
 /// The rows of tables: their cells.
 fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
     let rows = text.lines().filter(|line| line.starts_with('|')).map(cells);
@@ -66,11 +47,11 @@ fn cells(line: &str) -> Vec<&str> {
     line.trim_matches('|').split(" | ").map(str::trim).collect()
 }
 
-/// What a last cell says of a scenario, or what is wrong with it.
+/// Returns the content of the last cell of a scenario, or the mistake in it.
 fn shown(id: &str, cell: &str, exists: &dyn Fn(&Mention) -> bool) -> Result<Shown, String> {
     if let Some(reason) = cell.strip_prefix("deliberately different: ") {
-        let told = reason.split_whitespace().count() > 5;
-        return if told { Ok(Shown::Different) } else { Err(format!("{id}: different, and why?")) };
+        let explained = reason.split_whitespace().count() > 5;
+        return if explained { Ok(Shown::Different) } else { Err(format!("{id}: different, and why?")) };
     }
     match (cell, &id[..1]) {
         ("pool", "K") | ("token proxy", "A") => return Ok(Shown::Follows),
@@ -82,7 +63,7 @@ fn shown(id: &str, cell: &str, exists: &dyn Fn(&Mention) -> bool) -> Result<Show
         return Err(format!("{id}: no tests are {cell:?}"));
     }
     let gone = mentions.iter().find(|mention| !exists(mention));
-    let foreign = mentions.iter().find(|mention| !borne(&mention.name).iter().any(|borne| borne == id));
+    let foreign = mentions.iter().find(|mention| !mention.bears(id));
     match (gone, foreign) {
         (Some(gone), _) => Err(format!("{id}: there is no {}", gone.name)),
         (_, Some(foreign)) => Err(format!("{id}: {} does not bear its id", foreign.name)),
@@ -90,7 +71,7 @@ fn shown(id: &str, cell: &str, exists: &dyn Fn(&Mention) -> bool) -> Result<Show
     }
 }
 
-/// What each line of a document says of its scenario, and what is wrong with the document.
+/// Returns the content of each line of a document by its scenario, and the mistakes of the document.
 fn scenarios(text: &str, exists: &dyn Fn(&Mention) -> bool) -> (BTreeMap<String, Shown>, Vec<String>) {
     let (mut lines, mut problems) = (BTreeMap::new(), Vec::new());
     let ids = ids();
@@ -115,7 +96,7 @@ fn scenarios(text: &str, exists: &dyn Fn(&Mention) -> bool) -> (BTreeMap<String,
     (lines, problems)
 }
 
-/// What is wrong with the tables of features.
+/// Returns the mistakes in the tables of features.
 fn features(text: &str) -> Vec<String> {
     let mut problems = Vec::new();
     let ids = ids();
@@ -148,7 +129,7 @@ fn features(text: &str) -> Vec<String> {
     problems
 }
 
-/// How a document names a test of this source.
+/// Returns the name by which documents refer to a test of this source.
 fn address(path: &str, name: &str) -> String {
     let path = path.trim_end_matches(".rs");
     let parts: Vec<_> = path.split('/').filter(|part| !["main", "mod", "lib"].contains(part)).collect();
@@ -169,17 +150,14 @@ fn address(path: &str, name: &str) -> String {
 /// Every test that bears the id of a scenario: the id, the name, how a document names it.
 fn bearers() -> Vec<(String, String, String)> {
     let sources = [below("crates"), below("tests")];
-    let tests = sources.iter().flatten().flat_map(|(path, source)| {
-        tests(source).into_iter().map(|name| (path.clone(), name.to_owned())).collect::<Vec<_>>()
-    });
-    tests
-        .flat_map(|(path, name)| {
-            borne(&name)
-                .into_iter()
-                .map(move |id| (id, name.clone(), address(&path, &name)))
-                .collect::<Vec<_>>()
-        })
-        .collect()
+    let mut found = Vec::new();
+    for (path, source) in sources.iter().flatten() {
+        for test in tests(source) {
+            let ids = test.ids().filter(|id| id.contains('-'));
+            found.extend(ids.map(|id| (id.to_owned(), test.name.to_owned(), address(path, test.name))));
+        }
+    }
+    found
 }
 
 #[test]
@@ -204,7 +182,9 @@ fn no_scenario_waits_for_its_test() {
 #[test]
 fn every_test_that_bears_the_id_of_a_scenario_stands_in_its_line() {
     let (lines, _) = scenarios(&document("docs/parity.md"), &Mention::exists);
+    let ids = ids();
     for (id, name, address) in bearers() {
+        assert!(ids.contains(&id), "{address}: there is no scenario {id}");
         if let Some(Shown::Tests(mentions)) = lines.get(&id) {
             assert!(mentions.iter().any(|mention| mention.name == name), "{id}: {address}");
         }
@@ -233,7 +213,7 @@ fn a_broken_document_is_noticed() {
     assert!(spoil(&one, "")[0].contains("S-T1 is missing"));
     assert!(spoil(&one, &format!("{one}\n{one}"))[0].contains("S-T1 twice"));
     assert!(spoil("| S-T1 |", "| S-T96 |").iter().any(|problem| problem.contains("S-T96 is no scenario")));
-    assert!(spoil(&one, &one.replace("s_t1_", "s_t1_not_"))[0].contains("there is no s_t1_not_"));
+    assert!(spoil(&one, &one.replace("::", "::not_"))[0].contains("there is no not_"));
     let named = |line: &str| line.rsplit_once(" | ").unwrap().1.trim_end_matches(" |").to_owned();
     assert!(spoil(&one, &one.replace(&named(&one), &named(&other)))[0].contains("does not bear its id"));
     for cell in ["deliberately different: so", "pool", "token proxy", "somewhere", "`until_used`"] {
@@ -243,13 +223,4 @@ fn a_broken_document_is_noticed() {
     assert!(!features(&text.replacen(row, "", 1)).is_empty());
     let bare = format!("{} | nowhere |", row.rsplit_once(" | ").unwrap().0);
     assert!(!features(&text.replacen(row, &bare, 1)).is_empty());
-}
-
-#[test]
-fn a_name_bears_the_ids_that_it_begins_with() {
-    assert_eq!(borne("s_t24_s_t73_a_code_ends_a_grant"), ["S-T24", "S-T73"]);
-    assert_eq!(borne("n_1_a_caller_leaves"), ["N-1"]);
-    for stranger in ["s_t96_nothing", "s_t1", "a01_an_owner", "not_s_t1_either", "n_13_nothing"] {
-        assert_eq!(borne(stranger), Vec::<String>::new(), "{stranger}");
-    }
 }

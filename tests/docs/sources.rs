@@ -40,22 +40,59 @@ pub(crate) fn below(path: &str) -> BTreeMap<String, String> {
     found
 }
 
-/// The names of the tests in a source: functions whose attributes make them one, none of them ignored.
-pub(crate) fn tests(source: &str) -> Vec<&str> {
-    let mut marked = false;
-    let mut names = Vec::new();
+/// A test, or a case of a conformance list, as its source declares it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Declared<'a> {
+    /// The function's name.
+    pub(crate) name: &'a str,
+    /// The first line of its doc comment, which begins with the ids that it plays; empty where there is none.
+    doc: &'a str,
+    /// True if its attributes make it a test.
+    pub(crate) is_test: bool,
+}
+
+impl<'a> Declared<'a> {
+    /// The ids of attacks and scenarios that its doc comment begins with: `/// A1, S-T83: the sentence.`
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let label = self.doc.split([':', '.']).next().unwrap_or_default();
+        let ids: Vec<_> = label.split(", ").collect();
+        let all = !label.is_empty() && ids.iter().all(|id| is_id(id));
+        ids.into_iter().filter(move |_| all)
+    }
+}
+
+/// Returns whether a word has the form of an id: `A1`, `B17`, `S-T83`, `N-3`.
+fn is_id(word: &str) -> bool {
+    let number = word.trim_start_matches(|letter: char| letter.is_ascii_uppercase() || letter == '-');
+    let kind = &word[..word.len() - number.len()];
+    ["A", "B", "S-T", "M-T", "K-T", "C-T", "A-T", "N-"].contains(&kind)
+        && number.parse::<u32>().is_ok_and(|number| number > 0)
+}
+
+/// The functions of a source, each with its doc comment; ignored tests count as no test.
+pub(crate) fn functions(source: &str) -> Vec<Declared<'_>> {
+    let (mut is_test, mut doc) = (false, "");
+    let mut found = Vec::new();
     for line in source.lines().map(str::trim) {
         if line.starts_with("#[") || line.starts_with("//") {
-            marked |= line == "#[test]" || line.starts_with("#[tokio::test");
-            marked &= !line.starts_with("#[ignore");
+            is_test |= line == "#[test]" || line.starts_with("#[tokio::test");
+            is_test &= !line.starts_with("#[ignore");
+            if let Some(text) = line.strip_prefix("/// ").filter(|_| doc.is_empty()) {
+                doc = text;
+            }
             continue;
         }
-        if let Some(name) = function(line).filter(|_| marked) {
-            names.push(name);
+        if let Some(name) = function(line) {
+            found.push(Declared { name, doc, is_test });
         }
-        marked = false;
+        (is_test, doc) = (false, "");
     }
-    names
+    found
+}
+
+/// The tests of a source: functions whose attributes make them one, none of them ignored.
+pub(crate) fn tests(source: &str) -> Vec<Declared<'_>> {
+    functions(source).into_iter().filter(|function| function.is_test).collect()
 }
 
 /// The name of the function that a line begins.
@@ -64,4 +101,19 @@ pub(crate) fn function(line: &str) -> Option<&str> {
     let begins =
         before.split_whitespace().all(|word| ["async", "pub", "pub(super)", "pub(crate)"].contains(&word));
     after.split_once('(').map(|(name, _)| name).filter(|_| begins)
+}
+
+#[test]
+fn a_doc_comment_bears_the_ids_that_it_begins_with() {
+    let ids = |doc: &str| -> Vec<String> {
+        let source = format!("    /// {doc}\n    /// More: words.\n    #[test]\n    fn a_test() {{\n");
+        let [test] = tests(&source)[..] else { panic!("one test in {source}") };
+        test.ids().map(str::to_owned).collect()
+    };
+    assert_eq!(ids("S-T24, S-T73: a code ends a grant."), ["S-T24", "S-T73"]);
+    assert_eq!(ids("A1."), ["A1"]);
+    for stranger in ["A caller leaves.", "S-T: nothing.", "S-T1x.", "Plays A1.", "A1 and others."] {
+        assert_eq!(ids(stranger), Vec::<String>::new(), "{stranger}");
+    }
+    assert_eq!(tests("#[test]\n#[ignore]\nfn a_test() {"), [], "ignored");
 }

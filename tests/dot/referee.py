@@ -1,4 +1,4 @@
-"""Writes down every refresh token that is presented, and holds one request where a test asks for it."""
+"""Records every refresh token that is presented, and holds one request if a test demands it."""
 
 import hashlib
 import itertools
@@ -16,13 +16,13 @@ from oauth2_provider.models import RefreshToken
 
 
 class Referee:
-    """Stands before the token endpoint.
+    """Middleware in front of the token endpoint.
 
-    `presentations.jsonl` gets a line when a request arrives, when it is held, and for what became of it, each under the
-    request's number; of a token only its SHA-256. Lines are only ever appended.
+    `presentations.jsonl` gets a line when a request arrives, when it is held, and for its result, each with the
+    request's number; a token is recorded as its SHA-256 only. Lines are only ever appended.
 
-    Where there is a file `hold`, it is taken away, and the next presentation is held until its client is gone. It is then
-    dropped: nothing behind the referee has seen it, as though it had been lost on the way.
+    If there is a file `hold`, it is removed, and the next presentation is held until its client is gone. The request is
+    then dropped: nothing behind the referee has seen it, as though it had been lost on the way.
     """
 
     def __init__(self, get_response):
@@ -40,13 +40,13 @@ class Referee:
         if taken(settings.FOLDER / "hold"):
             return self.hold(number, request)
         response = self.get_response(request)
-        said = json.loads(response.content)
+        answer = json.loads(response.content)
         self.log.write(
             number,
             "answered",
             status=response.status_code,
-            error=said.get("error"),
-            minted=digest(said["refresh_token"]) if "refresh_token" in said else None,
+            error=answer.get("error"),
+            minted=digest(answer["refresh_token"]) if "refresh_token" in answer else None,
         )
         return response
 
@@ -64,7 +64,7 @@ class Referee:
 
 
 class Log:
-    """A file of lines, appended whole by any thread."""
+    """A file of lines, each appended whole by any thread."""
 
     def __init__(self, path):
         self.file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -77,7 +77,7 @@ class Log:
 
 
 def presented(request):
-    """The refresh token in a request; none where it is about something else."""
+    """Returns the refresh token in a request; none if the request is not a refresh."""
     if request.method != "POST" or not request.path_info.startswith("/o/token/"):
         return None
     return request.POST.get("refresh_token")
@@ -88,7 +88,7 @@ def digest(token):
 
 
 def taken(path):
-    """Whether there was this file; there is not any more, and only one is told so."""
+    """Removes this file; returns whether it existed, which is true for one caller only."""
     try:
         path.unlink()
     except FileNotFoundError:
@@ -97,7 +97,7 @@ def taken(path):
 
 
 def families(request):
-    """What the toolkit's tables say of every family of refresh tokens."""
+    """Returns the state of every family of refresh tokens in the toolkit's tables."""
     rows = RefreshToken.objects.values("token_family").annotate(
         live=Count("pk", filter=Q(revoked=None)),
         revoked=Count("pk", filter=~Q(revoked=None)),
@@ -105,5 +105,5 @@ def families(request):
     return JsonResponse({"toolkit": oauth2_provider.__version__, "families": list(rows)})
 
 
-# Clients give up after seconds; a thread that waits for longer waits for nobody.
+# Clients give up after seconds; no client is left for a thread that waits longer.
 HOLD_BOUND = 60

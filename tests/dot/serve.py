@@ -1,6 +1,6 @@
-"""Makes the site's database, one person and one client, and serves: `serve.py` says `listening on ADDRESS`.
+"""Creates the site's database, one person and one client, and serves; `serve.py` prints `listening on ADDRESS`.
 
-It ends with its standard input, so that it never outlives whoever started it.
+It ends when its standard input ends, so that it never outlives the process that started it.
 """
 
 import os
@@ -34,7 +34,7 @@ def main():
         verbosity=0,
         stdout=sys.stderr,
     )
-    # The lookahead is what lets a held request notice that its client is gone.
+    # With the lookahead a held request detects that its client is gone.
     server = create_server(
         get_wsgi_application(), listen="127.0.0.1:0", threads=16, channel_request_lookahead=1
     )

@@ -1,9 +1,9 @@
-"""A Django site whose people grant access to their accounts by django-oauth-toolkit, as its documentation sets it up."""
+"""A Django site whose users grant access to their accounts by django-oauth-toolkit, set up as in its documentation."""
 
 import os
 from pathlib import Path
 
-# Where the database and the referee's log are.
+# The folder of the database and the referee's log.
 FOLDER = Path(os.environ["SOLEKEY_DOT_FOLDER"])
 
 SECRET_KEY = "of a site that lives as long as one test"
@@ -34,7 +34,7 @@ TEMPLATES = [
     }
 ]
 
-# What SQLite needs under parallel requests: without IMMEDIATE a transaction that reads first and then writes fails as
+# SQLite needs this under parallel requests: without IMMEDIATE a transaction that reads first and then writes fails as
 # soon as another one has written in between, whatever its timeout.
 DATABASES = {
     "default": {
@@ -53,10 +53,10 @@ LOGIN_URL = "login"
 
 OAUTH2_PROVIDER = {
     "SCOPES": {"read": "Read what is yours"},
-    # An ordinary one is valid for hours; a test has to see several end.
+    # An ordinary access token is valid for hours; a test needs several to expire.
     "ACCESS_TOKEN_EXPIRE_SECONDS": 6,
     "ROTATE_REFRESH_TOKEN": True,
-    # A spent refresh token revokes its family, and there is no window in which it does not.
+    # A spent refresh token revokes its family, and there is no window of grace.
     "REFRESH_TOKEN_REUSE_PROTECTION": True,
     "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 0,
 }

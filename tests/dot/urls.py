@@ -8,7 +8,7 @@ from oauth2_provider.views import TokenView
 from referee import families
 
 
-# With `advertise_metadata` a token that is not valid gets the 401 of RFC 6750, without it a bare 403.
+# With `advertise_metadata` an invalid token gets the 401 of RFC 6750, without it a bare 403.
 @protected_resource(scopes=["read"], advertise_metadata=True)
 def resource(request):
     return JsonResponse({"user": request.resource_owner.get_username()})
@@ -17,7 +17,7 @@ def resource(request):
 urlpatterns = [
     path("login/", LoginView.as_view(template_name="login.html"), name="login"),
     path("o/", include(oauth2_urls)),
-    # The same endpoint, for one replica: the referee then knows who it is that presents.
+    # The same endpoint, for one replica: the referee then records which replica presents.
     path("o/token/of/<str:replica>/", TokenView.as_view()),
     path("api/me/", resource),
     path("families/", families),

@@ -1,5 +1,5 @@
-//! AT Protocol: a server that wants a new nonce after every answer, signed assertions, and one key for all replicas; and
-//! that deletes a session whose refresh token comes back.
+//! AT Protocol: a server that wants a new nonce after every answer, signed assertions, and one key for all replicas;
+//! and that deletes a session whose refresh token comes back.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl World {
         let terms = format!(
             "preset = \"atproto\"\nissuer = \"{}\"\nclient_id = \"{CLIENT}\"\nclient_auth = \"private_key_jwt\"\n\
              client_key_env = \"E2E_CLIENT_KEY\"\nclient_key_id = \"k1\"\ndpop_key_env = \"E2E_DPOP_KEY\"\n\
-             exchange_timeout = \"2s\"\nquarantine = \"4s\"\nmax_wait = \"20s\"\n",
+             exchange_timeout = \"8s\"\nquarantine = \"11s\"\nmax_wait = \"60s\"\n",
             self.provider.issuer_for(name)
         );
         Settings {
@@ -61,8 +61,8 @@ impl World {
         self.provider.grant_to(ID, &self.dpop.thumbprint())
     }
 
-    /// Waits until each of them serves a token that is newer than this one and that the server accepts; the newest. The first asks
-    /// first.
+    /// Waits until each of them serves a token that is newer than this one and that the server accepts; the newest. The
+    /// first asks first.
     async fn served_anew<'a>(
         &self,
         replicas: impl Iterator<Item = &'a (&'static str, Sidecar)>,
@@ -71,12 +71,12 @@ impl World {
         let mut newest = before;
         for (name, sidecar) in replicas {
             let generation = eventually("a new token", async || {
-                let said = sidecar.token(ID).await;
-                assert_ne!(said.status, StatusCode::UNAUTHORIZED, "{name}: {said:?}");
-                let generation = said.body["generation"].as_u64()?;
-                let good = generation > before && self.provider.is_valid(said.token());
+                let answer = sidecar.token(ID).await;
+                assert_ne!(answer.status, StatusCode::UNAUTHORIZED, "{name}: {answer:?}");
+                let generation = answer.body["generation"].as_u64()?;
+                let good = generation > before && self.provider.is_valid(answer.token());
                 good.then(|| {
-                    assert_eq!(said.body["token_type"], "DPoP", "{said:?}");
+                    assert_eq!(answer.body["token_type"], "DPoP", "{answer:?}");
                     generation
                 })
             });
@@ -171,7 +171,8 @@ async fn with_a_new_nonce_after_every_answer_a_session_outlives_its_expiries_and
     assert_ne!(retried.via, log.iter().find(|line| line.seq == held).unwrap().via);
 }
 
-/// The control: the same session in two replicas that share nothing. It also shows that an account's own issuer is found.
+/// The control: the same session in two replicas that share nothing. It also shows that an account's own issuer is
+/// found.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_that_share_nothing_have_the_session_deleted() {
     let world = World::start().await;

@@ -1,4 +1,4 @@
-//! What a replica is made of, in words that can be handed to another process.
+//! The parts of a replica, in a form that can be handed to another process.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -17,18 +17,18 @@ use crate::stops::{HinderedStore, Stop, StoppingEndpoint};
 /// The provider's name in all tests.
 pub(crate) const PROVIDER: &str = "acme";
 
-/// What a replica is made of.
+/// The parts of a replica.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Blueprint {
     pub(crate) token_url: String,
     pub(crate) backing: Backing,
     pub(crate) terms: Terms,
     pub(crate) seal_keys: Option<String>,
-    /// Where the replica stops for good, until it is killed.
+    /// The point at which the replica stops for good, until it is killed.
     pub(crate) stop: Option<Stop>,
 }
 
-/// What replicas coordinate through.
+/// The servers and files through which replicas coordinate.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Backing {
     /// Redis for everything; answers in files.
@@ -37,7 +37,7 @@ pub(crate) enum Backing {
     RedisAndSqlite { url: String, prefix: String, file: PathBuf },
     /// Rows in Redis reached through `rows`, everything else in the same Redis reached through `url`.
     RedisByTwoWays { rows: String, url: String, prefix: String },
-    /// One SQLite file, and files beside it.
+    /// One SQLite file, and files next to it.
     Embedded { file: PathBuf },
     /// Rows in PostgreSQL, answers in files of one host.
     Postgres { url: String, state_dir: PathBuf },
@@ -45,7 +45,7 @@ pub(crate) enum Backing {
     RedisAndPostgres { url: String, prefix: String, rows: String },
 }
 
-/// How the provider's accounts are refreshed.
+/// The settings by which the provider's accounts are refreshed.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Terms {
     /// Without it a spent token revokes the grant at once.
@@ -57,22 +57,24 @@ pub(crate) struct Terms {
 }
 
 impl Default for Terms {
-    /// Long enough for a busy machine. Tests that wait for an attempt to end use [`Terms::quick`].
+    /// So long that a machine which is busy or stopped for a while ends no exchange and no wait. Tests that wait for an
+    /// attempt to end use [`Terms::quick`].
     fn default() -> Self {
         Self {
             grace: None,
             ask_login: false,
-            exchange_timeout: Duration::from_secs(10),
-            quarantine: Duration::from_secs(15),
-            max_wait: Duration::from_secs(20),
+            exchange_timeout: Duration::from_secs(30),
+            quarantine: Duration::from_secs(45),
+            max_wait: Duration::from_mins(1),
         }
     }
 }
 
 impl Terms {
-    /// An attempt that nobody answers is in doubt after two seconds.
+    /// An attempt that nobody answers is in doubt after four seconds. Each doubt is waited for twice as long, and an
+    /// exchange that is answered has to end in three: far more than it takes on a busy machine.
     pub(crate) fn quick() -> Self {
-        let (exchange_timeout, quarantine) = (Duration::from_secs(1), Duration::from_secs(2));
+        let (exchange_timeout, quarantine) = (Duration::from_secs(3), Duration::from_secs(4));
         Self { exchange_timeout, quarantine, ..Self::default() }
     }
 
@@ -117,7 +119,7 @@ impl Blueprint {
         self.builder().await.build().await.expect("a replica")
     }
 
-    /// The rows, for a look past the replicas.
+    /// The store of the rows, for reads that bypass the replicas.
     pub(crate) async fn rows(&self) -> Arc<dyn Store> {
         match &self.backing {
             Backing::Redis { url, prefix, .. } | Backing::RedisByTwoWays { rows: url, prefix, .. } => {
@@ -180,4 +182,15 @@ impl Blueprint {
 
 async fn link(url: &str) -> RedisLink {
     RedisLink::connect(url, LinkOptions::default()).await.expect("a URL")
+}
+
+/// Options for a test's own reads of Redis: it waits for the longest time that a link can be configured to.
+pub(crate) fn patient() -> LinkOptions {
+    let longest = Duration::from_mins(1);
+    LinkOptions {
+        command_timeout: longest,
+        connect_timeout: longest,
+        slow: longest,
+        ..LinkOptions::default()
+    }
 }

@@ -28,14 +28,14 @@ async fn waiting(fleet: &Fleet, callers: usize) {
         for replica in &fleet.replicas {
             waiting += replica.health().await.waiting;
         }
-        (waiting == callers).then_some(())
+        if waiting == callers { Ok(()) } else { Err(waiting) }
     })
     .await;
 }
 
 async fn delivered(callers: JoinSet<Result<AccessToken, TokenError>>) -> Vec<AccessToken> {
-    let told = within("all callers are answered", callers.join_all()).await;
-    told.into_iter().map(|token| token.expect("a token")).collect()
+    let tokens = within("all callers are answered", callers.join_all()).await;
+    tokens.into_iter().map(|token| token.expect("a token")).collect()
 }
 
 async fn one_presentation(mode: Mode) {
@@ -59,8 +59,9 @@ async fn one_presentation(mode: Mode) {
     fleet.shut_down().await;
 }
 
+/// C-T7.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c_t7_two_hundred_callers_on_four_replicas_cost_one_presentation() {
+async fn two_hundred_callers_on_four_replicas_cost_one_presentation() {
     one_presentation(Mode::Redis).await;
 }
 
@@ -141,8 +142,9 @@ async fn two_hundred_reports_of_one_rejected_token_cost_one_rotation_without_red
     one_rotation(Mode::Embedded, REPLICAS, CALLERS).await;
 }
 
+/// N-8.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn n_8_a_hundred_replicas_with_ten_callers_each_that_report_one_token_cost_one_rotation() {
+async fn a_hundred_replicas_with_ten_callers_each_that_report_one_token_cost_one_rotation() {
     one_rotation(Mode::Redis, 100, 1_000).await;
 }
 
@@ -156,9 +158,11 @@ async fn a_successor_that_is_rejected_as_well_is_taken_for_the_resources_fault()
     assert!(fleet.provider.reject_access(successor.expose_secret()));
     for replica in &fleet.replicas {
         let evidence = rejection(&fleet, replica, &account).await;
-        let told = within("an answer", replica.token_after_rejection(&account, evidence)).await;
-        let Err(TokenError::RetryAt { why: Delay::RejectedAgain, .. }) = told else { panic!("{told:?}") };
-        assert!(told.unwrap_err().retry_after() > Some(Duration::from_mins(1)));
+        let refused = within("an answer", replica.token_after_rejection(&account, evidence)).await;
+        let Err(TokenError::RetryAt { why: Delay::RejectedAgain, .. }) = refused else {
+            panic!("{refused:?}")
+        };
+        assert!(refused.unwrap_err().retry_after() > Some(Duration::from_mins(1)));
         assert_eq!(replica.token(&account).await.unwrap().expose_secret(), successor.expose_secret());
     }
     fleet.assert_presented(&account, 1);

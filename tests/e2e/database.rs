@@ -20,14 +20,14 @@ impl Database {
     }
 }
 
-/// Waits until that many replicas listen for news there.
+/// Waits until that many replicas listen to the change feed of this database.
 pub(crate) async fn listened_to(url: &str, replicas: i64) {
     let mut connection = PgConnection::connect(url).await.unwrap();
     let listening = "SELECT count(*) FROM pg_stat_activity
                      WHERE datname = current_database() AND state = 'idle' AND query LIKE 'LISTEN%'";
     eventually("replicas listen", async || {
         let found: i64 = sqlx::query_scalar(listening).fetch_one(&mut connection).await.unwrap();
-        (found == replicas).then_some(())
+        if found == replicas { Ok(()) } else { Err(found) }
     })
     .await;
 }

@@ -6,11 +6,12 @@ use serde_json::Value;
 use solekey_testkit::redis::find_server;
 use tokio::process::Command;
 
-use crate::binary::solekey;
+use crate::{binary::solekey, wait::BOUND};
 
 /// Two phases of this, the start of eight processes and their end.
 const SECONDS: u64 = 12;
-const BOUND: Duration = Duration::from_secs(150);
+/// A demo waits for several things, one after the other.
+const LONGEST: Duration = BOUND.saturating_mul(3);
 
 async fn demo(path: &OsStr, log: &Path, more: &[&str]) -> Value {
     let mut command = Command::new(solekey());
@@ -22,10 +23,10 @@ async fn demo(path: &OsStr, log: &Path, more: &[&str]) -> Value {
         .env_remove("REDIS_URL")
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    let ended = tokio::time::timeout(BOUND, command.output()).await.expect("the demo ends").unwrap();
-    let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(ended.status.success(), "{}: {said}", ended.status);
-    serde_json::from_slice(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {said}"))
+    let ended = tokio::time::timeout(LONGEST, command.output()).await.expect("the demo ends").unwrap();
+    let stderr = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "{}: {stderr}", ended.status);
+    serde_json::from_slice(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"))
 }
 
 fn assert_shows_what_it_promises(report: &Value, log: &Path, coordination: &str) {

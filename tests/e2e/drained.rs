@@ -29,8 +29,8 @@ async fn drains(head: &str, signal: Signal) {
 
     leaving.signal(signal);
     let draining = eventually("it is not ready any more", async || {
-        let said = leaving.get("/readyz").await;
-        (said.status == StatusCode::SERVICE_UNAVAILABLE).then_some(said)
+        let answer = leaving.get("/readyz").await;
+        (answer.status == StatusCode::SERVICE_UNAVAILABLE).then_some(answer)
     });
     assert_eq!(draining.await.body["draining"], true);
     assert_eq!(leaving.token("at-hand").await.token(), at_hand.access_token);

@@ -74,8 +74,9 @@ async fn nothing_but_the_waiting_changes(mode: Mode) {
     eventually("no task is left", async || (tasks.num_alive_tasks() == 0).then_some(())).await;
 }
 
+/// N-1.
 #[tokio::test]
-async fn n_1_a_caller_dropped_at_every_await_of_a_call_changes_nothing_but_its_waiting() {
+async fn a_caller_dropped_at_every_await_of_a_call_changes_nothing_but_its_waiting() {
     nothing_but_the_waiting_changes(Mode::RedisAndSqlite).await;
 }
 
@@ -92,7 +93,7 @@ async fn the_first_caller_leaves_and_the_others_get_what_it_started() {
     let replica = fleet.first();
     let mut first = Box::pin(replica.token(&account));
     tokio::select! {
-        told = &mut first => panic!("{told:?}"),
+        early = &mut first => panic!("{early:?}"),
         _ = within("the request", fleet.provider.held(account.id())) => {}
     }
     drop(first);

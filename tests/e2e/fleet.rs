@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use solekey::{
-    AccessToken, AccountState, Login, Solekey, TokenError,
+    AccessToken, AccountError, AccountState, Login, Solekey, TokenError,
     core::{Account, Generation},
 };
 use solekey_testkit::{
@@ -16,7 +16,7 @@ use crate::{
     blueprint::{Backing, Blueprint, PROVIDER, Terms},
     database::Database,
     seen::Seen,
-    wait::{POLL, within},
+    wait::{POLL, eventually, within},
 };
 
 /// A fleet and its surroundings.
@@ -24,7 +24,7 @@ pub(crate) struct Fleet {
     pub(crate) provider: AuthorizationServer,
     pub(crate) blueprint: Blueprint,
     pub(crate) replicas: Vec<Solekey>,
-    /// What the replicas of this process have done, all of them together.
+    /// The commits and recoveries of all replicas of this process.
     pub(crate) seen: Arc<Seen>,
     pub(crate) folder: TempDir,
     /// Keeps the server running.
@@ -32,18 +32,18 @@ pub(crate) struct Fleet {
     _postgres: Option<Database>,
 }
 
-/// What makes a test's fleet different from others.
+/// The settings in which the fleets of tests differ.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) mode: Mode,
     pub(crate) replicas: usize,
-    /// How long the provider's tokens live.
+    /// The lifetime of the provider's tokens.
     pub(crate) lifetime: Duration,
     pub(crate) terms: Terms,
     pub(crate) seal_keys: Option<String>,
 }
 
-/// What a fleet coordinates through.
+/// The servers and files through which a fleet coordinates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// The Redis shared by all tests, and nothing else.
@@ -143,7 +143,7 @@ impl Fleet {
         (account, pair)
     }
 
-    /// Logs an account in whose token ends in `left`, as the replicas are told; the provider goes on accepting it.
+    /// Logs an account in whose token ends in `left` by the imported document; the provider goes on accepting it.
     pub(crate) async fn log_in_for(&self, id: &str, left: Duration) -> (Account, Pair) {
         let pair = self.provider.grant(id);
         let account = self.import(id, &pair, left).await;
@@ -163,13 +163,25 @@ impl Fleet {
 
     async fn import_document(&self, id: &str, document: &str) -> Account {
         let account = account(id);
-        let login = self.first().login(&account, document.as_bytes(), false).await.unwrap();
-        assert!(matches!(login, Login::New { .. }), "{login:?}");
+        log_in(self.first(), &account, document).await;
         account
     }
 
+    /// The account's state, once the store has answered.
     pub(crate) async fn state(&self, account: &Account) -> AccountState {
-        self.first().state(account).await.unwrap()
+        eventually("a state", async || self.first().state(account).await.map_err(|error| error.to_string()))
+            .await
+    }
+
+    /// Waits until that many pairs were committed by whoever had presented for them, and that many recovered, and no
+    /// more. A row shows a change before the replica that made it has reported it.
+    pub(crate) async fn has_reported(&self, committed: u64, recovered: u64) {
+        eventually("commits and recoveries", async || {
+            let reported = (self.seen.committed(), self.seen.recovered());
+            assert!(reported.0 <= committed && reported.1 <= recovered, "{reported:?}");
+            if reported == (committed, recovered) { Ok(()) } else { Err(reported) }
+        })
+        .await;
     }
 
     /// The token of every replica, once it is newer than `generation`.
@@ -232,11 +244,29 @@ pub(crate) async fn newer(replica: &Solekey, account: &Account, generation: Gene
     .await
 }
 
+/// Logs in what was not logged in before. A store that does not answer in time is asked again, and may have done it.
+pub(crate) async fn log_in(replica: &Solekey, account: &Account, document: &str) {
+    let mut repeated = false;
+    let login = within("a login", async {
+        loop {
+            match replica.login(account, document.as_bytes(), false).await {
+                Ok(login) => return login,
+                Err(AccountError::Store(_)) => repeated = true,
+                Err(error) => panic!("{error}"),
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    })
+    .await;
+    let same = repeated && matches!(login, Login::Same { .. });
+    assert!(same || matches!(login, Login::New { .. }), "{login:?}");
+}
+
 pub(crate) fn account(id: &str) -> Account {
     Account::new(PROVIDER, id).unwrap()
 }
 
-/// What is imported: a pair whose access token ends in `left`.
+/// Returns the document to import for a pair whose access token ends in `left`.
 pub(crate) fn document(pair: &Pair, left: Duration) -> String {
     let Pair { access_token, refresh_token, .. } = pair;
     let expires_in = left.as_secs();

@@ -32,8 +32,8 @@ async fn spent_files_are_refused(head: &str) {
     let file = auth_json(&provider.grant("a"));
     assert_eq!(one.import("a", &file).await.status, StatusCode::CREATED);
     assert_eq!(other.import("a", &file).await.status, StatusCode::OK, "nothing has changed");
-    let twin = other.import("b", &file).await;
-    assert_eq!((twin.status, twin.code()), (StatusCode::CONFLICT, "already_presented"));
+    let pair = other.import("b", &file).await;
+    assert_eq!((pair.status, pair.code()), (StatusCode::CONFLICT, "already_presented"));
     assert_eq!(other.token("b").await.status, StatusCode::NOT_FOUND);
 
     let refreshed = one.ask(reqwest::Method::POST, &format!("{}/refresh", path("a")), "").await;

@@ -54,7 +54,7 @@ async fn a_token_that_is_logged_in_slowly_ends_no_later_than_its_document_says()
 }
 
 #[tokio::test]
-async fn a_token_that_is_committed_slowly_ends_no_later_than_the_provider_said() {
+async fn a_token_that_is_committed_slowly_ends_no_later_than_the_provider_specified() {
     let fleet = fleet_with_a_slow_store().await;
     let (account, _) = fleet.log_in_due("a").await;
     let before = fleet.state(&account).await.generation;

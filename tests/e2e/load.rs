@@ -23,7 +23,7 @@ use crate::{
 pub(crate) struct Load {
     callers: JoinSet<()>,
     stop: Arc<AtomicBool>,
-    /// What each caller was served last.
+    /// The generation that each caller was served last.
     served: Vec<(Account, Arc<Mutex<Option<Generation>>>)>,
 }
 

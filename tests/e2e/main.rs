@@ -33,6 +33,7 @@ mod rivals;
 mod secrets;
 mod seen;
 mod sidecar;
+mod stalled;
 mod stops;
 mod traces;
 mod victim;

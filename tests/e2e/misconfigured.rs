@@ -20,16 +20,16 @@ use crate::{
 const KEY: &str = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 const OTHER_KEY: &str = "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
-/// The key that comes next, beside the one that sealed what is there.
+/// The key that comes next, and the one that sealed the present values.
 fn both_keys() -> String {
     format!("k2:{},{KEY}", OTHER_KEY.trim_start_matches("k1:"))
 }
 
 async fn assert_refused(replica: &Solekey, account: &Account, wrong: &str) {
-    let told = within("an answer", replica.token(account)).await;
-    assert!(matches!(&told, Err(TokenError::Configuration { field, .. }) if field == wrong), "{told:?}");
-    let told = within("an answer", replica.refresh(account, None)).await;
-    assert!(matches!(&told, Err(TokenError::Configuration { field, .. }) if field == wrong), "{told:?}");
+    let answer = within("an answer", replica.token(account)).await;
+    assert!(matches!(&answer, Err(TokenError::Configuration { field, .. }) if field == wrong), "{answer:?}");
+    let answer = within("an answer", replica.refresh(account, None)).await;
+    assert!(matches!(&answer, Err(TokenError::Configuration { field, .. }) if field == wrong), "{answer:?}");
     let login = within("an answer", replica.login(account, br#"{"refresh_token": "x"}"#, false)).await;
     assert!(matches!(login, Err(AccountError::Configuration(_))), "{login:?}");
     let health = replica.health().await;
@@ -89,10 +89,10 @@ async fn a_redis_url_that_cannot_be_read_ends_the_start_and_names_the_key() {
         let settings = Settings::new(&provider, &format!("[redis]\nurl = \"{url}\""));
         let mut command = serve(&settings, "wrong", folder.path());
         let ended = within("it ends", command.stderr(Stdio::piped()).output()).await.unwrap();
-        let said = String::from_utf8(ended.stderr).unwrap();
+        let stderr = String::from_utf8(ended.stderr).unwrap();
         assert!(!ended.status.success(), "{url}");
-        assert!(said.contains("redis.url"), "{url}: {said}");
-        assert!(!said.contains("hush"), "{said}");
+        assert!(stderr.contains("redis.url"), "{url}: {stderr}");
+        assert!(!stderr.contains("hush"), "{stderr}");
     }
 }
 
@@ -100,7 +100,7 @@ async fn a_redis_url_that_cannot_be_read_ends_the_start_and_names_the_key() {
 async fn a_postgres_url_that_cannot_be_read_ends_the_start_and_names_the_key() {
     let folder = tempfile::tempdir().unwrap();
     let provider = AuthorizationServer::start(Replay::StrictFamily).await.unwrap();
-    for (url, told) in [
+    for (url, expected) in [
         ("postgres://u:hush@127.0.0.1:port/db", "store.url: expected postgres://"),
         ("postgresql://u:hush@h/db?sslmode=maybe", "for the parameter sslmode"),
         ("postgres://u@h/db?sslmode=hush", "for the parameter sslmode"),
@@ -111,15 +111,15 @@ async fn a_postgres_url_that_cannot_be_read_ends_the_start_and_names_the_key() {
         let settings = Settings::new(&provider, &format!("[store]\nurl = \"{url}\""));
         let mut command = serve(&settings, "wrong", folder.path());
         let ended = within("it ends", command.stderr(Stdio::piped()).output()).await.unwrap();
-        let said = String::from_utf8(ended.stderr).unwrap();
+        let stderr = String::from_utf8(ended.stderr).unwrap();
         assert!(!ended.status.success(), "{url}");
-        assert!(said.contains("store.url: ") && said.contains(told), "{url}: {said}");
-        assert!(!said.contains("hush"), "{said}");
+        assert!(stderr.contains("store.url: ") && stderr.contains(expected), "{url}: {stderr}");
+        assert!(!stderr.contains("hush"), "{stderr}");
     }
 }
 
 #[tokio::test]
-async fn without_its_postgres_a_sidecar_starts_says_so_and_comes_alive_when_the_server_appears() {
+async fn without_its_postgres_a_sidecar_starts_reports_that_and_comes_alive_when_the_server_appears() {
     if is_waived() {
         return;
     }
@@ -130,9 +130,9 @@ async fn without_its_postgres_a_sidecar_starts_says_so_and_comes_alive_when_the_
     let url = postgres.url().replace("solekey@", "solekey:hush@");
     let settings = Settings::new(&provider, &format!("[store]\nurl = \"{url}\""));
     let sidecar = Sidecar::start(&settings, "early", folder.path()).await;
-    let said = sidecar.get("/readyz").await;
-    assert_eq!(said.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!((&said.body["store"], &said.body["cache"]), (&false.into(), &().into()), "{said:?}");
+    let answer = sidecar.get("/readyz").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!((&answer.body["store"], &answer.body["cache"]), (&false.into(), &().into()), "{answer:?}");
     let pair = provider.grant("a");
     let refused = sidecar.import("a", &crate::fleet::document(&pair, pair.expires_in)).await;
     assert_eq!((refused.status, refused.code()), (StatusCode::SERVICE_UNAVAILABLE, "refresh_unavailable"));
@@ -146,13 +146,14 @@ async fn without_its_postgres_a_sidecar_starts_says_so_and_comes_alive_when_the_
     assert_eq!(second.token("a").await.token(), provider.newest("a").unwrap().access_token);
     assert_eq!((provider.presentations(), provider.double_presentations()), (1, 0));
     let log = std::fs::read_to_string(folder.path().join("early.log")).unwrap();
-    assert!(log.contains("no PostgreSQL database yet") && !log.contains("hush"), "{log}");
+    let warns = log.contains("the PostgreSQL database cannot be used yet");
+    assert!(warns && !log.contains("hush"), "{log}");
     second.stop().await;
     sidecar.stop().await;
 }
 
 #[tokio::test]
-async fn without_its_redis_a_sidecar_starts_says_so_and_comes_alive_when_the_server_appears() {
+async fn without_its_redis_a_sidecar_starts_reports_that_and_comes_alive_when_the_server_appears() {
     let folder = tempfile::tempdir().unwrap();
     let provider = AuthorizationServer::start(Replay::StrictFamily).await.unwrap();
     let mut redis = RedisServer::start().await.unwrap();
@@ -160,9 +161,9 @@ async fn without_its_redis_a_sidecar_starts_says_so_and_comes_alive_when_the_ser
     let settings = Settings::new(&provider, &format!("[redis]\nurl = \"{}\"", redis.url()));
     let sidecar = Sidecar::start(&settings, "early", folder.path()).await;
     assert_eq!(sidecar.get("/healthz").await.status, StatusCode::OK);
-    let said = sidecar.get("/readyz").await;
-    assert_eq!(said.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!((&said.body["store"], &said.body["cache"]), (&false.into(), &false.into()), "{said:?}");
+    let answer = sidecar.get("/readyz").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!((&answer.body["store"], &answer.body["cache"]), (&false.into(), &false.into()), "{answer:?}");
     let pair = provider.grant("a");
     let refused = sidecar.import("a", &crate::fleet::document(&pair, pair.expires_in)).await;
     assert_eq!((refused.status, refused.code()), (StatusCode::SERVICE_UNAVAILABLE, "refresh_unavailable"));

@@ -10,8 +10,9 @@ use crate::{
     wait::{eventually, within},
 };
 
+/// N-10.
 #[tokio::test]
-async fn n_10_what_an_answer_lacks_costs_no_pair_and_no_token_is_presented_twice_for_it() {
+async fn what_an_answer_lacks_costs_no_pair_and_no_token_is_presented_twice_for_it() {
     let terms = Terms { ask_login: true, ..Terms::quick() };
     let fleet = Fleet::start(Plan { mode: Mode::Redis, terms, ..Plan::default() }).await;
 
@@ -29,10 +30,10 @@ async fn n_10_what_an_answer_lacks_costs_no_pair_and_no_token_is_presented_twice
     fleet.assert_all_serve_the_newest(&again).await;
     fleet.assert_presented(&again, 2);
 
-    for (id, fault) in [
-        ("truncated", Fault::Truncate),
-        ("empty", Fault::AnswerAfter(Reply::Empty200)),
-        ("no-token", Fault::AnswerAfter(Reply::NoAccessToken200)),
+    for (id, fault, expected) in [
+        ("truncated", Fault::Truncate, Revocation::InDoubt),
+        ("empty", Fault::AnswerAfter(Reply::Empty200), Revocation::AnswerUnread),
+        ("no-token", Fault::AnswerAfter(Reply::NoAccessToken200), Revocation::AnswerUnread),
     ] {
         let (doubted, _) = fleet.log_in_due(id).await;
         fleet.provider.inject(fault.once());
@@ -42,15 +43,16 @@ async fn n_10_what_an_answer_lacks_costs_no_pair_and_no_token_is_presented_twice
                 Err(TokenError::RetryAt { .. }) => None,
                 other => panic!("{id}: {other:?}"),
             });
-            assert_eq!(why.await, Revocation::InDoubt, "{id}");
+            assert_eq!(why.await, expected, "{id}");
         }
         fleet.assert_presented(&doubted, 1);
     }
     fleet.shut_down().await;
 }
 
+/// N-12.
 #[tokio::test]
-async fn n_12_a_page_of_a_firewall_ends_no_grant_and_spends_no_token() {
+async fn a_page_of_a_firewall_ends_no_grant_and_consumes_no_token() {
     let fleet = Fleet::start(Plan { mode: Mode::Redis, ..Plan::default() }).await;
     for status in [StatusCode::FORBIDDEN, StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED] {
         let (account, _) = fleet.log_in_due(status.as_str()).await;

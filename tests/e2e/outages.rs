@@ -10,6 +10,7 @@ use solekey_testkit::{
 use tokio::task::JoinSet;
 
 use crate::{
+    blueprint::Terms,
     fleet::{Fleet, Mode, Plan},
     load::Load,
     wait::{eventually, within},
@@ -88,7 +89,7 @@ async fn redis_alone_killed_and_restarted_in_the_middle_burns_no_account() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_alone_flushed_in_the_middle_burns_no_account_and_the_rows_come_back_from_the_answers() {
     let redis = RedisServer::start().await.unwrap();
-    let fleet = Fleet::start(Plan { mode: Mode::own(&redis), lifetime: LIFETIME, ..Plan::default() }).await;
+    let fleet = Fleet::start(forgetful(&redis)).await;
     let accounts = log_in_some(&fleet).await;
     let mut load = Load::start(&fleet, &accounts);
     in_the_middle(&fleet, &accounts[0]).await;
@@ -98,15 +99,95 @@ async fn redis_alone_flushed_in_the_middle_burns_no_account_and_the_rows_come_ba
     assert_all_is_well(fleet, load, &accounts).await;
 }
 
+/// A22.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn n_4_without_its_redis_a_fleet_with_sqlite_goes_on_with_one_presentation_per_expiry() {
+async fn redis_alone_flushed_while_every_account_is_presented_has_none_presented_twice() {
+    let redis = RedisServer::start().await.unwrap();
+    let fleet = Fleet::start(forgetful(&redis)).await;
+    let accounts = log_in_some(&fleet).await;
+    let load = Load::start(&fleet, &accounts);
+    all_in_the_middle(&fleet, &accounts).await;
+    redis.flush_all().await.unwrap();
+    // Whoever asks now brings the rows back.
+    for account in &accounts {
+        eventually("the row is back", async || {
+            let rows = fleet.blueprint.rows().await;
+            rows.load(account).await.ok().and_then(|loaded| loaded.record)
+        })
+        .await;
+    }
+    fleet.provider.release_all();
+    assert_all_is_well(fleet, load, &accounts).await;
+}
+
+/// A22.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_alone_back_empty_while_every_account_is_presented_has_none_presented_twice() {
+    let mut redis = RedisServer::start().await.unwrap();
+    let fleet = Fleet::start(forgetful(&redis)).await;
+    let accounts = log_in_some(&fleet).await;
+    let load = Load::start(&fleet, &accounts);
+    all_in_the_middle(&fleet, &accounts).await;
+    load.stop().await;
+    redis.kill9();
+    redis.restart(Data::Lost).await.unwrap();
+    everybody_asks(&fleet, &accounts).await;
+    fleet.provider.release_all();
+    let processed = |provider: &solekey_testkit::provider::AuthorizationServer| {
+        accounts.iter().all(|account| provider.tally_of(account.id()).rotations > 0)
+    };
+    within("the exchanges", fleet.provider.wait_until(processed)).await;
+    everybody_asks(&fleet, &accounts).await;
+    fleet.assert_nothing_burned();
+    for account in &accounts {
+        let tally = fleet.provider.tally_of(account.id());
+        assert_eq!(tally.presentations, tally.rotations, "{}", fleet.provider.log_json_lines());
+    }
+}
+
+fn forgetful(redis: &RedisServer) -> Plan {
+    // Requests that are held have to be answered in time; what is in doubt is waited for twice as long.
+    let (exchange_timeout, quarantine) = (Duration::from_secs(10), Duration::from_secs(13));
+    let terms = Terms { exchange_timeout, quarantine, ..Terms::default() };
+    Plan { mode: Mode::own(redis), lifetime: LIFETIME, terms, ..Plan::default() }
+}
+
+/// The same as [`in_the_middle`] for all accounts at once.
+async fn all_in_the_middle(fleet: &Fleet, accounts: &[Account]) {
+    for account in accounts {
+        fleet.provider.inject(Fault::HoldBefore.once().on(account.id()));
+    }
+    for account in accounts {
+        within("an exchange", fleet.provider.held(account.id())).await;
+    }
+}
+
+/// Asks every replica for every account, whatever it answers.
+async fn everybody_asks(fleet: &Fleet, accounts: &[Account]) {
+    for _ in 0..3 {
+        for replica in &fleet.replicas {
+            for account in accounts {
+                let asked = replica.token_within(account, Duration::from_millis(50));
+                let _ = within("an answer", asked).await;
+            }
+        }
+    }
+}
+
+/// N-4.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_its_redis_a_fleet_with_sqlite_goes_on_with_one_presentation_per_expiry() {
     let mut redis = RedisServer::start().await.unwrap();
     let mode = Mode::own_with_sqlite(&redis);
-    let fleet = Fleet::start(Plan { mode, lifetime: LIFETIME, ..Plan::default() }).await;
+    let fleet = Fleet::start(Plan { mode, lifetime: ONE_ROUND, ..Plan::default() }).await;
     redis.kill9();
     one_presentation_per_expiry(&fleet).await;
     fleet.shut_down().await;
 }
+
+/// The lifetime of tokens that must not be refreshed again while a dozen callers are served, however busy the machine
+/// is.
+pub(crate) const ONE_ROUND: Duration = Duration::from_secs(15);
 
 /// Accounts that are due, twice, with callers on every replica.
 pub(crate) async fn one_presentation_per_expiry(fleet: &Fleet) {
@@ -134,7 +215,7 @@ pub(crate) async fn one_presentation_per_expiry(fleet: &Fleet) {
 async fn with_everything_down_a_token_is_served_until_it_ends_and_not_after() {
     let mut redis = RedisServer::start().await.unwrap();
     let fleet = Fleet::start(Plan { mode: Mode::own(&redis), ..Plan::default() }).await;
-    let (account, pair) = fleet.log_in_for("a", Duration::from_secs(4)).await;
+    let (account, pair) = fleet.log_in_for("a", Duration::from_secs(10)).await;
     for replica in &fleet.replicas {
         assert_eq!(replica.token(&account).await.unwrap().expose_secret(), pair.access_token);
     }

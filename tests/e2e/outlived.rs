@@ -55,17 +55,18 @@ impl Lease for ShortLease {
 const MOMENT: Duration = Duration::from_millis(100);
 const REPLICAS: usize = 4;
 
+/// N-3.
 #[tokio::test]
-async fn n_3_an_exchange_longer_than_its_lease_is_presented_once() {
+async fn an_exchange_longer_than_its_lease_is_presented_once() {
     let mut fleet = Fleet::start(Plan { mode: Mode::Redis, replicas: 0, ..Plan::default() }).await;
     let Backing::Redis { url, prefix, .. } = &fleet.blueprint.backing else { unreachable!() };
     let link = RedisLink::connect(url, LinkOptions::default()).await.unwrap();
     let lease = RedisLease::new(RedisLock::new(link), prefix);
-    let door = ShortLease { lease, granted: Arc::default() };
+    let short = ShortLease { lease, granted: Arc::default() };
     for number in 1..=REPLICAS {
         let token_url = fleet.provider.token_url_for(&format!("replica-{number}"));
         let blueprint = Blueprint { token_url, ..fleet.blueprint.clone() };
-        let builder = blueprint.builder().await.lease(Arc::new(door.clone()));
+        let builder = blueprint.builder().await.lease(Arc::new(short.clone()));
         fleet.replicas.push(builder.build().await.unwrap());
     }
     let (account, _) = fleet.log_in_due("a").await;
@@ -76,10 +77,10 @@ async fn n_3_an_exchange_longer_than_its_lease_is_presented_once() {
         callers.spawn(async move { replica.token(&account).await });
     }
     within("the owner's request", fleet.provider.held(account.id())).await;
-    // The others come in by the door that does not hold, again and again, and find the attempt.
-    let by_now = door.granted.load(SeqCst);
+    // The others are granted the lease again and again, since it does not last, and find the attempt.
+    let by_now = short.granted.load(SeqCst);
     eventually("others hold the lease", async || {
-        (door.granted.load(SeqCst) > by_now + REPLICAS).then_some(())
+        (short.granted.load(SeqCst) > by_now + REPLICAS).then_some(())
     })
     .await;
     assert_eq!(fleet.provider.presentations(), 1);

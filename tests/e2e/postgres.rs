@@ -1,4 +1,4 @@
-//! One PostgreSQL, no Redis: claims alone coordinate, and what is told is told by the database.
+//! One PostgreSQL, no Redis: claims alone coordinate, and all notifications come from the database.
 
 use std::{
     sync::{
@@ -22,7 +22,7 @@ use crate::{
     database::listened_to,
     fleet::{Fleet, Mode, Plan, newer},
     load::Load,
-    outages::one_presentation_per_expiry,
+    outages::{ONE_ROUND, one_presentation_per_expiry},
     stops::HinderedStore,
     victim::{SERVES, Victim},
     wait::{eventually, within},
@@ -38,7 +38,7 @@ async fn replicas_on_one_postgres_present_once_per_account_and_expiry() {
     if is_waived() {
         return;
     }
-    let fleet = Fleet::start(Plan { mode: Mode::Postgres, lifetime: LIFETIME, ..Plan::default() }).await;
+    let fleet = Fleet::start(Plan { mode: Mode::Postgres, lifetime: ONE_ROUND, ..Plan::default() }).await;
     one_presentation_per_expiry(&fleet).await;
     fleet.shut_down().await;
 }
@@ -79,7 +79,7 @@ async fn postgres_killed_and_restarted_in_the_middle_burns_no_account() {
 /// A fleet whose database was killed while an owner's request was out, and the account.
 async fn cut_off(postgres: &mut PostgresServer, owner: Owner) -> (Fleet, Account, Option<Victim>) {
     let mode = Mode::OwnPostgres(postgres.url());
-    let fleet = Fleet::start(Plan { mode, lifetime: Duration::from_secs(8), ..Plan::default() }).await;
+    let fleet = Fleet::start(Plan { mode, ..Plan::default() }).await;
     let (account, _) = fleet.log_in_for("a", LEFT).await;
     let before = fleet.state(&account).await.generation;
     fleet.provider.inject(Fault::HoldBefore.once());
@@ -90,10 +90,10 @@ async fn cut_off(postgres: &mut PostgresServer, owner: Owner) -> (Fleet, Account
             tokio::spawn(async move { newer(&first, &account, before).await });
         }
         Owner::Victim(state_dir) => {
-            let Backing::Postgres { url, state_dir: beside } = fleet.blueprint.backing.clone() else {
+            let Backing::Postgres { url, state_dir: own } = fleet.blueprint.backing.clone() else {
                 unreachable!()
             };
-            let state_dir = fleet.folder.path().join(state_dir.unwrap_or(beside.to_str().unwrap()));
+            let state_dir = fleet.folder.path().join(state_dir.unwrap_or(own.to_str().unwrap()));
             let token_url = fleet.provider.token_url_for("victim");
             let backing = Backing::Postgres { url, state_dir };
             let blueprint = Blueprint { token_url, backing, ..fleet.blueprint.clone() };
@@ -134,7 +134,7 @@ async fn with_postgres_killed_after_the_send_the_owner_serves_its_pair_and_commi
         (state.rotations == 1).then_some(())
     })
     .await;
-    assert_eq!((fleet.seen.committed(), fleet.seen.recovered()), (1, 0));
+    fleet.has_reported(1, 0).await;
     fleet.assert_presented(&account, 1);
     fleet.shut_down().await;
 }
@@ -147,17 +147,17 @@ async fn with_postgres_killed_after_the_send_and_the_owner_too_another_process_c
     let mut postgres = PostgresServer::start().await.unwrap();
     let (fleet, account, victim) = cut_off(&mut postgres, Owner::Victim(None)).await;
     let mut victim = victim.unwrap();
-    victim.announced(SERVES).await;
+    victim.reports(SERVES).await;
     victim.kill().await;
     assert_eq!((fleet.seen.committed(), fleet.seen.recovered()), (0, 0));
     postgres.restart().await.unwrap();
     eventually("it is committed", async || {
         let state = fleet.first().state(&account).await.ok()?;
         let _ = fleet.first().token(&account).await;
-        (state.rotations >= 1).then_some(())
+        (state.rotations == 1).then_some(())
     })
     .await;
-    assert_eq!(fleet.seen.recovered(), 1);
+    fleet.has_reported(0, 1).await;
     fleet.assert_all_serve_the_newest(&account).await;
     fleet.assert_nothing_burned();
     fleet.shut_down().await;
@@ -171,7 +171,7 @@ async fn an_answer_on_a_host_whose_process_died_is_committed_when_the_next_one_s
     let mut postgres = PostgresServer::start().await.unwrap();
     let (mut fleet, account, victim) = cut_off(&mut postgres, Owner::Victim(Some("elsewhere"))).await;
     let mut victim = victim.unwrap();
-    victim.announced(SERVES).await;
+    victim.reports(SERVES).await;
     victim.kill().await;
     let state_dir = fleet.folder.path().join("elsewhere");
     fleet.blueprint.backing = Backing::Postgres { url: postgres.url(), state_dir };
@@ -183,14 +183,14 @@ async fn an_answer_on_a_host_whose_process_died_is_committed_when_the_next_one_s
         (state.rotations == 1).then_some(())
     })
     .await;
-    assert_eq!((fleet.seen.committed(), fleet.seen.recovered()), (0, 1));
+    fleet.has_reported(0, 1).await;
     fleet.assert_presented(&account, 1);
     fleet.assert_all_serve_the_newest(&account).await;
     fleet.assert_nothing_burned();
     fleet.shut_down().await;
 }
 
-/// A replica whose clock stands still comes to no poll: only what it is told wakes it.
+/// Tests a replica whose clock stands still: it never reaches a poll, so only a notification wakes it.
 async fn woken_without_a_poll(mode: Mode, before_it: impl FnOnce()) {
     let fleet = Fleet::start(Plan { mode, replicas: 1, ..Plan::default() }).await;
     let database = match &fleet.blueprint.backing {
@@ -202,7 +202,7 @@ async fn woken_without_a_poll(mode: Mode, before_it: impl FnOnce()) {
     let loads = Arc::new(AtomicU64::new(0));
     let (inner, lag) = (Arc::new(rows.clone()), Duration::ZERO);
     let counted = Arc::new(HinderedStore { inner, stop: None, lag, loads: Arc::clone(&loads) });
-    let builder = fleet.blueprint.builder_over(counted).await.news(Arc::new(rows.news()));
+    let builder = fleet.blueprint.builder_over(counted).await.change_feed(Arc::new(rows.change_feed()));
     let patient = builder.clock(Arc::new(TestClock::standing())).build().await.unwrap();
     before_it();
     listened_to(&database, 2).await;
@@ -211,14 +211,14 @@ async fn woken_without_a_poll(mode: Mode, before_it: impl FnOnce()) {
     let owned = tokio::spawn(async move { owner.token(&at).await });
     within("the owner's request", fleet.provider.held(account.id())).await;
     let (waiter, at) = (patient.clone(), account.clone());
-    let told = tokio::spawn(async move { waiter.token(&at).await });
-    // At the second look it comes through the door, and finds the attempt in flight. It listens since before the first.
-    eventually("it has looked", async || (loads.load(Relaxed) >= 2).then_some(())).await;
+    let woken = tokio::spawn(async move { waiter.token(&at).await });
+    // At the second read it has the lease, and finds the attempt in flight. It listens since before the first.
+    eventually("it has read twice", async || (loads.load(Relaxed) >= 2).then_some(())).await;
     fleet.provider.release(account.id());
-    let (owned, told) = within("both are told", async { tokio::join!(owned, told) }).await;
+    let (owned, woken) = within("both are answered", async { tokio::join!(owned, woken) }).await;
     let newest = fleet.provider.newest(account.id()).unwrap().access_token;
     assert_eq!(owned.unwrap().unwrap().expose_secret(), newest);
-    assert_eq!(told.unwrap().unwrap().expose_secret(), newest);
+    assert_eq!(woken.unwrap().unwrap().expose_secret(), newest);
     fleet.assert_presented(&account, 1);
     assert_eq!(patient.shutdown(solekey::DEFAULT_DRAIN).await.in_doubt, 0);
     fleet.shut_down().await;

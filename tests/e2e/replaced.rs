@@ -14,7 +14,7 @@ use solekey_testkit::provider::Fault;
 use tokio::task::JoinSet;
 
 use crate::{
-    fleet::{Fleet, Mode, Plan, account, document},
+    fleet::{Fleet, Mode, Plan, account, document, log_in},
     wait::{eventually, within},
 };
 
@@ -72,7 +72,7 @@ async fn the_old_persons_tokens_never_come_back(mode: Mode) {
         let pair = fleet.provider.grant(&name(person));
         register.note(&fleet, person);
         let [refresher, deleter, importer] = &fleet.replicas[..] else { panic!("three replicas") };
-        importer.login(&account, document(&pair, pair.expires_in).as_bytes(), false).await.unwrap();
+        log_in(importer, &account, &document(&pair, pair.expires_in)).await;
         for replica in &fleet.replicas {
             eventually("the new person everywhere", async || {
                 let token = replica.token(&account).await.ok()?;
@@ -103,8 +103,8 @@ async fn the_old_persons_tokens_never_come_back(mode: Mode) {
         let (late, ()) = within("the late answer", Box::pin(async { tokio::join!(refresh, leave) })).await;
         assert!(matches!(late, Err(TokenError::UnknownAccount)), "the answer is history: {late:?}");
         for replica in &fleet.replicas {
-            let told = within("an answer", replica.token(&account)).await;
-            assert!(matches!(told, Err(TokenError::UnknownAccount)), "{told:?}");
+            let answer = within("an answer", replica.token(&account)).await;
+            assert!(matches!(answer, Err(TokenError::UnknownAccount)), "{answer:?}");
         }
         assert_eq!(fleet.provider.tally_of(&name(person)).presentations, 1);
     }

@@ -15,12 +15,13 @@ use solekey_testkit::{
 
 use crate::{
     blueprint::{Blueprint, Terms},
-    fleet::{Fleet, Mode, Plan, document},
+    fleet::{Fleet, Mode, Plan, document, log_in},
     wait::{eventually, within},
 };
 
+/// N-2.
 #[tokio::test]
-async fn n_2_a_pair_that_comes_while_the_store_is_down_is_served_and_committed_once_it_is_back() {
+async fn a_pair_that_comes_while_the_store_is_down_is_served_and_committed_once_it_is_back() {
     let redis = RedisServer::start().await.unwrap();
     let proxy = FaultProxy::start(redis.address()).await.unwrap();
     let rows = format!("redis://{}", proxy.address());
@@ -54,8 +55,9 @@ async fn n_2_a_pair_that_comes_while_the_store_is_down_is_served_and_committed_o
     fleet.shut_down().await;
 }
 
+/// N-6.
 #[tokio::test]
-async fn n_6_clocks_that_differ_by_minutes_change_nothing_about_which_token_is_the_newest() {
+async fn clocks_that_differ_by_minutes_change_nothing_about_which_token_is_the_newest() {
     let mut fleet = Fleet::start(Plan { mode: Mode::Redis, replicas: 1, ..Plan::default() }).await;
     let minutes = Duration::from_mins(7);
     for ahead in [true, false] {
@@ -87,8 +89,9 @@ async fn n_6_clocks_that_differ_by_minutes_change_nothing_about_which_token_is_t
     fleet.shut_down().await;
 }
 
+/// N-9.
 #[tokio::test]
-async fn n_9_a_request_that_was_not_answered_in_time_is_not_sent_again() {
+async fn a_request_that_was_not_answered_in_time_is_not_sent_again() {
     let terms = Terms { ask_login: true, ..Terms::quick() };
     let fleet = Fleet::start(Plan { mode: Mode::Redis, terms, ..Plan::default() }).await;
     let (account, _) = fleet.log_in_due("a").await;
@@ -105,8 +108,9 @@ async fn n_9_a_request_that_was_not_answered_in_time_is_not_sent_again() {
     fleet.shut_down().await;
 }
 
+/// N-11.
 #[tokio::test]
-async fn n_11_a_login_during_a_refresh_wins_on_every_replica() {
+async fn a_login_during_a_refresh_wins_on_every_replica() {
     let fleet = Fleet::start(Plan { mode: Mode::Redis, ..Plan::default() }).await;
     let (account, _) = fleet.log_in_due("a").await;
     fleet.provider.inject(Fault::HoldAfter.once());
@@ -115,12 +119,14 @@ async fn n_11_a_login_during_a_refresh_wins_on_every_replica() {
     within("the rotation", fleet.provider.held(account.id())).await;
     let pair = fleet.provider.grant(account.id());
     let document = document(&pair, pair.expires_in);
-    fleet.replicas[1].login(&account, document.as_bytes(), false).await.unwrap();
+    log_in(&fleet.replicas[1], &account, &document).await;
     fleet.provider.release(account.id());
     let token = within("a token", owned).await.unwrap().unwrap();
     assert_eq!(token.expose_secret(), pair.access_token);
     fleet.assert_all_serve_the_newest(&account).await;
-    let row = fleet.blueprint.rows().await.load(&account).await.unwrap().record.unwrap().row;
+    let rows = fleet.blueprint.rows().await;
+    let loaded = eventually("a row", async || rows.load(&account).await.ok()).await;
+    let row = loaded.record.unwrap().row;
     assert!(row.is_by_login(), "{row:?}");
     fleet.assert_presented(&account, 1);
     fleet.shut_down().await;

@@ -32,7 +32,7 @@ use crate::{
 };
 
 const KEY: &str = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
-/// Ends every name, to be looked for.
+/// The end of every name, to be searched for.
 const SURNAME: &str = "-featherstone";
 const PLAIN: &str = "plain-featherstone";
 const REJECTED: &str = "rejected-featherstone";
@@ -45,8 +45,8 @@ const ACCOUNTS: [&str; 5] = [PLAIN, REJECTED, LOST, REFUSED, DELETED];
 #[derive(Default)]
 pub(crate) struct Scan(Vec<(String, Vec<u8>)>);
 
-/// How a token looks in clear, and in the Base64 of a longer text.
-fn looks(token: &str) -> impl Iterator<Item = String> {
+/// Returns the forms of a token: in clear, and in the Base64 of a longer text.
+fn forms(token: &str) -> impl Iterator<Item = String> {
     let in_base64 = |before: usize| {
         let text = STANDARD_NO_PAD.encode([&b"  "[..before], token.as_bytes()].concat());
         // The first and the last digits depend on what stands around it.
@@ -58,10 +58,10 @@ fn looks(token: &str) -> impl Iterator<Item = String> {
 impl Scan {
     /// The places in which one of these is found.
     pub(crate) fn places_of(&self, tokens: &BTreeSet<String>) -> BTreeSet<&str> {
-        let looks: Vec<_> = tokens.iter().flat_map(|token| looks(token)).collect();
+        let forms: Vec<_> = tokens.iter().flat_map(|token| forms(token)).collect();
         let holds = |bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes);
-            looks.iter().any(|look| text.contains(look))
+            forms.iter().any(|form| text.contains(form))
         };
         self.0.iter().filter(|(_, bytes)| holds(bytes)).map(|(place, _)| place.as_str()).collect()
     }
@@ -174,7 +174,7 @@ async fn a_full_life(
 ) -> BTreeSet<String> {
     let one = Sidecar::start(settings, "one", folder.path()).await;
     let other = Sidecar::start(settings, "other", folder.path()).await;
-    let mut said = Vec::new();
+    let mut shown = Vec::new();
     for id in ACCOUNTS {
         one.log_in_due(id, &provider.grant(id)).await;
         if id == LOST {
@@ -183,15 +183,15 @@ async fn a_full_life(
         if id == REFUSED {
             provider.inject(Fault::Answer(Reply::InvalidGrant).once().on(id));
         }
-        // Of two of them the answer is an error; it may take a while to be told.
-        let told = if id == LOST { one.ask_within(id, Duration::ZERO).await } else { one.token(id).await };
+        // For two of them the answer is an error, which may take a while.
+        let answer = if id == LOST { one.ask_within(id, Duration::ZERO).await } else { one.token(id).await };
         match id {
-            LOST => assert_eq!(told.status, StatusCode::SERVICE_UNAVAILABLE),
-            REFUSED => assert_eq!(told.status, StatusCode::UNAUTHORIZED),
-            _ => assert_eq!(told.token(), provider.newest(id).unwrap().access_token),
+            LOST => assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE),
+            REFUSED => assert_eq!(answer.status, StatusCode::UNAUTHORIZED),
+            _ => assert_eq!(answer.token(), provider.newest(id).unwrap().access_token),
         }
         if !matches!(id, LOST | REFUSED) {
-            assert_eq!(other.token(id).await.token(), told.token());
+            assert_eq!(other.token(id).await.token(), answer.token());
         }
     }
     within("the lost answer", provider.wait_until(|provider| provider.tally_of(LOST).rotations == 1)).await;
@@ -202,22 +202,22 @@ async fn a_full_life(
     assert_ne!(next.token(), rejected.access_token);
     let refused = one.import(PLAIN, &json!({"refresh_token": rejected.refresh_token}).to_string()).await;
     assert_eq!(refused.status, StatusCode::CONFLICT);
-    said.push(refused);
+    shown.push(refused);
     let clumsy =
         json!({"refresh_token": rejected.refresh_token, "expires_at": rejected.access_token}).to_string();
-    said.push(one.import(PLAIN, &clumsy).await);
-    said.push(one.ask(Method::POST, &format!("{}/rejected", path(PLAIN)), &clumsy).await);
+    shown.push(one.import(PLAIN, &clumsy).await);
+    shown.push(one.ask(Method::POST, &format!("{}/rejected", path(PLAIN)), &clumsy).await);
     assert_eq!(one.ask(Method::DELETE, &path(DELETED), "").await.status, StatusCode::NO_CONTENT);
-    said.push(one.get("/v1/accounts").await);
-    said.push(other.get(&path(LOST)).await);
-    said.push(other.get("/readyz").await);
+    shown.push(one.get("/v1/accounts").await);
+    shown.push(other.get(&path(LOST)).await);
+    shown.push(other.get("/readyz").await);
     let tokens: BTreeSet<_> = ACCOUNTS.iter().flat_map(|id| provider.tokens_of(id)).collect();
     assert!(tokens.len() > 2 * ACCOUNTS.len());
     let pages = [one.metrics().await, other.metrics().await].concat();
     assert!(pages.contains("solekey_presentations_total") && !pages.contains(SURNAME), "{pages}");
-    let said = format!("{said:?}{pages}");
-    assert!(said.contains("invalid_input") && said.contains("rotations"), "{said}");
-    assert_eq!(tokens.iter().find(|token| said.contains(*token)), None, "{said}");
+    let shown = format!("{shown:?}{pages}");
+    assert!(shown.contains("invalid_input") && shown.contains("rotations"), "{shown}");
+    assert_eq!(tokens.iter().find(|token| shown.contains(*token)), None, "{shown}");
     one.stop().await;
     other.stop().await;
     tokens
@@ -247,7 +247,7 @@ async fn no_token_is_found_in_redis_files_and_logs_when_a_seal_key_is_given() {
 }
 
 #[tokio::test]
-async fn no_token_is_found_in_redis_alone_and_the_answers_beside_it_when_a_seal_key_is_given() {
+async fn no_token_is_found_in_redis_alone_and_the_answers_next_to_it_when_a_seal_key_is_given() {
     let (folder, redis) =
         (tempfile::tempdir().unwrap(), RedisServer::builder().append_only().start().await.unwrap());
     let provider = AuthorizationServer::start(Replay::StrictFamily).await.unwrap();
@@ -296,14 +296,17 @@ async fn scan_of_postgres(postgres: PostgresServer, folder: &Path) -> Scan {
     assert!(names(&scan, "table solekey.account") && names(&scan, "table solekey.presented"));
     scan.add_files(&postgres.log_path().parent().unwrap().join("data/pg_wal"));
     let sent = fs::read(postgres.log_path()).unwrap();
-    assert!(String::from_utf8_lossy(&sent).contains("pg_notify"), "what it is told is in its log");
+    assert!(
+        String::from_utf8_lossy(&sent).contains("pg_notify"),
+        "the statements that it is sent are in its log"
+    );
     scan.0.push(("what PostgreSQL was sent".to_owned(), sent));
     scan.add_files(folder);
     scan
 }
 
 #[tokio::test]
-async fn no_token_is_found_in_postgres_and_the_answers_beside_it_when_a_seal_key_is_given() {
+async fn no_token_is_found_in_postgres_and_the_answers_next_to_it_when_a_seal_key_is_given() {
     if is_waived() {
         return;
     }

@@ -1,10 +1,10 @@
-//! What replicas say that they do.
+//! The events that replicas report.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use solekey::{Event, Observer};
 
-/// Counts what replicas of this process say.
+/// Counts the events that replicas of this process report.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     committed: AtomicU64,

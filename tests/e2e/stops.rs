@@ -30,21 +30,21 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
-    /// Tells the parent, and stays here.
+    /// Reports this point to the parent process, and never returns.
     async fn reached<T>(self) -> T {
-        announce(&format!("{self:?}"));
+        report(&format!("{self:?}"));
         pending().await
     }
 }
 
-/// A line that the parent process waits for, past the capturing of the test harness.
-pub(crate) fn announce(line: &str) {
+/// Writes a line that the parent process waits for, past the capturing of the test harness.
+pub(crate) fn report(line: &str) {
     let mut out = std::io::stdout().lock();
     // The harness may have left the line unfinished. A parent that is gone needs no lines.
     let _ = writeln!(out, "\n{MARK}{line}").and_then(|()| out.flush());
 }
 
-/// Before each line that is meant for the parent.
+/// The prefix of each line that is meant for the parent.
 pub(crate) const MARK: &str = "replica: ";
 
 /// A token endpoint before or behind which a replica stops.
@@ -79,7 +79,7 @@ impl TokenEndpoint for StoppingEndpoint {
 pub(crate) struct HinderedStore {
     pub(crate) inner: Arc<dyn Store>,
     pub(crate) stop: Option<Stop>,
-    /// What a change takes before it is made.
+    /// The delay before a change is made.
     pub(crate) lag: Duration,
     /// Rows handed out.
     pub(crate) loads: Arc<AtomicU64>,

@@ -1,4 +1,4 @@
-//! What a collector of traces is sent.
+//! The spans that a collector of traces is sent.
 
 use std::{
     net::SocketAddr,
@@ -24,7 +24,7 @@ struct Collector {
     task: JoinHandle<()>,
 }
 
-/// Whether it answers.
+/// The behaviour of a collector: it answers or it does not.
 #[derive(Clone, Copy, PartialEq)]
 enum Manner {
     Polite,

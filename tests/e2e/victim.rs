@@ -2,6 +2,7 @@
 
 use std::{env, process::Stdio, time::Duration};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use solekey::core::{Account, Generation};
 use tokio::{
@@ -11,7 +12,7 @@ use tokio::{
 
 use crate::{
     blueprint::{Blueprint, PROVIDER},
-    stops::{MARK, announce},
+    stops::{MARK, report},
     wait::within,
 };
 
@@ -23,12 +24,12 @@ pub(crate) struct Victim {
     _leash: ChildStdin,
 }
 
-/// What the process is told.
+/// The orders for the process.
 #[derive(Serialize, Deserialize)]
 struct Orders {
     blueprint: Blueprint,
     id: String,
-    /// What everybody has.
+    /// The generation that everybody has.
     generation: u64,
 }
 
@@ -49,17 +50,22 @@ impl Victim {
         Self { child, lines, _leash: leash }
     }
 
-    /// Waits for this announcement.
-    pub(crate) async fn announced(&mut self, what: &str) {
-        let announcement = async {
+    /// Waits until the replica reports this line.
+    pub(crate) async fn reports(&mut self, what: &str) {
+        let reported = async {
             while let Some(line) = self.lines.next_line().await.unwrap() {
                 if line.strip_prefix(MARK) == Some(what) {
                     return;
                 }
             }
-            panic!("the replica ended before it announced {what}");
+            panic!("the replica ended before it reported {what}");
         };
-        within(what, announcement).await;
+        within(what, reported).await;
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        kill_process(pid.expect("it runs"), signal).unwrap();
     }
 
     /// SIGKILL, and waits for the end.
@@ -80,7 +86,7 @@ async fn replica() {
             if let Ok(token) = solekey.token(&account).await
                 && token.generation().get() > generation
             {
-                announce(SERVES);
+                report(SERVES);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -93,6 +99,6 @@ async fn replica() {
     }
 }
 
-/// Announced when the replica serves a token newer than the one everybody has.
+/// The line that a replica reports when it serves a token newer than the one everybody has.
 pub(crate) const SERVES: &str = "serves a new token";
 const ORDERS: &str = "SOLEKEY_TEST_VICTIM";

@@ -4,10 +4,10 @@ use clap::{Parser, ValueEnum};
 
 use crate::effort::Effort;
 
-/// Solekey beside its peers, as one table.
+/// Solekey compared with its peers, as one table.
 ///
-/// Each row is measured beside a peer or the raw operation, in turn, in this very run. A row that misses its bound or
-/// cannot run makes the exit status 1.
+/// Each row is measured together with a peer or the raw operation, in turn, in this very run. A row that misses its
+/// bound or cannot run makes the exit status 1.
 #[derive(Parser, Debug)]
 #[command(version)]
 pub(crate) struct Arguments {
@@ -31,7 +31,7 @@ pub(crate) enum Bench {
     /// A token in memory.
     Hit,
     /// A token in Redis.
-    Shelf,
+    SharedCache,
     /// Leases.
     Lease,
     /// A waiter's wake-up.
@@ -57,7 +57,7 @@ impl Arguments {
         }
     }
 
-    /// What is to be run, in order.
+    /// The benchmarks to run, in order.
     pub(crate) fn benches(&self) -> Vec<Bench> {
         let wanted = |bench: &&Bench| self.only.is_empty() || self.only.contains(bench);
         Bench::value_variants().iter().filter(wanted).copied().collect()

@@ -1,4 +1,4 @@
-//! What was worked, which others on the same cores hardly change.
+//! CPU time, which other load on the same cores hardly changes.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Which accounts want to be looked at: a thousand of many, taken.
+//! A due scan: a thousand of many accounts, taken.
 
 use std::{
     sync::Arc,
@@ -31,7 +31,7 @@ pub(crate) async fn redis(effort: &Effort) -> Result<Vec<Row>> {
     let store: Arc<dyn Store> = Arc::new(RedisStore::new(link.clone(), "bench")?);
     register(&store, effort.accounts, AT_ONCE).await?;
     let raw = server::raw(&redis).await?;
-    let look = async || {
+    let read = async || {
         let mut raw: MultiplexedConnection = raw.clone();
         let mut range = redis::cmd("ZRANGEBYSCORE");
         range.arg("bench:due:1b32c28cb38c0548").arg("-inf").arg("+inf").arg("LIMIT").arg(0).arg(TAKEN);
@@ -40,7 +40,7 @@ pub(crate) async fn redis(effort: &Effort) -> Result<Vec<Row>> {
         ensure!(found.len() == TAKEN, "accounts are due");
         Ok(began.elapsed().as_secs_f64())
     };
-    let pairs = in_turn(rounds(effort), look, async || take(&store).await).await?;
+    let pairs = in_turn(rounds(effort), read, async || take(&store).await).await?;
     link.close().await;
     Ok(vec![row(REDIS, effort, &pairs, "reading them, ZRANGEBYSCORE")])
 }
@@ -53,7 +53,7 @@ pub(crate) async fn sqlite(effort: &Effort) -> Result<Vec<Row>> {
     register(&store, 1, AT_ONCE).await?;
     let mut raw = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&file)).await?;
     sqlx::query(MORE_IN_SQLITE).bind(i64::try_from(effort.accounts)?).execute(&mut raw).await?;
-    let look = async || {
+    let read = async || {
         let began = Instant::now();
         let found = sqlx::query(
             "SELECT provider, id FROM account WHERE provider = 'bench' AND due_at > 0 ORDER BY due_at LIMIT 1000",
@@ -61,7 +61,7 @@ pub(crate) async fn sqlite(effort: &Effort) -> Result<Vec<Row>> {
         ensure!(found.fetch_all(&mut raw).await?.len() == TAKEN, "accounts are due");
         Ok(began.elapsed().as_secs_f64())
     };
-    let pairs = in_turn(rounds(effort), look, async || take(&store).await).await?;
+    let pairs = in_turn(rounds(effort), read, async || take(&store).await).await?;
     opened.close().await;
     Ok(vec![row(SQLITE, effort, &pairs, "reading them, SELECT")])
 }
@@ -74,7 +74,7 @@ pub(crate) async fn postgres(effort: &Effort) -> Result<Vec<Row>> {
     let mut raw = PgConnection::connect(&server.url()).await?;
     sqlx::query(MORE_IN_POSTGRES).bind(i64::try_from(effort.accounts)?).execute(&mut raw).await?;
     sqlx::query("ANALYZE solekey.account").execute(&mut raw).await?;
-    let look = async || {
+    let read = async || {
         let began = Instant::now();
         let found = sqlx::query(
             "SELECT provider, id FROM solekey.account WHERE provider = 'bench' AND due_at > 0 ORDER BY due_at LIMIT 1000",
@@ -82,7 +82,7 @@ pub(crate) async fn postgres(effort: &Effort) -> Result<Vec<Row>> {
         ensure!(found.fetch_all(&mut raw).await?.len() == TAKEN, "accounts are due");
         Ok(began.elapsed().as_secs_f64())
     };
-    let pairs = in_turn(rounds(effort), look, async || take(&store).await).await?;
+    let pairs = in_turn(rounds(effort), read, async || take(&store).await).await?;
     opened.close().await;
     Ok(vec![row(POSTGRES, effort, &pairs, "reading them, SELECT")])
 }

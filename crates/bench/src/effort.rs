@@ -1,4 +1,4 @@
-//! How much is measured.
+//! The counts of a measurement.
 
 /// Counts of one run.
 #[derive(Clone, Copy, Debug)]

@@ -35,13 +35,13 @@ pub(crate) async fn run(
     }
     let [theirs, ours, least] = [theirs, ours, least].map(median);
     let (ratio, limit, bound) = (theirs / ours, theirs / least, Bound::AtLeast(100.0));
-    let beside = format!("rslock {}, bare commands {}", time(theirs), time(least));
+    let compared = format!("rslock {}, bare commands {}", time(theirs), time(least));
     let what = "contended hand-over, median: how much sooner";
-    let row = Row::bounded(NAME, what, time(ours), beside, ratio, bound);
+    let row = Row::bounded(NAME, what, time(ours), compared, ratio, bound);
     Ok(row.within(ratio, limit, bound, "bare commands are"))
 }
 
-/// In a task, as requests are served: waking a thread that only looks on is nobody's hand-over.
+/// In a task, as requests are served: waking a thread that only waits is no hand-over that a request would see.
 async fn timed(hand_over: impl Future<Output = Result<f64>> + Send + 'static) -> Result<f64> {
     tokio::spawn(hand_over).await?
 }
@@ -76,7 +76,8 @@ async fn solekey(lock: RedisLock, event: usize) -> Result<f64> {
     Ok((got - released).as_secs_f64())
 }
 
-/// The least that a hand-over with a message can take: a plain lease deleted and told of, a plain subscriber who takes it.
+/// The least that a hand-over with a message can take: a plain lease deleted and published, a plain subscriber who
+/// takes it.
 async fn bare(url: String, mut raw: MultiplexedConnection, event: usize) -> Result<f64> {
     let mut messages = redis::Client::open(url)?.get_async_pubsub().await?;
     messages.subscribe(BARE).await?;

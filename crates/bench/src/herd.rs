@@ -55,7 +55,7 @@ pub(crate) async fn run(effort: &Effort) -> Result<Vec<Row>> {
     ];
     for polling in POLLINGS {
         let polled = polls(effort, &redis, polling).await?;
-        let beside = match polled.gave_up {
+        let compared = match polled.gave_up {
             0 => format!("{}: {}, {} commands", polling.name, time(polled.last), polled.commands),
             gave_up => format!(
                 "{}: {}, {} commands, {gave_up} of {} gave up",
@@ -66,12 +66,12 @@ pub(crate) async fn run(effort: &Effort) -> Result<Vec<Row>> {
             ),
         };
         let what = format!("{crowd}: provider's answer to the last caller's; how much sooner");
-        rows.push(Row::shown(NAME, what, time(many.last), beside, Some(polled.last / many.last)));
+        rows.push(Row::shown(NAME, what, time(many.last), compared, Some(polled.last / many.last)));
     }
     Ok(rows)
 }
 
-/// What one way of waiting costs, in the median of some herds.
+/// The costs of one way of waiting, in the median of some herds.
 struct Figures {
     /// From the provider's answer to the last caller's, in seconds.
     last: f64,
@@ -149,12 +149,12 @@ async fn waiting(fleet: &[Solekey]) -> usize {
     waiting
 }
 
-/// How peers wait for the token: every caller looks into Redis after each of these pauses.
+/// The way in which peers wait for the token: every caller reads Redis after each of these pauses.
 #[derive(Clone, Copy)]
 struct Polling {
     name: &'static str,
     pauses_ms: &'static [u64],
-    /// Whether the last pause is repeated; else the caller gives up after it.
+    /// True if the last pause is repeated; else the caller gives up after it.
     for_ever: bool,
 }
 
@@ -206,7 +206,7 @@ async fn poll_herd(effort: &Effort, redis: &RedisServer, polling: Polling) -> Re
     })
 }
 
-/// When the token was there; nothing if the caller gave up.
+/// The moment at which the token was there; nothing if the caller gave up.
 async fn poll(mut redis: MultiplexedConnection, key: String, polling: Polling) -> Result<Option<Instant>> {
     let mut pauses = polling.pauses_ms.iter();
     let mut pause = 0;
@@ -229,5 +229,5 @@ fn short(count: f64) -> String {
 }
 
 const REPLICAS: usize = 8;
-/// How long the provider takes.
+/// The time that the provider takes.
 const EXCHANGE: Duration = Duration::from_millis(300);

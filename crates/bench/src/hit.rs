@@ -51,21 +51,21 @@ async fn bare(effort: &Effort, ours: &Ours, peers: &Peers) -> Result<Row> {
     let quick = in_turn(rounds, async || Ok(peers.quick(lookups)), async || Ok(ours.run(lookups))).await?;
     let (name, slower): (_, &Pairs) =
         if papaya.peer() > quick.peer() { ("papaya", &papaya) } else { ("quick_cache", &quick) };
-    let beside = format!("papaya {}, quick_cache {}", time(papaya.peer()), time(quick.peer()));
-    let what = format!("token() beside a bare lookup, an Arc and the time; ratio to {name}");
-    Ok(Row::bounded(NAME, what, time(slower.ours()), beside, slower.ratio(), Bound::AtMost(1.5)))
+    let compared = format!("papaya {}, quick_cache {}", time(papaya.peer()), time(quick.peer()));
+    let what = format!("token() compared with a bare lookup, an Arc and the time; ratio to {name}");
+    Ok(Row::bounded(NAME, what, time(slower.ours()), compared, slower.ratio(), Bound::AtMost(1.5)))
 }
 
 async fn moka(effort: &Effort, ours: &Ours, peers: &Peers) -> Result<Row> {
     let lookups = effort.lookups;
     let pairs =
         in_turn(effort.rounds, async || Ok(peers.moka(lookups)), async || Ok(ours.run(lookups))).await?;
-    // The least that anybody could do who looks an account up, counts an owner and reads the time.
+    // The least that any code could do that finds an account, counts an owner and reads the time.
     let least =
         in_turn(effort.rounds, async || Ok(peers.moka(lookups)), async || Ok(peers.quick(lookups))).await?;
     let (ratio, limit, bound) = (1.0 / pairs.ratio(), 1.0 / least.ratio(), Bound::AtLeast(5.0));
-    let beside = format!("moka with time to live {}", time(pairs.peer()));
-    let row = Row::bounded(NAME, "token() faster than moka", time(pairs.ours()), beside, ratio, bound);
+    let compared = format!("moka with time to live {}", time(pairs.peer()));
+    let row = Row::bounded(NAME, "token() faster than moka", time(pairs.ours()), compared, ratio, bound);
     Ok(row.within(ratio, limit, bound, "a bare quick_cache lookup is"))
 }
 
@@ -97,9 +97,9 @@ fn two_threads(effort: &Effort, ours: &Ours, peers: &Peers) -> Row {
     let [papaya, quick, token] = scalings.map(median);
     // How much faster two threads are at all is the machine's affair, hence the comparison.
     let ours = format!("{token:.2}x, {}", rate(median(both)));
-    let beside = format!("papaya {papaya:.2}x, quick_cache {quick:.2}x");
-    let what = "two threads beside one, the same accounts; ratio to the lower";
-    Row::bounded(NAME, what, ours, beside, token / papaya.min(quick), Bound::AtLeast(0.9))
+    let compared = format!("papaya {papaya:.2}x, quick_cache {quick:.2}x");
+    let what = "two threads compared with one, the same accounts; ratio to the lower";
+    Row::bounded(NAME, what, ours, compared, token / papaya.min(quick), Bound::AtLeast(0.9))
 }
 
 /// Lookups per second of two threads that do the same at once.
@@ -137,12 +137,12 @@ impl Ours {
 /// The same accounts in maps and caches of others.
 struct Peers {
     keys: Vec<AccountKey>,
-    papaya: papaya::HashMap<AccountKey, Arc<Held>>,
-    quick: quick_cache::sync::Cache<AccountKey, Arc<Held>>,
-    moka: moka::sync::Cache<AccountKey, Arc<Held>>,
+    papaya: papaya::HashMap<AccountKey, Arc<Entry>>,
+    quick: quick_cache::sync::Cache<AccountKey, Arc<Entry>>,
+    moka: moka::sync::Cache<AccountKey, Arc<Entry>>,
 }
 
-struct Held {
+struct Entry {
     _token: String,
     until: Instant,
 }
@@ -154,7 +154,7 @@ impl Peers {
         let quick = quick_cache::sync::Cache::new(CAPACITY);
         let moka = moka::sync::Cache::builder().max_capacity(CAPACITY as u64).time_to_live(HOUR).build();
         for (number, key) in keys.iter().enumerate() {
-            let held = Arc::new(Held { _token: token(number), until: Instant::now() + HOUR });
+            let held = Arc::new(Entry { _token: token(number), until: Instant::now() + HOUR });
             papaya.pin().insert(*key, Arc::clone(&held));
             quick.insert(*key, Arc::clone(&held));
             moka.insert(*key, held);
@@ -176,7 +176,7 @@ impl Peers {
         })
     }
 
-    /// It looks at the clock by itself.
+    /// It reads the clock by itself.
     fn moka(&self, lookups: usize) -> f64 {
         timed(lookups, |number| {
             let held = self.moka.get(&self.keys[number]);
@@ -185,17 +185,17 @@ impl Peers {
     }
 }
 
-fn is_alive(held: Arc<Held>) -> bool {
+fn is_alive(held: Arc<Entry>) -> bool {
     black_box(held).until > Instant::now()
 }
 
 /// Seconds per lookup, over accounts in an order that no prefetcher guesses.
-fn timed(lookups: usize, mut look: impl FnMut(usize)) -> f64 {
+fn timed(lookups: usize, mut read: impl FnMut(usize)) -> f64 {
     let mut number = 0;
     let began = thread_time();
     for _ in 0..lookups {
         number = (number * 5 + 3) % ACCOUNTS;
-        look(number);
+        read(number);
     }
     thread_time().saturating_sub(began).as_secs_f64() / lookups as f64
 }

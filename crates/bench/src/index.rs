@@ -24,7 +24,7 @@ pub(crate) async fn run(effort: &Effort) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// What the index of the process level takes, beside the tokens in it.
+/// The memory of the index of the process level, the tokens in it not counted.
 fn memory(effort: &Effort) -> Result<Row> {
     let accounts = effort.accounts;
     let before = resident()?;
@@ -36,7 +36,7 @@ fn memory(effort: &Effort) -> Result<Row> {
     let counted = allocation_counter::measure(|| {
         index = ProcessCache::new(accounts + accounts / 8);
         for number in 0..accounts {
-            let entry = Entry::new(Generation::new(1), Arc::clone(&nothing), times, index.asking(now));
+            let entry = Entry::new(Generation::new(1), Arc::clone(&nothing), times, index.begin_read(now));
             index.fill(account(number).key(), entry);
         }
     });
@@ -65,8 +65,8 @@ async fn idle(effort: &Effort) -> Result<Row> {
     replica.shutdown(Duration::from_secs(1)).await;
     let per_minute = worked * 60.0 / effort.idle_secs as f64;
     let what = format!("CPU of an idle minute, {} accounts registered", effort.accounts);
-    let beside = format!("measured over {} s", effort.idle_secs);
-    Ok(Row::shown(NAME, what, time(per_minute), beside, None))
+    let compared = format!("measured over {} s", effort.idle_secs);
+    Ok(Row::shown(NAME, what, time(per_minute), compared, None))
 }
 
 /// Bytes of this process in memory.

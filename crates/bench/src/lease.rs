@@ -1,4 +1,4 @@
-//! Leases beside those of rslock, which have no fence.
+//! Leases compared with those of rslock, which have no fence.
 
 use std::time::Duration;
 
@@ -79,15 +79,17 @@ async fn free(
 
     let what = format!("acquire and release, with a fence, {tasks} tasks");
     let (ratio, bound) = (1.0 / pairs.ratio(), Bound::AtLeast(1.0));
-    let beside = format!("rslock {}", rate(1.0 / pairs.peer()));
-    let row = Row::bounded(NAME, what, rate(1.0 / pairs.ours()), beside, ratio, bound);
-    let beside = format!("the least scripts {}, {limit:.2}x of rslock", rate(1.0 / bare.peer()));
-    let what = format!("the same, beside its Redis commands in scripts that do nothing else, {tasks} tasks");
-    let shown = Row::shown(NAME, what, rate(1.0 / bare.ours()), beside, Some(1.0 / bare.ratio()));
+    let compared = format!("rslock {}", rate(1.0 / pairs.peer()));
+    let row = Row::bounded(NAME, what, rate(1.0 / pairs.ours()), compared, ratio, bound);
+    let compared = format!("the least scripts {}, {limit:.2}x of rslock", rate(1.0 / bare.peer()));
+    let what =
+        format!("the same, compared with its Redis commands in scripts that do nothing else, {tasks} tasks");
+    let shown = Row::shown(NAME, what, rate(1.0 / bare.ours()), compared, Some(1.0 / bare.ratio()));
     Ok(vec![row.within(ratio, limit, bound, "the least scripts are"), shown])
 }
 
-/// The least that our lease can cost: the commands its guarantees take, in scripts that do nothing else, without our client.
+/// The least that our lease can cost: the commands its guarantees take, in scripts that do nothing else, without our
+/// client.
 async fn fenced(raw: &MultiplexedConnection, tasks: usize, trips: usize) -> Result<f64> {
     let (acquire, release) = (Script::new(LEAST_ACQUIRE), Script::new(LEAST_RELEASE));
     for script in [&acquire, &release] {

@@ -5,7 +5,7 @@ use std::{future::Future, time::Instant};
 use anyhow::Result;
 use tokio::task::JoinSet;
 
-/// Seconds per operation of `tasks` tasks that share `trips` of them. Each is told the number of its operation.
+/// Seconds per operation of `tasks` tasks that share `trips` of them. Each gets the number of its operation.
 pub(crate) async fn per_trip<Trip>(
     tasks: usize,
     trips: usize,

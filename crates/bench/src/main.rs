@@ -1,6 +1,6 @@
-//! Solekey beside its peers: one table, every row measured against another in the same run.
+//! Solekey compared with its peers: one table, every row measured against another in the same run.
 //!
-//! `docs/benchmarks.md` says what each row means.
+//! `docs/benchmarks.md` explains each row.
 #![expect(clippy::cast_precision_loss, reason = "counts that are divided are far below 2^53")]
 
 mod args;
@@ -17,7 +17,7 @@ mod registered;
 mod replica;
 mod rounds;
 mod server;
-mod shelf;
+mod shared_cache;
 mod table;
 mod wake;
 
@@ -53,7 +53,7 @@ async fn main() -> Result<ExitCode> {
 async fn run(bench: Bench, effort: &Effort) -> Result<Vec<Row>> {
     match bench {
         Bench::Hit => hit::run(effort).await,
-        Bench::Shelf => shelf::run(effort).await,
+        Bench::SharedCache => shared_cache::run(effort).await,
         Bench::Lease => lease::run(effort).await,
         Bench::Wake => wake::run(effort).await,
         Bench::Herd => herd::run(effort).await,
@@ -67,7 +67,7 @@ async fn run(bench: Bench, effort: &Effort) -> Result<Vec<Row>> {
 fn name(bench: Bench) -> &'static str {
     match bench {
         Bench::Hit => hit::NAME,
-        Bench::Shelf => shelf::NAME,
+        Bench::SharedCache => shared_cache::NAME,
         Bench::Lease => lease::NAME,
         Bench::Wake => wake::NAME,
         Bench::Herd => herd::NAME,
@@ -78,7 +78,7 @@ fn name(bench: Bench) -> &'static str {
     }
 }
 
-/// What this was measured on.
+/// The machine and the servers that this was measured on.
 async fn machine() -> String {
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let redis = async { server::version(&server::redis().await?).await };

@@ -30,5 +30,13 @@ fn login(number: usize, due_in: Duration) -> Login {
         refresh_expires_in: None,
     };
     let id = ClaimId::new(Uuid::new_v4());
-    Login { id, facts, accept_spent: false, due_in: Some(due_in), as_of: None }
+    Login {
+        id,
+        facts,
+        accept_spent: false,
+        accept_lesser: false,
+        amends: None,
+        due_in: Some(due_in),
+        as_of: None,
+    }
 }

@@ -32,7 +32,7 @@ pub(crate) fn token(number: usize) -> String {
     format!("{number:01024}")
 }
 
-/// What a login hands in: a token that lives for `lifetime`.
+/// The document of a login: a token that lives for `lifetime`.
 pub(crate) fn document(number: usize, lifetime: Duration) -> Vec<u8> {
     let (access, expires_in) = (token(number), lifetime.as_secs());
     format!(r#"{{"access_token":"{access}","refresh_token":"refresh-{number}","expires_in":{expires_in}}}"#)
@@ -60,7 +60,7 @@ pub(crate) fn over_memory(endpoint: &Arc<Endpoint>) -> Result<Builder> {
 pub(crate) struct Endpoint {
     dialect: Dialect,
     presentations: AtomicU64,
-    gate: Semaphore,
+    bucket: Semaphore,
     answered: Mutex<Option<Instant>>,
 }
 
@@ -69,22 +69,22 @@ impl Endpoint {
         Arc::new(Self {
             dialect: Dialect::rfc6749(),
             presentations: AtomicU64::new(0),
-            gate: Semaphore::new(0),
+            bucket: Semaphore::new(0),
             answered: Mutex::default(),
         })
     }
 
     /// Lets one exchange that waits here, or will, be answered.
     pub(crate) fn let_one_through(&self) {
-        self.gate.add_permits(1);
+        self.bucket.add_permits(1);
     }
 
-    /// How many refresh tokens were presented.
+    /// The number of refresh tokens presented.
     pub(crate) fn presentations(&self) -> u64 {
         self.presentations.load(Relaxed)
     }
 
-    /// When the last answer was given.
+    /// The moment of the last answer.
     pub(crate) fn answered(&self) -> Option<Instant> {
         *self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -95,7 +95,7 @@ impl TokenEndpoint for Endpoint {
     async fn exchange(&self, _: &Account, _: ExchangeRequest<'_>, timeout: Duration) -> Wire {
         let number = self.presentations.fetch_add(1, Relaxed) + 1;
         let lost = |_| Wire::Lost { why: "held for too long".into() };
-        let permit = match tokio::time::timeout(timeout, self.gate.acquire()).await.map_err(lost) {
+        let permit = match tokio::time::timeout(timeout, self.bucket.acquire()).await.map_err(lost) {
             Ok(Ok(permit)) => permit,
             Ok(Err(_)) => return Wire::NotSent { why: "closed".into() },
             Err(wire) => return wire,

@@ -1,6 +1,6 @@
-//! Measuring two things in turn, so that what else the machine does befalls both.
+//! Measuring two things in turn, so that other load of the machine affects both.
 
-/// What each round said of the two.
+/// The times of both in each round.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pairs(Vec<(f64, f64)>);
 

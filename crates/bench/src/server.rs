@@ -29,7 +29,7 @@ pub(crate) async fn link(server: &RedisServer) -> Result<RedisLink> {
     Ok(RedisLink::connect(&server.url(), LinkOptions::default()).await?)
 }
 
-/// How many commands the server has processed.
+/// The number of commands the server has processed.
 pub(crate) async fn processed(server: &RedisServer) -> Result<u64> {
     let info = server.command(&["INFO", "stats"]).await?;
     let Resp::Bulk(Some(info)) = info else { anyhow::bail!("INFO answered something else") };

@@ -1,20 +1,20 @@
-//! What is printed: one line per measurement.
+//! The printed table: one line per measurement.
 
 use std::fmt;
 
-/// One line: ours, what stands beside it, and how the two compare.
+/// One line: ours, the figure it is compared with, and the ratio.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
-    /// Which benchmark it belongs to: what `--only` and `--waive` name.
+    /// The benchmark it belongs to, as `--only` and `--waive` name it.
     pub(crate) bench: &'static str,
     pub(crate) what: String,
     pub(crate) ours: String,
-    pub(crate) beside: String,
+    pub(crate) compared: String,
     pub(crate) ratio: String,
     pub(crate) outcome: Outcome,
 }
 
-/// Whether a line is as it has to be.
+/// The outcome of a line: shown, within its bound or not, or not run.
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
     /// There is no bound: it is there to be read.
@@ -44,12 +44,12 @@ impl Row {
         bench: &'static str,
         what: impl Into<String>,
         ours: impl Into<String>,
-        beside: impl Into<String>,
+        compared: impl Into<String>,
         ratio: f64,
         bound: Bound,
     ) -> Self {
         let outcome = Outcome::Bound(bound.to_string(), bound.holds(ratio));
-        Self { outcome, ..Self::shown(bench, what, ours, beside, Some(ratio)) }
+        Self { outcome, ..Self::shown(bench, what, ours, compared, Some(ratio)) }
     }
 
     /// A line that is there to be read.
@@ -57,7 +57,7 @@ impl Row {
         bench: &'static str,
         what: impl Into<String>,
         ours: impl Into<String>,
-        beside: impl Into<String>,
+        compared: impl Into<String>,
         ratio: Option<f64>,
     ) -> Self {
         let ratio = ratio.map(|ratio| format!("{}x", short(ratio))).unwrap_or_default();
@@ -65,7 +65,7 @@ impl Row {
             bench,
             what: what.into(),
             ours: ours.into(),
-            beside: beside.into(),
+            compared: compared.into(),
             ratio,
             outcome: Outcome::Shown,
         }
@@ -84,7 +84,7 @@ impl Row {
     }
 
     /// The same line, where a bound that is missed is one that `limit` misses, too: what all of them have to do anyway.
-    /// That excuses nobody who stays far behind the limit.
+    /// That is no reason for a line that stays far behind the limit.
     pub(crate) fn within(self, ratio: f64, limit: f64, bound: Bound, whose: &str) -> Self {
         match self.outcome {
             Outcome::Bound(text, false) if !bound.holds(limit) && ratio * NEAR >= limit => {
@@ -95,12 +95,12 @@ impl Row {
         }
     }
 
-    /// Whether its bound is missed.
+    /// Returns whether its bound is missed.
     pub(crate) fn misses(&self) -> bool {
         matches!(self.outcome, Outcome::Bound(_, false))
     }
 
-    /// Whether it should be there and is not.
+    /// Returns whether it should be there and is not.
     pub(crate) fn is_missing(&self) -> bool {
         matches!(self.outcome, Outcome::NotRun(_))
     }
@@ -146,8 +146,8 @@ fn cells(row: &Row) -> [String; COLUMNS] {
         Outcome::Waived(why) => (String::new(), format!("waived: {why}")),
         Outcome::NotRun(why) => (String::new(), format!("NOT RUN: {why}")),
     };
-    let Row { bench, what, ours, beside, ratio, .. } = row.clone();
-    [bench.to_owned(), what, ours, beside, ratio, bound, met]
+    let Row { bench, what, ours, compared, ratio, .. } = row.clone();
+    [bench.to_owned(), what, ours, compared, ratio, bound, met]
 }
 
 /// A time in the unit that suits it.
@@ -176,10 +176,10 @@ pub(crate) fn short(number: f64) -> String {
     format!("{number:.decimals$}")
 }
 
-/// How much less than the limit counts as having reached it.
+/// The largest factor to the limit that counts as having reached it.
 const NEAR: f64 = 1.5;
 const COLUMNS: usize = 7;
-const HEAD: [&str; COLUMNS] = ["row", "what", "ours", "beside it", "ratio", "bound", "met"];
+const HEAD: [&str; COLUMNS] = ["row", "what", "ours", "compared with", "ratio", "bound", "met"];
 
 #[cfg(test)]
 mod tests {

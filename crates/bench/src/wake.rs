@@ -1,4 +1,4 @@
-//! One who waits for news about an account.
+//! A waiter for a notification about an account.
 
 use std::{
     sync::Arc,
@@ -33,15 +33,15 @@ pub(crate) async fn run(effort: &Effort) -> Result<Vec<Row>> {
     let mut plain = plain.into_on_message();
 
     let link = server::link(&redis).await?;
-    let shelf = RedisCache::new(link.clone(), PREFIX)?;
+    let shared_cache = RedisCache::new(link.clone(), PREFIX)?;
     let waits = WaitMap::new(1_000);
     let key = account(0).key();
-    let listening = listen(shelf.listen().await, Arc::clone(&waits));
+    let listening = listen(shared_cache.listen().await, Arc::clone(&waits));
 
     let (mut theirs, mut ours) = (Vec::new(), Vec::new());
     for event in 0..effort.events {
         let sent = Instant::now();
-        tell(&raw, "plain", key, event).await?;
+        publish(&raw, "plain", key, event).await?;
         timeout(PATIENCE, plain.next()).await?.context("a message")?;
         theirs.push(sent.elapsed().as_secs_f64());
         ours.push(woken(&raw, &waits, key, event).await?);
@@ -52,15 +52,15 @@ pub(crate) async fn run(effort: &Effort) -> Result<Vec<Row>> {
     let p99 = [&mut theirs, &mut ours].map(|times| quantile(times, 0.99));
     let (theirs, ours) = (quantile(&mut theirs, 0.5), quantile(&mut ours, 0.5));
     let pairs: Pairs = std::iter::once((theirs, ours)).collect();
-    let beside = format!("publish to receive {}, p99 {}", time(theirs), time(p99[0]));
+    let compared = format!("publish to receive {}, p99 {}", time(theirs), time(p99[0]));
     let what = format!("a waiter woken after a publication, p50; p99 {}", time(p99[1]));
-    Ok(vec![Row::bounded(NAME, what, time(ours), beside, pairs.ratio(), Bound::AtMost(2.0))])
+    Ok(vec![Row::bounded(NAME, what, time(ours), compared, pairs.ratio(), Bound::AtMost(2.0))])
 }
 
-/// What a replica does with what it hears.
-fn listen(mut news: Box<dyn Listen>, waits: Arc<WaitMap>) -> JoinHandle<()> {
+/// A replica's reaction to what it hears.
+fn listen(mut change_feed: Box<dyn Listen>, waits: Arc<WaitMap>) -> JoinHandle<()> {
     tokio::spawn(async move {
-        while let Some(heard) = news.next().await {
+        while let Some(heard) = change_feed.next().await {
             match heard {
                 Heard::Changed { key, generation } => waits.wake(key, generation),
                 Heard::Gap => continue,
@@ -85,13 +85,13 @@ async fn woken(
     });
     ready.await?;
     let sent = Instant::now();
-    tell(raw, &format!("{PREFIX}:news"), key, event).await?;
+    publish(raw, &format!("{PREFIX}:news"), key, event).await?;
     Ok((timeout(PATIENCE, waiter).await?? - sent).as_secs_f64())
 }
 
-async fn tell(raw: &MultiplexedConnection, channel: &str, key: AccountKey, event: usize) -> Result<()> {
-    let news = format!("{key} {}", event + 1);
-    Ok(redis::cmd("PUBLISH").arg(channel).arg(news).exec_async(&mut raw.clone()).await?)
+async fn publish(raw: &MultiplexedConnection, channel: &str, key: AccountKey, event: usize) -> Result<()> {
+    let notification = format!("{key} {}", event + 1);
+    Ok(redis::cmd("PUBLISH").arg(channel).arg(notification).exec_async(&mut raw.clone()).await?)
 }
 
 const PREFIX: &str = "bench";

@@ -1,4 +1,4 @@
-//! The table, with counts that say nothing about speed.
+//! The table, with counts that mean nothing about speed.
 #![allow(clippy::unwrap_used)]
 
 use std::process::Command;
@@ -17,7 +17,7 @@ fn every_row_runs() {
     assert!(output.status.success(), "{table}\n{errors}");
     for (name, rows) in [
         ("hit", 4),
-        ("shelf", 6),
+        ("shared-cache", 6),
         ("lease", 5),
         ("wake", 1),
         ("herd", 6),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use quick_cache::sync::Cache;
 use solekey_core::{AccountKey, Generation, Moment, Revocation};
 
-/// Why there is nothing to serve for an account.
+/// The reason why there is nothing to serve for an account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Absence {
     /// The store does not know the account.
@@ -14,13 +14,13 @@ pub enum Absence {
     LogIn {
         /// The generation the verdict is about.
         generation: Generation,
-        /// What ended the grant.
+        /// The event that ended the grant.
         why: Revocation,
     },
 }
 
-/// How long an absence is believed: long enough to keep a storm of requests for nothing away from the store, short
-/// enough that a login whose news was lost is noticed.
+/// The longest time that an absence is believed: long enough to keep a storm of requests for nothing away from the
+/// store, short enough that a login whose notification was lost is noticed.
 pub const BELIEVE_ABSENCE: Duration = Duration::from_secs(2);
 
 /// Absences apart from tokens, so that requests for invented accounts push no token out.

@@ -4,44 +4,43 @@ use solekey_core::{Generation, Moment};
 
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// A token that this process serves without asking anybody, and what is known about it.
-///
-/// `V` is what callers get; cloning it should be cheap, because the fast path clones nothing else.
+/// A token that this process serves from memory, and what is known about it.
 #[derive(Debug)]
 pub struct Entry<V> {
     /// The generation that made the token.
     pub generation: Generation,
-    /// What callers get.
+    /// The value that callers get.
     pub value: V,
-    /// When it stops being good enough.
+    /// The moment from which it is not good enough.
     pub good_until: Moment,
-    /// When the refresh starts behind the callers' backs.
+    /// The moment from which it is refreshed in the background.
     pub ahead_from: Moment,
-    /// When it truly expires.
+    /// The true expiry.
     pub valid_until: Moment,
     confirmed_at: AtomicU64,
     confirmed_epoch: AtomicU64,
-    /// When the last look at the shelf or the store began, so that callers do not all look at once.
-    looked_at: AtomicU64,
+    /// The moment at which the last read of the shared cache or the store began, so that callers do not all read at
+    /// once.
+    read_at: AtomicU64,
     /// The newest generation this process has heard of.
     newest: AtomicU64,
-    /// When it last heard of this generation or a newer one, plus one; zero when never.
+    /// The moment at which it last heard of this generation or a newer one, plus one; zero when never.
     heard_at: AtomicU64,
-    /// When the token was marked as rejected, plus one; zero when it is not.
+    /// The moment at which the token was marked as rejected, plus one; zero when it is not.
     rejected_at: AtomicU64,
 }
 
-/// The moment before a shelf or store was asked: what it says is at least as new as this.
+/// The moment before a request to the shared cache or the store: the reply is at least as new as this.
 ///
-/// Made by [`ProcessCache::asking`](crate::ProcessCache::asking) *before* the question is sent, so that neither an
-/// answer under way nor news missed meanwhile can make an entry look newer than it is.
+/// Made by [`ProcessCache::begin_read`](crate::ProcessCache::begin_read) *before* the request is sent, so that neither
+/// a reply under way nor a notification missed meanwhile can make an entry appear newer than it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Asked {
+pub struct ReadStart {
     pub(crate) at: Moment,
     pub(crate) epoch: u64,
 }
 
-impl Asked {
+impl ReadStart {
     /// The moment itself.
     pub fn at(self) -> Moment {
         self.at
@@ -51,17 +50,17 @@ impl Asked {
 /// The instants at which a token's freshness changes, on this process' clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Times {
-    /// When it stops being good enough: true expiry minus skew.
+    /// The moment from which it is not good enough: true expiry minus skew.
     pub good_until: Moment,
-    /// When the refresh starts behind the callers' backs.
+    /// The moment from which it is refreshed in the background.
     pub ahead_from: Moment,
-    /// When it truly expires.
+    /// The true expiry.
     pub valid_until: Moment,
 }
 
 impl<V> Entry<V> {
-    /// An entry as the shelf or the store described it when `asked`.
-    pub fn new(generation: Generation, value: V, times: Times, asked: Asked) -> Self {
+    /// An entry as the shared cache or the store described it in the read that began at `read_start`.
+    pub fn new(generation: Generation, value: V, times: Times, read_start: ReadStart) -> Self {
         let Times { good_until, ahead_from, valid_until } = times;
         Self {
             generation,
@@ -69,26 +68,26 @@ impl<V> Entry<V> {
             good_until,
             ahead_from,
             valid_until,
-            confirmed_at: AtomicU64::new(asked.at.as_micros()),
-            confirmed_epoch: AtomicU64::new(asked.epoch),
-            looked_at: AtomicU64::new(asked.at.as_micros()),
+            confirmed_at: AtomicU64::new(read_start.at.as_micros()),
+            confirmed_epoch: AtomicU64::new(read_start.epoch),
+            read_at: AtomicU64::new(read_start.at.as_micros()),
             newest: AtomicU64::new(generation.get()),
             heard_at: AtomicU64::new(0),
             rejected_at: AtomicU64::new(0),
         }
     }
 
-    /// Whether it may be handed out without asking anybody: good enough, not rejected.
+    /// Returns whether it may be handed out without a read: good enough, not rejected.
     pub fn is_good(&self, now: Moment) -> bool {
         now < self.good_until && !self.is_rejected()
     }
 
-    /// Whether it is time to refresh behind the callers' backs.
+    /// Returns whether it is time to refresh in the background.
     pub fn is_ahead(&self, now: Moment) -> bool {
         now >= self.ahead_from
     }
 
-    /// Whether it is before its true expiry.
+    /// Returns whether it is before its true expiry.
     pub fn is_valid(&self, now: Moment) -> bool {
         now < self.valid_until
     }
@@ -97,27 +96,27 @@ impl<V> Entry<V> {
         self.rejected_at.fetch_max(now.as_micros().saturating_add(1), Relaxed);
     }
 
-    pub(crate) fn absolve(&self) {
+    pub(crate) fn clear_rejection(&self) {
         self.rejected_at.store(0, Relaxed);
     }
 
-    /// Whether a resource refused it.
+    /// Returns whether a resource refused it.
     pub fn is_rejected(&self) -> bool {
         self.rejected_at.load(Relaxed) != 0
     }
 
-    /// Whether this process has heard of a newer generation: still valid, but worth a look.
+    /// Returns whether this process has heard of a newer generation: the token is still valid, but a read is due.
     pub fn is_behind(&self) -> bool {
         self.newest.load(Relaxed) > self.generation.get()
     }
 
-    /// The shelf or the store still says the same.
-    pub fn confirm(&self, asked: Asked) {
-        self.confirmed_at.fetch_max(asked.at.as_micros(), Relaxed);
-        self.confirmed_epoch.fetch_max(asked.epoch, Relaxed);
+    /// Records that the shared cache or the store still returns the same.
+    pub fn confirm(&self, read_start: ReadStart) {
+        self.confirmed_at.fetch_max(read_start.at.as_micros(), Relaxed);
+        self.confirmed_epoch.fetch_max(read_start.epoch, Relaxed);
     }
 
-    /// When it was confirmed last.
+    /// The moment at which it was confirmed last.
     pub fn confirmed_at(&self) -> Moment {
         Moment::from_micros(self.confirmed_at.load(Relaxed))
     }
@@ -133,16 +132,16 @@ impl<V> Entry<V> {
         }
     }
 
-    /// Whether there was news since the last look began: of a newer generation, or of a mark on this one.
-    pub(crate) fn is_in_the_news(&self) -> bool {
+    /// Returns whether a notification came since the last read began: of a newer generation, or of a mark on this one.
+    pub(crate) fn is_notified(&self) -> bool {
         self.heard_at.load(Relaxed) > self.confirmed_at.load(Relaxed)
     }
 
-    /// Lets one caller per pause look.
+    /// Lets one caller per pause read.
     pub(crate) fn take_turn(&self, now: Moment, pause_micros: u64) -> bool {
-        let last = self.looked_at.load(Relaxed);
+        let last = self.read_at.load(Relaxed);
         now.as_micros().saturating_sub(last) >= pause_micros
-            && self.looked_at.compare_exchange(last, now.as_micros(), Relaxed, Relaxed).is_ok()
+            && self.read_at.compare_exchange(last, now.as_micros(), Relaxed, Relaxed).is_ok()
     }
 
     /// Takes over from the entry it replaces what was learnt after it was asked for.
@@ -158,7 +157,7 @@ impl<V> Entry<V> {
         }
     }
 
-    /// Whether it says something newer than `old`: a later generation, or the same one, asked for later.
+    /// Returns whether it is newer than `old`: a later generation, or the same one, read later.
     pub(crate) fn supersedes(&self, old: &Self) -> bool {
         (self.generation, self.confirmed_at()) >= (old.generation, old.confirmed_at())
     }

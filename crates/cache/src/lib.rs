@@ -1,13 +1,13 @@
-//! The token cache of Solekey: what replicas serve without asking anybody.
+//! The token cache of Solekey: the tokens that replicas serve without a request to the store.
 //!
 //! Four parts, each usable by itself:
 //!
 //! - [`ProcessCache`]: tokens in this process. Bounded, no allocation on a hit, never back to an older generation.
-//! - `RedisCache` (feature `redis`): the shelf that replicas share, the [`Cache`](solekey_core::ports::Cache) port. Its fast
-//!   path's entry lives for expiry minus skew; the last token stays readable until it truly expires.
-//! - `RedisPace` (feature `redis`): when replicas start refreshes that nobody waits for, the
-//!   [`Pace`](solekey_core::ports::Pace) port.
-//! - [`WaitMap`]: callers of this process who wait for news about an account, and what wakes them.
+//! - `RedisCache` (feature `redis`): the cache that replicas share, the [`Cache`](solekey_core::ports::Cache) port. Its
+//!   fast path's entry lives for expiry minus skew; the last token stays readable until it truly expires.
+//! - `RedisRateLimiter` (feature `redis`): limits the refreshes that replicas start without a waiting caller, the
+//!   [`RateLimiter`](solekey_core::ports::RateLimiter) port.
+//! - [`WaitMap`]: callers of this process who wait for a notification about an account, and what wakes them.
 //!
 //! ```
 //! use std::time::Duration;
@@ -20,14 +20,14 @@
 //! let account = Account::new("acme", "alice")?;
 //! let now = Moment::from_micros(0);
 //!
-//! let asked = cache.asking(now);
-//! // ... ask the shelf ...
+//! let read_start = cache.begin_read(now);
+//! // ... read the shared cache ...
 //! let times = Times {
 //!     ahead_from: now + Duration::from_secs(3_000),
 //!     good_until: now + Duration::from_secs(3_540),
 //!     valid_until: now + Duration::from_secs(3_600),
 //! };
-//! cache.fill(account.key(), Entry::new(Generation::new(7), "token", times, asked));
+//! cache.fill(account.key(), Entry::new(Generation::new(7), "token", times, read_start));
 //!
 //! let entry = cache.get(account.key()).filter(|entry| entry.is_good(now));
 //! assert_eq!(entry.map(|entry| entry.value), Some("token"));
@@ -42,8 +42,8 @@
 //!
 //! # What is not promised
 //!
-//! A cache decides nothing: whether a refresh token may be presented is the store's to say. Everything here may be lost,
-//! evicted or missed at any time, at the price of another look; what it never does is go back to an older generation.
+//! A cache decides nothing: only the store decides whether a refresh token may be presented. Everything here may be
+//! lost, evicted or missed at any time, at the price of another read; it never goes back to an older generation.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -56,8 +56,8 @@ mod sync;
 mod wait;
 
 pub use absence::{Absence, BELIEVE_ABSENCE};
-pub use entry::{Asked, Entry, Times};
+pub use entry::{Entry, ReadStart, Times};
 pub use process::{CONFIRM_EVERY, DEFAULT_CAPACITY, ProcessCache};
 #[cfg(feature = "redis")]
-pub use redis::{RedisCache, RedisPace};
-pub use wait::{DEFAULT_WAITERS, WaitMap, Waiting, Wake};
+pub use redis::{RedisCache, RedisRateLimiter};
+pub use wait::{WaitMap, Waiting, Wake};

@@ -7,7 +7,7 @@ use solekey_core::{AccountKey, Generation, Moment, mutant};
 
 use crate::{
     absence::{Absence, Absences},
-    entry::{Asked, Entry},
+    entry::{Entry, ReadStart},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -19,20 +19,20 @@ use crate::{
 /// A hit takes a read lock for the length of a hash lookup and allocates nothing. All methods are synchronous and
 /// never call back, so no lock is ever held across an await.
 ///
-/// The order that keeps it honest: [`asking`](Self::asking), then ask the shelf or the store, then
-/// [`fill`](Self::fill) or [`Entry::confirm`] with what `asking` returned.
+/// The order of calls that keeps it correct: [`begin_read`](Self::begin_read), then read the shared cache or the store,
+/// then [`fill`](Self::fill) or [`Entry::confirm`] with what `begin_read` returned.
 #[derive(Debug)]
 pub struct ProcessCache<V> {
     slots: Cache<AccountKey, Slot<V>>,
     absences: Absences,
-    /// Grows whenever news may have been missed.
+    /// Grows whenever a notification may have been missed.
     epoch: AtomicU64,
 }
 
 #[derive(Debug)]
 enum Slot<V> {
     Token(Arc<Entry<V>>),
-    /// What is left of a removed token, so that an older one under way does not come in behind it.
+    /// The rest of a removed token, so that an older one under way does not come in after it.
     Floor(Generation),
 }
 
@@ -61,7 +61,7 @@ impl<V> ProcessCache<V> {
         Self { slots: Cache::new(capacity), absences: Absences::new(capacity), epoch: AtomicU64::new(1) }
     }
 
-    /// The token of this account, whatever its state; the caller judges it by its times and marks.
+    /// The token of this account, whatever its state; the caller decides by its times and marks.
     pub fn get(&self, key: AccountKey) -> Option<Arc<Entry<V>>> {
         match self.slots.get(&key)? {
             Slot::Token(entry) => Some(entry),
@@ -74,9 +74,9 @@ impl<V> ProcessCache<V> {
         self.slots.get(&key).map_or(Generation::ZERO, |slot| slot.generation())
     }
 
-    /// To be called before a shelf or store is asked.
-    pub fn asking(&self, now: Moment) -> Asked {
-        Asked { at: now, epoch: self.epoch.load(Relaxed) }
+    /// To be called before a request to the shared cache or the store.
+    pub fn begin_read(&self, now: Moment) -> ReadStart {
+        ReadStart { at: now, epoch: self.epoch.load(Relaxed) }
     }
 
     /// Puts a token in, unless something newer is there; says whether it is in now.
@@ -102,14 +102,14 @@ impl<V> ProcessCache<V> {
         self.replace(key, Slot::Floor(generation), |old| old.generation() < generation);
     }
 
-    /// Notes the news of `generation`: a token that is not newer stays, but wants confirmation. A token's own
-    /// generation is news, too, when somebody marked it.
+    /// Notes a notification of `generation`: a token that is not newer stays, but needs confirmation. A token's own
+    /// generation is notified, too, when somebody marked it.
     pub fn heard(&self, key: AccountKey, generation: Generation, now: Moment) {
         self.absences.end_before(key, generation);
         self.inspect(key, |entry| entry.heard_of(generation, now));
     }
 
-    /// Withholds the token of this generation: a resource refused it. Lasts until a newer one comes, or until a look
+    /// Withholds the token of this generation: a resource refused it. Lasts until a newer one comes, or until a read
     /// that began later found no mark.
     pub fn reject(&self, key: AccountKey, generation: Generation, now: Moment) {
         self.inspect(key, |entry| {
@@ -120,36 +120,37 @@ impl<V> ProcessCache<V> {
     }
 
     /// Takes the mark back.
-    pub fn absolve(&self, key: AccountKey, generation: Generation) {
+    pub fn clear_rejection(&self, key: AccountKey, generation: Generation) {
         self.inspect(key, |entry| {
             if entry.generation == generation {
-                entry.absolve();
+                entry.clear_rejection();
             }
         });
     }
 
-    /// News may have been missed: every entry wants confirmation, and no absence is believed any more.
+    /// Notifications may have been missed: every entry needs confirmation, and no absence is believed any more.
     pub fn mark_unconfirmed_all(&self) {
-        if mutant("gap_in_the_news_is_ignored") {
+        if mutant("gap_in_the_change_feed_is_ignored") {
             return;
         }
         self.epoch.fetch_add(1, Relaxed);
         self.absences.clear();
     }
 
-    /// Whether the entry was not compared with the shelf or the store for [`CONFIRM_EVERY`], or there is reason to
-    /// think that it has changed there.
+    /// Returns whether the entry was not compared with the shared cache or the store for [`CONFIRM_EVERY`], or there is
+    /// reason to think that it has changed there.
     pub fn needs_confirmation(&self, entry: &Entry<V>, now: Moment) -> bool {
         entry.is_behind()
-            || entry.is_in_the_news()
+            || entry.is_notified()
             || entry.confirmed_epoch() < self.epoch.load(Relaxed)
             || now.since(entry.confirmed_at()) >= CONFIRM_EVERY && !mutant("entry_is_never_compared")
     }
 
-    /// As [`needs_confirmation`](Self::needs_confirmation), but tells only one caller per second: the one to look.
-    pub fn take_confirmation(&self, entry: &Entry<V>, now: Moment) -> Option<Asked> {
-        let due = self.needs_confirmation(entry, now) && entry.take_turn(now, LOOK_PAUSE_MICROS);
-        due.then(|| self.asking(now))
+    /// As [`needs_confirmation`](Self::needs_confirmation), but returns a start to only one caller per second: the one
+    /// that is to read.
+    pub fn take_confirmation(&self, entry: &Entry<V>, now: Moment) -> Option<ReadStart> {
+        let due = self.needs_confirmation(entry, now) && entry.take_turn(now, READ_PAUSE_MICROS);
+        due.then(|| self.begin_read(now))
     }
 
     /// Remembers for [`BELIEVE_ABSENCE`](crate::BELIEVE_ABSENCE) that there is nothing to serve.
@@ -157,31 +158,31 @@ impl<V> ProcessCache<V> {
         self.absences.put(key, absence, now);
     }
 
-    /// Why there is nothing to serve, if that was found out within [`BELIEVE_ABSENCE`](crate::BELIEVE_ABSENCE).
+    /// The reason why there is nothing to serve, if it was found within [`BELIEVE_ABSENCE`](crate::BELIEVE_ABSENCE).
     pub fn absence(&self, key: AccountKey, now: Moment) -> Option<Absence> {
         self.absences.get(key, now)
     }
 
-    /// How many accounts it holds something of.
+    /// Returns the number of accounts it holds something of.
     pub fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// Whether it holds nothing.
+    /// Returns whether it holds nothing.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
     /// Shows the token, if there is one, while nobody can replace it: what is marked on it is not lost.
-    fn inspect(&self, key: AccountKey, look: impl FnOnce(&Entry<V>)) {
-        // Most news is about accounts this process does not hold; those cost a read lock only.
+    fn inspect(&self, key: AccountKey, with: impl FnOnce(&Entry<V>)) {
+        // Most notifications are about accounts this process does not hold; those cost a read lock only.
         if self.slots.peek(&key).is_none() {
             return;
         }
         // A vacant place is given up again when its guard is dropped.
         let _ = self.slots.entry(&key, None, |_, slot| {
             if let Slot::Token(entry) = slot {
-                look(entry);
+                with(entry);
             }
             EntryAction::Retain(())
         });
@@ -207,18 +208,18 @@ impl<V> ProcessCache<V> {
 }
 
 impl<V> Default for ProcessCache<V> {
-    /// Room for [`DEFAULT_CAPACITY`] accounts.
+    /// A cache for [`DEFAULT_CAPACITY`] accounts.
     fn default() -> Self {
         Self::new(DEFAULT_CAPACITY)
     }
 }
 
-/// Accounts that one process keeps in memory: some 200 MB with access tokens of 2 kB. A gateway that uses more of them at
-/// once pays a round trip to Redis for the rest.
+/// Accounts that one process keeps in memory: some 200 MB with access tokens of 2 kB. A gateway that uses more of them
+/// at once pays a round trip to Redis for the rest.
 pub const DEFAULT_CAPACITY: usize = 100_000;
 
-/// How long an entry in use is believed without a look at the shelf or the store.
+/// The longest time that an entry in use is believed without a read of the shared cache or the store.
 pub const CONFIRM_EVERY: Duration = Duration::from_secs(30);
 
-/// The pause between two looks for the same entry: one that fails is not repeated by every caller.
-const LOOK_PAUSE_MICROS: u64 = 1_000_000;
+/// The pause between two reads for the same entry: one that fails is not repeated by every caller.
+const READ_PAUSE_MICROS: u64 = 1_000_000;

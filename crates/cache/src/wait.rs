@@ -1,4 +1,4 @@
-//! Whoever waits for an account to change.
+//! The callers who wait for an account to change.
 
 use std::collections::BTreeMap;
 
@@ -10,30 +10,30 @@ use crate::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-/// The callers of this process who wait for news about an account.
+/// The callers of this process who wait for a notification about an account.
 ///
-/// The order that loses nothing: [`register`](Self::register), then look whether it is there already, then await
-/// [`Waiting::woken`]. A wake-up between registering and awaiting is kept for the one who awaits. A wake-up is a hint
-/// where to look; whoever waits bounds the wait with a timer and looks then, too.
+/// The order that loses nothing: [`register`](Self::register), then check whether the change is there already, then
+/// await [`Waiting::woken`]. A wake-up between registering and awaiting is kept. A wake-up is a hint to check again; a
+/// waiter bounds the wait with a timer and checks when it ends, too.
 #[derive(Debug)]
 pub struct WaitMap {
-    shards: [Mutex<Rooms>; SHARDS],
+    shards: [Mutex<WaiterMap>; SHARDS],
     waiting: AtomicUsize,
     limit: usize,
 }
 
-/// One per account somebody waits for; gone with its last waiter. Rooms are woken in the order of their keys, and the
-/// waiters of one in the order in which they came: it is fair, and a simulation of it can be repeated.
-type Rooms = BTreeMap<AccountKey, Arc<Room>>;
+/// One entry per account with waiters; removed with its last waiter. Entries are woken in the order of their keys, and
+/// the waiters of one in the order in which they came: it is fair, and a simulation of it can be repeated.
+type WaiterMap = BTreeMap<AccountKey, Arc<Waiters>>;
 
 #[derive(Debug, Default)]
-struct Room {
-    /// How many wake-ups there were, and the last one.
+struct Waiters {
+    /// The number of wake-ups so far, and the last one.
     wakes: Mutex<(u64, Option<Wake>)>,
     more: Notify,
 }
 
-impl Room {
+impl Waiters {
     fn wake(&self, wake: Wake) {
         let mut wakes = lock(&self.wakes);
         *wakes = (wakes.0 + 1, Some(wake));
@@ -43,7 +43,7 @@ impl Room {
     /// The last wake-up beyond the first `seen`, which it moves on.
     async fn beyond(&self, seen: &mut u64) -> Wake {
         loop {
-            // Made before the look: a wake-up between the two is not missed.
+            // Made before the check: a wake-up between the two is not missed.
             let more = self.more.notified();
             if let (wakes, Some(wake)) = *lock(&self.wakes)
                 && wakes > *seen
@@ -59,18 +59,18 @@ impl Room {
         lock(&self.wakes).0
     }
 
-    /// Seats are taken and left under the lock of the shard.
-    fn seats(self: &Arc<Self>) -> usize {
+    /// Slots are taken and left under the lock of the shard.
+    fn slots(self: &Arc<Self>) -> usize {
         Arc::strong_count(self) - 1
     }
 }
 
-/// What woke a waiter. Of several wake-ups the last one is told.
+/// The cause of a wake-up. Of several wake-ups the last one is reported.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Wake {
     /// Something of this generation was published.
     Changed(Generation),
-    /// News may have been missed.
+    /// Notifications may have been missed.
     Gap,
 }
 
@@ -87,14 +87,14 @@ impl WaitMap {
     pub fn register(self: &Arc<Self>, key: AccountKey) -> Waiting {
         if self.waiting.fetch_add(1, Relaxed) >= self.limit {
             self.waiting.fetch_sub(1, Relaxed);
-            return Waiting { seat: None };
+            return Waiting { slot: None };
         }
-        let mut rooms = self.rooms(key);
-        let room = Arc::clone(rooms.entry(key).or_default());
-        let seen = room.wakes();
+        let mut map = self.waiters(key);
+        let waiters = Arc::clone(map.entry(key).or_default());
+        let seen = waiters.wakes();
         Waiting {
-            seat: Some(Seat {
-                room: Some(room),
+            slot: Some(Slot {
+                waiters: Some(waiters),
                 seen,
                 key,
                 map: Arc::clone(self),
@@ -106,41 +106,41 @@ impl WaitMap {
 
     /// Wakes those who wait for this account; returns how many there are.
     pub fn wake(&self, key: AccountKey, generation: Generation) -> usize {
-        let rooms = self.rooms(key);
-        let Some(room) = rooms.get(&key) else { return 0 };
-        room.wake(Wake::Changed(generation));
-        room.seats()
+        let map = self.waiters(key);
+        let Some(waiters) = map.get(&key) else { return 0 };
+        waiters.wake(Wake::Changed(generation));
+        waiters.slots()
     }
 
-    /// Wakes everybody: news may have been missed.
+    /// Wakes everybody: notifications may have been missed.
     pub fn wake_all(&self) {
         for shard in &self.shards {
-            for room in lock(shard).values() {
-                room.wake(Wake::Gap);
+            for waiters in lock(shard).values() {
+                waiters.wake(Wake::Gap);
             }
         }
     }
 
-    /// How many waiters there are.
+    /// Returns the number of waiters.
     pub fn len(&self) -> usize {
         self.waiting.load(Relaxed)
     }
 
-    /// Whether nobody waits.
+    /// Returns whether nobody waits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    fn rooms(&self, key: AccountKey) -> MutexGuard<'_, Rooms> {
+    fn waiters(&self, key: AccountKey) -> MutexGuard<'_, WaiterMap> {
         lock(&self.shards[(key.spread() % SHARDS as u64) as usize])
     }
 
-    fn leave(&self, seat: &mut Seat) {
-        let mut rooms = self.rooms(seat.key);
-        // Under the lock, so that nobody sits down in a room that is being closed.
-        seat.room = None;
-        if rooms.get(&seat.key).is_some_and(|room| room.seats() == 0) {
-            rooms.remove(&seat.key);
+    fn leave(&self, slot: &mut Slot) {
+        let mut map = self.waiters(slot.key);
+        // Under the lock, so that nobody registers with waiters that are being removed.
+        slot.waiters = None;
+        if map.get(&slot.key).is_some_and(|waiters| waiters.slots() == 0) {
+            map.remove(&slot.key);
         }
         self.waiting.fetch_sub(1, Relaxed);
     }
@@ -151,12 +151,12 @@ impl WaitMap {
 #[must_use = "dropping it unregisters the waiter"]
 pub struct Waiting {
     /// `None` is deaf.
-    seat: Option<Seat>,
+    slot: Option<Slot>,
 }
 
 #[derive(Debug)]
-struct Seat {
-    room: Option<Arc<Room>>,
+struct Slot {
+    waiters: Option<Arc<Waiters>>,
     seen: u64,
     key: AccountKey,
     map: Arc<WaitMap>,
@@ -165,16 +165,16 @@ struct Seat {
 }
 
 impl Waiting {
-    /// The next wake-up since registration, or since the last one told here. Unbounded: race it against a timer.
+    /// The next wake-up since registration, or since the last one returned here. Unbounded: race it against a timer.
     ///
     /// # Cancel safety
     /// No wake-up is lost when the future is dropped.
     pub async fn woken(&mut self) -> Wake {
-        if let Some(seat) = &mut self.seat {
+        if let Some(slot) = &mut self.slot {
             #[cfg(solekey_mutant)]
-            seat.register_late();
-            if let Some(room) = &seat.room {
-                return room.beyond(&mut seat.seen).await;
+            slot.register_late();
+            if let Some(waiters) = &slot.waiters {
+                return waiters.beyond(&mut slot.seen).await;
             }
         }
         std::future::pending().await
@@ -182,18 +182,18 @@ impl Waiting {
 }
 
 #[cfg(solekey_mutant)]
-impl Seat {
+impl Slot {
     fn register_late(&mut self) {
         if solekey_core::mutant("check_then_register")
             && !std::mem::replace(&mut self.settled, true)
-            && let Some(room) = &self.room
+            && let Some(waiters) = &self.waiters
         {
-            self.seen = room.wakes();
+            self.seen = waiters.wakes();
         }
     }
 }
 
-impl Drop for Seat {
+impl Drop for Slot {
     fn drop(&mut self) {
         let map = Arc::clone(&self.map);
         map.leave(self);
@@ -207,6 +207,3 @@ fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Enough that wake-ups and registrations of different accounts rarely meet.
 const SHARDS: usize = 16;
-
-/// Waiters of one process: each is a parked request, so a gateway meets its own bounds well before this one.
-pub const DEFAULT_WAITERS: usize = 1_000_000;

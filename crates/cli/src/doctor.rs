@@ -1,4 +1,4 @@
-//! `solekey doctor`: what a set-up is worth.
+//! `solekey doctor`: checks a set-up.
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, prelude::*};
 
 /// Starts logging: `SOLEKEY_LOG` is a filter such as `solekey=debug`, `SOLEKEY_LOG_FORMAT` is `text` or `json`. `traces`
-/// hears of spans beside the log, whatever its filter leaves out.
+/// receives spans in addition to the log, also those that its filter leaves out.
 pub(crate) fn start(traces: Option<impl Layer<Registry> + Send + Sync>) -> anyhow::Result<()> {
     let filter = match std::env::var("SOLEKEY_LOG") {
         Ok(text) if !text.is_empty() => EnvFilter::try_new(text)

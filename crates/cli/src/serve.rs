@@ -42,7 +42,7 @@ fn runtime() -> anyhow::Result<Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
-/// What is told of the work while it is done.
+/// The logs and traces of the server.
 struct Telemetry {
     #[cfg(feature = "otlp")]
     traces: Option<crate::traces::Traces>,
@@ -82,7 +82,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let file = config_file(args.config);
     let config = Config::load(file.as_deref(), &Environment::of_process())?;
     let server = Server::bind(config).await?;
-    announce(&server);
+    print_address(&server);
     let (stop, stopped) = oneshot::channel();
     let served = server.run(async {
         // The sender lives until the server has ended.
@@ -104,8 +104,8 @@ pub(crate) fn config_file(named: Option<PathBuf>) -> Option<PathBuf> {
     named.or_else(|| Some(PathBuf::from(USUAL_FILE)).filter(|path| path.exists()))
 }
 
-/// Whoever started us with port 0 reads the port from here.
-fn announce(server: &Server) {
+/// Prints the address: a parent that started us with port 0 reads the port from here.
+fn print_address(server: &Server) {
     let mut out = io::stdout().lock();
     // Nobody has to listen.
     let _ = writeln!(out, "listening on {}", server.address()).and_then(|()| out.flush());

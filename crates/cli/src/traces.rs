@@ -14,7 +14,7 @@ use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
 use url::Url;
 
-/// What sends spans to the collector, from a thread of its own.
+/// Sends spans to the collector, from a thread of its own.
 pub(crate) struct Traces(SdkTracerProvider);
 
 impl Traces {
@@ -24,6 +24,8 @@ impl Traces {
         let client = reqwest::Client::builder()
             .timeout(EXPORT)
             .redirect(reqwest::redirect::Policy::none())
+            // As everywhere: what the environment says about proxies is meant for other programs.
+            .no_proxy()
             .build()
             .context("--otlp-endpoint: no client for it")?;
         let exporter = SpanExporter::builder()
@@ -39,7 +41,7 @@ impl Traces {
         Ok(Self(provider.build()))
     }
 
-    /// Hears of our spans and of what is logged within them, whatever `SOLEKEY_LOG` says.
+    /// Receives our spans and of what is logged within them, whatever `SOLEKEY_LOG` says.
     pub(crate) fn layer<S: Subscriber + for<'span> LookupSpan<'span>>(&self) -> impl Layer<S> + use<S> {
         tracing_opentelemetry::layer()
             .with_tracer(self.0.tracer("solekey"))
@@ -57,7 +59,7 @@ impl Traces {
     }
 }
 
-/// Others' spans would tell the exporter about its own requests.
+/// Returns whether a span is one of ours: other spans include those of the exporter's own requests.
 fn is_ours(metadata: &Metadata<'_>) -> bool {
     metadata.target().starts_with("solekey") && *metadata.level() <= Level::INFO
 }
@@ -106,9 +108,9 @@ impl HttpClient for Courier {
 
 /// For one batch: a collector is near, or of no use.
 const EXPORT: Duration = Duration::from_secs(5);
-/// Beside the 25 s that the server takes to end, within the 30 s after which most supervisors kill.
+/// In addition to the 25 s that the server takes to end, within the 30 s after which most supervisors kill.
 const FLUSH: Duration = Duration::from_secs(2);
-/// Answers of collectors are empty, or say in a sentence what they did not take.
+/// Responses of collectors are empty, or state in a sentence what was not accepted.
 const MAX_ANSWER: usize = 64 * 1024;
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::{
 use async_trait::async_trait;
 use solekey_core::{
     Account, AccountKey, Answer, ClaimId, Found, Generation, KEEP_ANSWERS, Sealed,
-    ports::{Answers, Clock, Enrolment, Trouble},
+    ports::{Answers, Clock, Registration, Trouble},
 };
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
@@ -32,16 +32,16 @@ use written::Written;
 /// What was begun is carried out on a thread of its own, whether or not anybody waits for it.
 #[derive(Clone)]
 pub(crate) struct AnswerFiles {
-    place: Arc<Place>,
+    place: Arc<AnswerFolder>,
     clock: Arc<dyn Clock>,
 }
 
-/// How many answers of each kind, usable and not, an account keeps.
+/// The number of answers of each kind, usable and not, that an account keeps.
 const KEPT: usize = 2;
 
-/// A file that is gone when it is opened was trimmed by a writer meanwhile: looking again finds what that one wrote.
+/// A file that is gone when it is opened was trimmed by a writer meanwhile: reading again finds what that one wrote.
 /// So many writers in a row have not been seen.
-const LOOKS: usize = 16;
+const READS: usize = 16;
 
 impl AnswerFiles {
     /// Opens the place `answers` in `state_dir`, creating both where they are missing. Blocks for a few milliseconds.
@@ -52,25 +52,25 @@ impl AnswerFiles {
         let folder = std::path::absolute(state_dir)?.join("answers");
         durable::create_folder(&folder)?;
         durable::probe(&folder)?;
-        Ok(Self { place: Arc::new(Place { folder }), clock })
+        Ok(Self { place: Arc::new(AnswerFolder { folder }), clock })
     }
 
     /// Which of these accounts have an answer of a later attempt than this generation, going by the names of files.
     pub(crate) async fn have_newer(&self, accounts: Vec<(AccountKey, Generation)>) -> io::Result<Vec<bool>> {
         let place = Arc::clone(&self.place);
-        let look = move || {
+        let read = move || {
             let newer = |(key, generation)| {
                 let names = place.names(key)?;
                 Ok(names.first().is_some_and(|newest| newest.attempt > generation))
             };
             accounts.into_iter().map(newer).collect()
         };
-        spawn_blocking(look).await.map_err(io::Error::other)?
+        spawn_blocking(read).await.map_err(io::Error::other)?
     }
 
     async fn on_disk<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Place) -> Result<T, Trouble> + Send + 'static,
+        work: impl FnOnce(&AnswerFolder) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, Trouble> {
         let place = Arc::clone(&self.place);
         spawn_blocking(move || work(&place)).await.map_err(Trouble::unknown)?
@@ -91,7 +91,8 @@ impl fmt::Debug for AnswerFiles {
 impl Answers for AnswerFiles {
     async fn write(&self, account: &Account, answer: &Answer) -> Result<(), Trouble> {
         let (key, written) = (account.key(), Written::new(answer, self.wall()));
-        self.on_disk(move |place| place.write(key, &written)).await
+        let provider = account.provider().to_owned();
+        self.on_disk(move |place| place.write(&provider, key, &written)).await
     }
 
     async fn newest(&self, account: &Account) -> Result<Found, Trouble> {
@@ -115,14 +116,19 @@ impl Answers for AnswerFiles {
         self.on_disk(move |place| place.erase(key, before).map_err(Trouble::unknown)).await
     }
 
-    async fn enrol(&self, enrolment: &Enrolment) -> Result<Enrolment, Trouble> {
-        let enrolment = enrolment.clone();
-        self.on_disk(move |place| place.enrol(&enrolment)).await
+    async fn register(&self, registration: &Registration) -> Result<Registration, Trouble> {
+        let registration = registration.clone();
+        self.on_disk(move |place| place.register(&registration)).await
+    }
+
+    async fn register_anew(&self, registration: &Registration) -> Result<(), Trouble> {
+        let registration = registration.clone();
+        self.on_disk(move |place| place.register_anew(&registration)).await
     }
 }
 
 /// The folder that holds everything.
-struct Place {
+struct AnswerFolder {
     folder: PathBuf,
 }
 
@@ -133,8 +139,8 @@ struct Name {
     claim: ClaimId,
 }
 
-impl Place {
-    fn write(&self, key: AccountKey, written: &Written) -> Result<(), Trouble> {
+impl AnswerFolder {
+    fn write(&self, provider: &str, key: AccountKey, written: &Written) -> Result<(), Trouble> {
         let folder = self.folder_of(key);
         durable::create_folder(&folder).map_err(Trouble::not_applied)?;
         let path = folder.join(written.name().to_string());
@@ -144,36 +150,44 @@ impl Place {
         }
         durable::sync(&self.folder).map_err(Trouble::unknown)?;
         if let Err(error) = self.trim(key, written.at()) {
-            tracing::warn!(account = %key, error = &error as &dyn std::error::Error, "old answers were not removed");
+            tracing::warn!(
+                provider,
+                account = %key,
+                error = &error as &dyn std::error::Error,
+                "old answers were not removed; the next write of the account tries again"
+            );
         }
         Ok(())
     }
 
     fn newest(&self, key: AccountKey, now: Duration) -> io::Result<Found> {
-        let Some(enrolment) = self.enrolment()? else {
-            return Err(io::Error::other("this place of answers is not enrolled"));
+        let Some(registration) = self.registration()? else {
+            return Err(io::Error::other("this location of answers is not registered"));
         };
-        for _ in 0..LOOKS {
-            match self.newest_usable(key) {
+        for _ in 0..READS {
+            match self.newest_of_each(key) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 found => {
-                    let newest = found?.map(|written| written.aged(now));
-                    return Ok(Found { newest, kept_since: enrolment.since });
+                    let [newest, unread] = found?.map(|found| found.map(|written| written.aged(now)));
+                    return Ok(Found { newest, unread, kept_since: registration.since });
                 }
             }
         }
         Err(io::Error::other("answers kept disappearing while they were read"))
     }
 
-    /// A damaged file newer than every usable answer is doubt; behind one it does not matter.
-    fn newest_usable(&self, key: AccountKey) -> io::Result<Option<Written>> {
+    /// The newest usable answer, and the newest one that is newer and was not understood. A damaged file newer than
+    /// every usable answer is doubt; behind one it does not matter.
+    fn newest_of_each(&self, key: AccountKey) -> io::Result<[Option<Written>; 2]> {
+        let mut unread = None;
         for name in self.names(key)? {
             let written = self.read(key, name)?;
             if written.is_usable() {
-                return Ok(Some(written));
+                return Ok([Some(written), unread]);
             }
+            unread.get_or_insert(written);
         }
-        Ok(None)
+        Ok([None, unread])
     }
 
     /// A file that a writer trims meanwhile may come back; whoever writes next trims it again.
@@ -190,18 +204,23 @@ impl Place {
         self.remove(key, self.names(key)?.into_iter().filter(|name| name.attempt < before))
     }
 
-    fn enrol(&self, enrolment: &Enrolment) -> Result<Enrolment, Trouble> {
-        if let Some(enrolled) = self.enrolment().map_err(Trouble::not_applied)? {
-            return Ok(enrolled);
+    fn register(&self, registration: &Registration) -> Result<Registration, Trouble> {
+        if let Some(registered) = self.registration().map_err(Trouble::not_applied)? {
+            return Ok(registered);
         }
-        let json = serde_json::to_vec(enrolment).map_err(Trouble::not_applied)?;
-        durable::create(&self.enrolment_path(), &json)?;
-        let enrolled = self.enrolment().map_err(Trouble::unknown)?;
-        enrolled.ok_or_else(|| Trouble::unknown("the enrolment disappeared"))
+        let json = serde_json::to_vec(registration).map_err(Trouble::not_applied)?;
+        durable::create(&self.registration_path(), &json)?;
+        let registered = self.registration().map_err(Trouble::unknown)?;
+        registered.ok_or_else(|| Trouble::unknown("the registration disappeared"))
     }
 
-    fn enrolment(&self) -> io::Result<Option<Enrolment>> {
-        match std::fs::read(self.enrolment_path()) {
+    fn register_anew(&self, registration: &Registration) -> Result<(), Trouble> {
+        let json = serde_json::to_vec(registration).map_err(Trouble::not_applied)?;
+        durable::replace(&self.registration_path(), &json)
+    }
+
+    fn registration(&self) -> io::Result<Option<Registration>> {
+        match std::fs::read(self.registration_path()) {
             Ok(json) => Ok(Some(serde_json::from_slice(&json)?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -254,7 +273,7 @@ impl Place {
         self.folder.join(key.to_string())
     }
 
-    fn enrolment_path(&self) -> PathBuf {
+    fn registration_path(&self) -> PathBuf {
         self.folder.join("enrolment.json")
     }
 }

@@ -1,18 +1,21 @@
-//! Where rows, answers, tokens and leases are kept, by name.
+//! The locations of rows, answers, tokens and leases, by name.
 
 use std::{path::PathBuf, sync::Arc};
 
 #[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
 use solekey_core::InputError;
-use solekey_core::ports::{Answers, Cache, Clock, Lease, News, Pace, Store};
+use solekey_core::ports::{Answers, Cache, ChangeFeed, Clock, Lease, RateLimiter, Store};
 #[cfg(feature = "postgres")]
 use solekey_core::{ExposeSecret as _, Secret};
 
 #[cfg(feature = "redis")]
 use crate::seal::SealedNames;
 use crate::{
-    answer_files::AnswerFiles, builder::Builder, error::BuildError, refresher::index::Walk, seal::SealKeys,
-    vitals::RedisLinkState,
+    answer_files::AnswerFiles,
+    builder::Builder,
+    error::BuildError,
+    process::{Closer, IndexWalk},
+    seal::SealKeys,
 };
 
 /// Places named by URL or path, opened when the instance is built.
@@ -34,64 +37,22 @@ struct Redis {
     prefix: String,
 }
 
-/// What is open.
+/// The ports that are open.
 pub(crate) struct Backends {
     pub(crate) store: Option<Arc<dyn Store>>,
     pub(crate) answers: Option<Arc<dyn Answers>>,
     /// The same, where they are files of this host.
     pub(crate) files: Option<AnswerFiles>,
     pub(crate) cache: Option<Arc<dyn Cache>>,
-    pub(crate) news: Option<Arc<dyn News>>,
+    pub(crate) change_feed: Option<Arc<dyn ChangeFeed>>,
     pub(crate) lease: Option<Arc<dyn Lease>>,
-    pub(crate) pace: Option<Arc<dyn Pace>>,
-    pub(crate) index: Option<Walk>,
+    pub(crate) rate_limiter: Option<Arc<dyn RateLimiter>>,
+    pub(crate) index: Option<IndexWalk>,
     pub(crate) closers: Vec<Closer>,
 }
 
-/// Something that has to be ended after the last flight.
-pub(crate) enum Closer {
-    #[cfg(feature = "redis")]
-    Link(solekey_redis_link::RedisLink, solekey_redis_lock::RedisLock),
-    #[cfg(feature = "sqlite")]
-    Sqlite(Arc<solekey_store_sql::SqliteStore>),
-    #[cfg(feature = "postgres")]
-    Postgres(solekey_store_sql::PostgresStore),
-}
-
-impl Closer {
-    #[cfg_attr(not(feature = "redis"), expect(clippy::unused_self))]
-    pub(crate) fn redis_link_state(&self) -> Option<RedisLinkState> {
-        match self {
-            #[cfg(feature = "redis")]
-            Self::Link(link, _) => Some(link.state().into()),
-            #[cfg(any(feature = "sqlite", feature = "postgres", not(feature = "redis")))]
-            _ => None,
-        }
-    }
-
-    #[cfg_attr(
-        not(any(feature = "redis", feature = "sqlite", feature = "postgres")),
-        expect(clippy::unused_async)
-    )]
-    pub(crate) async fn close(&self) {
-        match self {
-            #[cfg(feature = "redis")]
-            Self::Link(link, lock) => {
-                lock.shutdown().await;
-                link.close().await;
-            }
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(store) => store.close().await,
-            #[cfg(feature = "postgres")]
-            Self::Postgres(store) => store.close().await,
-            #[cfg(not(any(feature = "redis", feature = "sqlite", feature = "postgres")))]
-            _ => {}
-        }
-    }
-}
-
 impl Builder {
-    /// Coordinates through this Redis or Valkey: leases, shared tokens, news and the starts of refreshes that nobody waits for; answers too, unless rows are kept there
+    /// Coordinates through this Redis or Valkey: leases, shared tokens, notifications and the starts of background refreshes; answers too, unless rows are kept there
     /// as well. Without another store rows are kept there.
     #[cfg(feature = "redis")]
     pub fn redis(mut self, url: impl Into<String>) -> Self {
@@ -100,7 +61,7 @@ impl Builder {
         self
     }
 
-    /// What all keys in Redis begin with. Default `solekey`.
+    /// The prefix of all keys in Redis. Default `solekey`.
     #[cfg(feature = "redis")]
     pub fn redis_prefix(mut self, prefix: impl Into<String>) -> Self {
         let url = self.places.redis.take().map_or_else(String::new, |redis| redis.url);
@@ -115,8 +76,8 @@ impl Builder {
         self
     }
 
-    /// Keeps rows in this PostgreSQL database, in a schema of its own: for any number of hosts. Replicas also tell each
-    /// other there, by LISTEN and NOTIFY, what they do not hear through Redis. A server that is away is no error.
+    /// Keeps rows in this PostgreSQL database, in a schema of its own: for any number of hosts. Replicas also notify each
+    /// other there, by LISTEN and NOTIFY, of what they do not hear through Redis. A server that is away is no error.
     ///
     /// Without Redis answers are files in [`state_dir`](Self::state_dir), which has no default then.
     #[cfg(feature = "postgres")]
@@ -125,7 +86,7 @@ impl Builder {
         self
     }
 
-    /// Keeps answers in files in this folder, where Redis is the store or absent. Default: beside the SQLite file.
+    /// Keeps answers in files in this folder, where Redis is the store or absent. Default: next to the SQLite file.
     pub fn state_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.places.state_dir = Some(path.into());
         self
@@ -134,7 +95,7 @@ impl Builder {
 
 #[cfg(feature = "sqlite")]
 impl crate::Solekey {
-    /// Starts building an instance for one host: rows in the SQLite file at `path`, answers in files beside it. All
+    /// Starts building an instance for one host: rows in the SQLite file at `path`, answers in files next to it. All
     /// processes of the host may share the file.
     pub fn embedded(path: impl Into<PathBuf>) -> Builder {
         Self::builder().sqlite(path)
@@ -151,9 +112,9 @@ impl Places {
         #[cfg_attr(not(feature = "redis"), expect(unused_variables))] seal: &Arc<SealKeys>,
     ) -> Result<Backends, BuildError> {
         #[cfg(feature = "sqlite")]
-        let beside = self.sqlite.as_ref().map(|path| folder_of_answers(path));
+        let adjacent = self.sqlite.as_ref().map(|path| folder_of_answers(path));
         #[cfg(not(feature = "sqlite"))]
-        let beside: Option<PathBuf> = None;
+        let adjacent: Option<PathBuf> = None;
         #[cfg(feature = "sqlite")]
         if let Some(path) = &self.sqlite {
             open_sqlite(path, &mut given).await?;
@@ -167,7 +128,7 @@ impl Places {
             open_redis(redis, seal, &mut given).await?;
         }
         if given.answers.is_none()
-            && let Some(folder) = self.state_dir.or(beside)
+            && let Some(folder) = self.state_dir.or(adjacent)
         {
             let files = AnswerFiles::open(&folder, Arc::clone(clock));
             let opened = |source| BuildError::Open { what: "the folder of answers", source };
@@ -205,12 +166,12 @@ fn open_postgres(url: &str, given: &mut Backends) -> Result<(), BuildError> {
         other => BuildError::Open { what: "the PostgreSQL store", source: other.into() },
     })?;
     given.closers.push(Closer::Postgres(store.clone()));
-    given.news.get_or_insert_with(|| Arc::new(store.news()));
+    given.change_feed.get_or_insert_with(|| Arc::new(store.change_feed()));
     given.store = Some(Arc::new(store));
     Ok(())
 }
 
-/// Where answers are kept as files unless another folder is named: beside the SQLite file.
+/// The folder of answers unless another one is named: next to the SQLite file.
 #[cfg(feature = "sqlite")]
 pub fn folder_of_answers(path: &std::path::Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -220,7 +181,7 @@ pub fn folder_of_answers(path: &std::path::Path) -> PathBuf {
 
 #[cfg(feature = "redis")]
 async fn open_redis(redis: &Redis, seal: &Arc<SealKeys>, given: &mut Backends) -> Result<(), BuildError> {
-    use solekey_cache::{RedisCache, RedisPace};
+    use solekey_cache::{RedisCache, RedisRateLimiter};
     use solekey_redis_link::{LinkOptions, RedisLink};
     use solekey_redis_lock::{LockOptions, RedisLease, RedisLock};
     use solekey_store_redis::{RedisAnswers, RedisStore};
@@ -241,14 +202,14 @@ async fn open_redis(redis: &Redis, seal: &Arc<SealKeys>, given: &mut Backends) -
             store = store.seal_names(Arc::new(SealedNames(Arc::clone(seal))));
         }
         let index = store.clone();
-        given.index = Some(Walk::new(move || {
+        given.index = Some(IndexWalk::new(move || {
             let index = index.clone();
             Box::pin(async move { index.rebuild_index().await })
         }));
         given.store = Some(Arc::new(store));
     }
-    let pace = RedisPace::new(link.clone(), prefix)?;
-    given.pace.get_or_insert_with(|| Arc::new(pace));
+    let rate_limiter = RedisRateLimiter::new(link.clone(), prefix)?;
+    given.rate_limiter.get_or_insert_with(|| Arc::new(rate_limiter));
     let cache = RedisCache::new(link, prefix)?;
     given.cache.get_or_insert_with(|| Arc::new(cache));
     given.lease.get_or_insert_with(|| Arc::new(RedisLease::new(lock, prefix)));

@@ -1,30 +1,30 @@
 //! Building an instance.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use solekey_core::{
-    Account, InputError,
-    ports::{Answers, Cache, Clock, Lease, News, Pace, Store},
+    InputError,
+    ports::{Answers, Cache, ChangeFeed, Clock, Lease, RateLimiter, Store},
 };
 
 use crate::{
-    after_commit::{AfterCommit, Hooks},
     backends::{Backends, Places},
-    clock::ProcessClock,
+    background::{AfterCommit, Background, Tasks},
     error::BuildError,
-    instance::{Instance, Ports},
-    mirror::Mirrored,
+    fleet::Fleet,
+    flight::Engine,
     observer::Observer,
+    process::{Ports, Process, ProcessClock},
     provider::Provider,
-    roster::Roster,
-    seal::SealKeys,
+    provider_map::Providers,
+    seal::{BackendCheck, SealKeys, SealedAnswers, SealedCache, Sealer},
     solekey::Solekey,
 };
 
-/// Collects what an instance is made of.
+/// Collects the parts of an instance.
 ///
-/// A store and a place for answers are needed; cache and lease make a fleet fast. [`redis`](Self::redis) brings all
-/// that Redis can give, `postgres` rows and news, `Solekey::embedded` all that one host needs.
+/// A store and a location for answers are needed; cache and lease make a fleet fast. [`redis`](Self::redis) brings all
+/// that Redis can give, `postgres` rows and a change feed, `Solekey::embedded` all that one host needs.
 #[derive(Default)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct Builder {
@@ -33,14 +33,13 @@ pub struct Builder {
     store: Option<Arc<dyn Store>>,
     answers: Option<Arc<dyn Answers>>,
     cache: Option<Arc<dyn Cache>>,
-    news: Option<Arc<dyn News>>,
+    change_feed: Option<Arc<dyn ChangeFeed>>,
     lease: Option<Arc<dyn Lease>>,
-    pace: Option<Arc<dyn Pace>>,
+    rate_limiter: Option<Arc<dyn RateLimiter>>,
     observer: Option<Arc<dyn Observer>>,
     clock: Option<Arc<dyn Clock>>,
-    onlooker: bool,
+    read_only: bool,
     without_refresher: bool,
-    mirrors: Vec<(Account, PathBuf)>,
     hooks: Vec<Arc<dyn AfterCommit>>,
     pub(crate) places: Places,
 }
@@ -70,16 +69,16 @@ impl Builder {
         self
     }
 
-    /// Shares tokens and news there. Without it every process asks the store.
+    /// Shares tokens and notifications there. Without it every process asks the store.
     pub fn cache(mut self, cache: Arc<dyn Cache>) -> Self {
         self.cache = Some(cache);
         self
     }
 
-    /// Tells other replicas there what the cache does not tell them: because there is none, or it is away. Without it
+    /// Notifies other replicas there of what the cache does not: because there is none, or it is away. Without it
     /// those who wait for others poll.
-    pub fn news(mut self, news: Arc<dyn News>) -> Self {
-        self.news = Some(news);
+    pub fn change_feed(mut self, change_feed: Arc<dyn ChangeFeed>) -> Self {
+        self.change_feed = Some(change_feed);
         self
     }
 
@@ -90,8 +89,8 @@ impl Builder {
     }
 
     /// Shares the starts of refreshes that nobody waits for there. Without it each process starts them as if it were alone.
-    pub fn pace(mut self, pace: Arc<dyn Pace>) -> Self {
-        self.pace = Some(pace);
+    pub fn rate_limiter(mut self, rate_limiter: Arc<dyn RateLimiter>) -> Self {
+        self.rate_limiter = Some(rate_limiter);
         self
     }
 
@@ -102,7 +101,7 @@ impl Builder {
         self
     }
 
-    /// Tells what happens, for metrics. Default: nobody.
+    /// Reports events to this observer, for metrics. Default: none.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
         self
@@ -115,26 +114,14 @@ impl Builder {
     }
 
     /// Does nothing to accounts that nobody asks for: none is refreshed, no doubts are watched, no answers of dead processes committed, nothing
-    /// is re-sealed. For tools that look at a set-up which others work in.
-    pub fn onlooker(mut self) -> Self {
-        self.onlooker = true;
+    /// is re-sealed. For tools that inspect a set-up which others work in.
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
         self
     }
 
-    /// Keeps the file of a command line tool of this host fresh: `path` is written whenever the account changes, by whomever,
-    /// in the shape it has (or, where there is none, in that of the account), for its owner alone. `path` is absolute; a
-    /// symbolic link is refused.
-    ///
-    /// A refresh token there that the account neither holds nor has had is a login, and taken in as
-    /// [`Solekey::login`] would; what is no credential is left alone until it changes; a file that was there and is gone
-    /// is not put back. An [onlooker](Self::onlooker) mirrors nothing.
-    pub fn mirror(mut self, account: Account, path: impl Into<PathBuf>) -> Self {
-        self.mirrors.push((account, path.into()));
-        self
-    }
-
-    /// Looks something up after each commit of this process: see [`AfterCommit`]. Hooks run in the order they are given, one
-    /// after the other for each commit. An [onlooker](Self::onlooker) runs none.
+    /// Runs a hook after each commit of this process: see [`AfterCommit`]. Hooks run in the order they are given, one
+    /// after the other for each commit. A [read-only](Self::read_only) instance runs none.
     pub fn after_commit(mut self, hook: Arc<dyn AfterCommit>) -> Self {
         self.hooks.push(hook);
         self
@@ -154,64 +141,81 @@ impl Builder {
             store,
             answers,
             cache,
-            news,
+            change_feed,
             lease,
-            pace,
+            rate_limiter,
             observer,
             clock,
-            onlooker,
+            read_only,
             without_refresher,
-            mirrors,
             hooks,
             places,
         } = self;
-        let hooks = if onlooker { Vec::new() } else { hooks };
-        let mirrors = Mirrored::all(mirrors)?;
+        let hooks = if read_only { Vec::new() } else { hooks };
         if providers.is_empty() {
             return Err(InputError::new("provider", "at least one").into());
         }
-        let process = Arc::new(ProcessClock::new());
-        let clock = clock.unwrap_or_else(|| Arc::clone(&process) as Arc<dyn Clock>);
+        let clock_of_process = Arc::new(ProcessClock::new());
+        let clock = clock.unwrap_or_else(|| Arc::clone(&clock_of_process) as Arc<dyn Clock>);
         let given = Backends {
             store,
             answers,
             files: None,
             cache,
-            news,
+            change_feed,
             lease,
-            pace,
+            rate_limiter,
             index: None,
             closers: Vec::new(),
         };
         let seal = Arc::new(seal);
         let opened = places.open(given, &clock, &seal).await?;
-        let Backends { store, answers, files, cache, news, lease, pace, index, closers } = opened;
+        let Backends { store, answers, files, cache, change_feed, lease, rate_limiter, index, closers } =
+            opened;
         let store = store.ok_or_else(|| InputError::new("store", "a store"))?;
         let answers = answers.ok_or_else(|| InputError::new("state_dir", "a folder for answers"))?;
-        let ports =
-            Ports { clock, store, answers, files, cache, news, lease, pace, index, observer, closers };
-        let roster = Roster::build(providers)?;
-        if mirrors.iter().any(|mirror| roster.get(mirror.account().provider()).is_none()) {
-            return Err(InputError::new("mirror.provider", "a provider that is configured").into());
-        }
-        let instance = Instance::new(ports, roster, seal, Hooks::new(hooks));
-        instance.enrol().await;
-        instance.tracker.spawn(Arc::clone(&instance).listen());
-        if !onlooker {
-            instance.tracker.spawn(Arc::clone(&instance).keep_vigils());
-            instance.tracker.spawn(Arc::clone(&instance).find_leftovers());
-            instance.tracker.spawn(Arc::clone(&instance).keep_resealing());
-            instance.tracker.spawn(Arc::clone(&instance).keep_hooks());
-            for mirror in mirrors {
-                instance.tracker.spawn(Arc::clone(&instance).keep_mirror(mirror));
-            }
-        }
-        if !(onlooker || without_refresher) {
-            instance.start_refresher();
-        }
-        instance.tracker.spawn(Arc::clone(&instance).keep_house(move || process.observe_wall()));
-        Ok(Solekey { instance })
+        let (answers, cache) = sealed(&seal, answers, cache);
+        let ports = Ports {
+            clock,
+            store,
+            answers,
+            files,
+            cache,
+            change_feed,
+            lease,
+            rate_limiter,
+            index,
+            observer,
+            closers,
+        };
+        let provider_map = Providers::build(providers)?;
+        let this = Process::new(ports, provider_map);
+        let sealer = Arc::new(Sealer::new(seal));
+        let check = Arc::new(BackendCheck::new(Arc::clone(&this), Arc::clone(&sealer)));
+        let fleet = Arc::new(Fleet::new(Arc::clone(&this), Arc::clone(&sealer), Arc::clone(&check)));
+        let background = Background::new(Arc::clone(&this), Arc::clone(&sealer), hooks);
+        let listener = Arc::clone(&background);
+        let engine = Engine::new(Arc::clone(&this), sealer, check, fleet, listener);
+        engine.check.run().await;
+        let tracker = &this.tasks.tracker;
+        tracker.spawn(Arc::clone(&engine.fleet).listen());
+        background.start(&engine, Tasks { upkeep: !read_only, refresher: !(read_only || without_refresher) });
+        tracker.spawn(Arc::clone(&engine.fleet).run_maintenance(move || clock_of_process.observe_wall()));
+        Ok(Solekey { engine, background })
     }
+}
+
+/// Answers and shared cache, believed only as far as somebody with the seal key wrote them, where there is one.
+fn sealed(
+    seal: &Arc<SealKeys>,
+    answers: Arc<dyn Answers>,
+    cache: Option<Arc<dyn Cache>>,
+) -> (Arc<dyn Answers>, Option<Arc<dyn Cache>>) {
+    if !seal.is_sealing() {
+        return (answers, cache);
+    }
+    let sealed = |cache| Arc::new(SealedCache::new(cache, Arc::clone(seal))) as Arc<dyn Cache>;
+    (Arc::new(SealedAnswers::new(answers, Arc::clone(seal))), cache.map(sealed))
 }
 
 impl std::fmt::Debug for Builder {

@@ -1,4 +1,4 @@
-//! Why no usable token could be had, sorted by what the caller does next.
+//! Errors, sorted by what the caller does next.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,22 +8,25 @@ use solekey_core::{
     ports::{BoxError, StoreError},
 };
 
-/// Why no usable token could be had, sorted by what the caller does next.
+/// The reason why no usable token could be had, sorted by what the caller does next.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
     /// Nothing is wrong for good; asking again at `at` is safe.
-    #[error("refresh unavailable: {why}")]
+    #[error("refresh unavailable: {why}{}", answered_as(.answered.as_deref()))]
     RetryAt {
-        /// When asking again may help, by this machine's wall clock.
+        /// The time at which asking again may help, by this machine's wall clock.
         at: SystemTime,
-        /// What it waits for.
+        /// The reason of the delay.
         why: Delay,
+        /// What the provider last answered this process about the account, where that is the cause: status and error code, or
+        /// where a redirect leads; never text of its answer.
+        answered: Option<String>,
     },
     /// The grant is gone; only a new login restores it.
     #[error("login required: {why}")]
     LogIn {
-        /// What ended it.
+        /// The reason why the grant ended.
         why: Revocation,
     },
     /// We are set up wrong; no retry helps.
@@ -31,7 +34,7 @@ pub enum TokenError {
     Configuration {
         /// The setting at fault.
         field: String,
-        /// What was expected there.
+        /// The value that was expected there.
         expected: String,
     },
     /// Nobody logged this account in, or it was deleted.
@@ -46,7 +49,7 @@ pub enum TokenError {
 }
 
 impl TokenError {
-    /// How long to wait before asking again; `None` where asking again does not help.
+    /// Returns how long to wait before asking again; `None` where asking again does not help.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RetryAt { at, .. } => {
@@ -61,7 +64,7 @@ impl TokenError {
         }
     }
 
-    /// What it waits for.
+    /// The reason of the delay.
     pub(crate) fn delay(&self) -> Option<Delay> {
         match self {
             Self::RetryAt { why, .. } => Some(*why),
@@ -81,13 +84,17 @@ impl TokenError {
     }
 }
 
+fn answered_as(answered: Option<&str>) -> String {
+    answered.map_or_else(String::new, |reason| format!(" (the provider's last answer: {reason})"))
+}
+
 impl From<InputError> for TokenError {
     fn from(error: InputError) -> Self {
         Self::Configuration { field: error.field().to_owned(), expected: error.expected().to_owned() }
     }
 }
 
-/// Why an account could not be changed or shown. Nothing stored has changed.
+/// The reason why an account could not be changed or shown. Nothing stored has changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccountError {
@@ -103,6 +110,10 @@ pub enum AccountError {
     /// The store cannot be asked, or did not answer in time; a change may or may not have been made.
     #[error("the store is unavailable")]
     Store(#[source] StoreError),
+    /// The document corrects a credential whose refresh token is being presented, or may have been: nothing is taken until
+    /// that is settled.
+    #[error("an attempt with this refresh token is open; log in again when it has ended")]
+    Busy,
     /// Two different stores or seal keys meet under one name.
     #[error(transparent)]
     Configuration(TokenError),
@@ -111,7 +122,7 @@ pub enum AccountError {
     ShuttingDown,
 }
 
-/// Why an instance could not be built.
+/// The reason why an instance could not be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -121,9 +132,9 @@ pub enum BuildError {
     /// A file or folder cannot be opened.
     #[error("cannot open {what}")]
     Open {
-        /// What it is for.
+        /// The part that could not be opened.
         what: &'static str,
-        /// What went wrong.
+        /// The cause.
         #[source]
         source: BoxError,
     },

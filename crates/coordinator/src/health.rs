@@ -1,10 +1,13 @@
-//! What an instance can say of its own health.
+//! The health of an instance.
 
 use serde::Serialize;
 
-use crate::{accounts::configuration, error::TokenError, reseal::Sealing, solekey::Solekey};
+use crate::{
+    accounts::configuration, background::Sealing, error::TokenError, flight::Engine, process::UnreadProvider,
+    solekey::Solekey,
+};
 
-/// Whether an instance can do its work.
+/// The health of an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Health {
@@ -14,11 +17,18 @@ pub struct Health {
     pub answers: bool,
     /// The shared cache answers; absent where there is none.
     pub cache: Option<bool>,
-    /// How far re-sealing has come; absent where the ring holds one key, or none.
+    /// The progress of re-sealing; absent where the ring holds one key, or none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sealing: Option<Sealing>,
+    /// Valid tokens can be served.
+    pub serve: Condition,
+    /// What is due can be refreshed: store and answers take writes.
+    pub refresh: Condition,
     /// Set up in a way that cannot work.
     pub mistake: Option<String>,
+    /// The providers whose answers are not understood, as far as this process knows: few of their accounts are tried.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<UnreadProvider>,
     /// Stopping.
     pub draining: bool,
     /// Refreshes under way.
@@ -27,10 +37,32 @@ pub struct Health {
     pub waiting: usize,
 }
 
+/// Whether something works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Condition {
+    /// It does.
+    pub up: bool,
+    /// Why it does not, in the words of whoever refuses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+impl Condition {
+    fn of(trouble: Option<String>) -> Self {
+        Self { up: trouble.is_none(), why: trouble }
+    }
+}
+
 impl Health {
-    /// Whether requests should be sent here: valid tokens can be served.
+    /// Returns whether requests should be sent here: valid tokens can be served.
     pub fn is_ready(&self) -> bool {
-        !self.draining && self.mistake.is_none() && (self.store || self.cache == Some(true))
+        !self.draining && self.mistake.is_none() && self.serve.up
+    }
+
+    /// Returns whether everything works: valid tokens can be served, and what is due refreshed.
+    pub fn is_whole(&self) -> bool {
+        self.is_ready() && self.refresh.up
     }
 }
 
@@ -40,33 +72,48 @@ impl Solekey {
     /// # Cancel safety
     /// Dropping the future changes nothing.
     pub async fn health(&self) -> Health {
-        let instance = &self.instance;
-        if !instance.membership.is_settled() {
-            instance.enrol().await;
-        }
-        let store = tokio::time::timeout(PATIENCE, instance.store().identity()).await;
+        let Engine { process, check, flights, sealer, .. } = &*self.engine;
         let probe = solekey_core::Account::new("solekey", "readiness").expect("a valid name");
-        let cache = match instance.cache() {
-            None => None,
-            Some(cache) => {
-                Some(matches!(tokio::time::timeout(PATIENCE, cache.read(&probe)).await, Ok(Ok(_))))
+        let settle = async {
+            if !check.is_settled() {
+                check.run().await;
             }
         };
+        let read = async {
+            process.store().identity().await?;
+            process.store().load(&probe).await
+        };
+        let cached = async {
+            let read = process.cache()?.read(&probe);
+            Some(matches!(tokio::time::timeout(PATIENCE, read).await, Ok(Ok(_))))
+        };
+        let read = tokio::time::timeout(PATIENCE, read);
+        let ((), store, cache, trouble) = tokio::join!(settle, read, cached, process.trouble_of_writes());
+        let store = matches!(store, Ok(Ok(_)));
+        let unserved = (!store && cache != Some(true)).then(|| {
+            trouble.clone().unwrap_or_else(|| "neither the store nor the shared cache can be read".to_owned())
+        });
+        let unsettled =
+            || "it is not known yet whether store, answers and seal key belong together".to_owned();
+        let unrefreshed = trouble.or_else(|| (!check.is_settled()).then(unsettled));
         Health {
-            store: matches!(store, Ok(Ok(_))),
-            answers: instance.membership.is_settled(),
+            store,
+            answers: check.is_settled(),
             cache,
-            sealing: (!instance.seal.is_alone()).then(|| self.sealing()),
-            mistake: instance.membership.fault().map(|mistake| configuration(mistake).to_string()),
-            draining: instance.draining().is_cancelled(),
-            flights: instance.flights.len(),
-            waiting: instance.waiting(),
+            serve: Condition::of(unserved),
+            refresh: Condition::of(unrefreshed),
+            sealing: (!sealer.keys().is_alone()).then(|| self.sealing()),
+            mistake: check.fault().map(|mistake| configuration(mistake).to_string()),
+            unread: process.unread.closed(process.now()),
+            draining: process.tasks.is_draining(),
+            flights: flights.len(),
+            waiting: process.waiting(),
         }
     }
 
     /// The mistake in the set-up that keeps this instance from refreshing anything, once it was found.
     pub fn mistake(&self) -> Option<TokenError> {
-        self.instance.membership.fault().map(configuration)
+        self.engine.check.fault().map(configuration)
     }
 }
 

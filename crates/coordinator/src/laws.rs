@@ -1,8 +1,8 @@
-//! How laws are drawn: in every run the same, so that what they catch they catch again.
+//! The seed of laws: the same in every run, so that what they catch they catch again.
 
 use proptest::test_runner::{Config, RngSeed};
 
-/// `PROPTEST_RNG_SEED` draws others than those of every day. With a seed nothing has to be written down beside the
+/// `PROPTEST_RNG_SEED` draws others than those of every day. With a seed nothing has to be written down next to the
 /// sources to be repeated.
 pub(crate) fn config() -> Config {
     let asked = Config::default();

@@ -21,7 +21,8 @@
 //! // A provider that revokes whole grants, and notices everything.
 //! let acme = AuthorizationServer::start(Replay::StrictFamily).await?;
 //!
-//! // Where to refresh, and how: every number is validated here, and only here.
+//! // Where to refresh, and how: every number is validated here, and only here. A provider with a preset is one line:
+//! // Provider::preset("codex")?
 //! let endpoint = EndpointSettings {
 //!     token_url: acme.token_url(),
 //!     client_id: "gateway".to_owned(),
@@ -76,14 +77,14 @@
 //! no byte has been written yet cannot be closed by any client: what follows is the provider's
 //! [replay rule](core::Replay), which is a setting.
 //!
-//! # Where to look
+//! # Items
 //!
-//! - [`Solekey`] is the handle; [`Builder`] says what it is made of.
+//! - [`Solekey`] is the handle; [`Builder`] collects its parts.
 //! - [`AccessToken`] is what callers get; [`TokenError`] sorts failures by what the caller does next, with a status and a
 //!   time to come back.
-//! - [`Login`], [`AccountState`] and [`Explanation`] are for those who look after accounts; [`Changes`] tells of news.
+//! - [`Login`], [`Exported`], [`AccountState`] and [`Explanation`] are for operators of accounts; [`Changes`] is a subscription to changes.
 //! - [`SealKeys`] keep tokens out of what is stored and shared.
-//! - [`Observer`] and [`Vitals`] are for whoever counts, [`AfterCommit`] for what is looked up beside a refresh.
+//! - [`Observer`] and [`Stats`] are for whoever counts, [`AfterCommit`] for lookups after a refresh.
 //! - [`core`] holds the protocol.
 //!
 //! Features: `redis` and `providers` (on), `sqlite` and `postgres` (off; they need Rust 1.94). Programs to copy from are in
@@ -92,72 +93,47 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod accounts;
-mod after_commit;
-mod announcement;
 mod answer_files;
 mod backends;
-mod breakers;
+mod background;
 mod builder;
-mod changes;
-mod clock;
-mod confirm;
-mod driver;
-mod enrol;
 mod error;
 mod explain;
-mod fingerprints;
-mod flights;
+mod fleet;
+mod flight;
 mod health;
-mod instance;
 #[cfg(test)]
 mod laws;
-mod leftovers;
-mod memory;
-mod mirror;
-mod news;
 mod observer;
-mod progress;
+mod process;
 mod provider;
-mod refresher;
-mod reseal;
-mod roster;
+mod provider_map;
 mod seal;
-mod seal_count;
 mod shutdown;
 mod solekey;
-mod states;
+mod stats;
 mod sync;
-mod takeoff;
 mod token;
-mod told;
-mod unpublished;
-mod vault;
-mod vigils;
-mod vitals;
 
-pub use accounts::Login;
-#[cfg(feature = "providers")]
-pub use after_commit::CodeAssistProject;
-pub use after_commit::{AfterCommit, Committed};
+pub use accounts::{AccountPage, AccountState, Exported, Login, LoginOptions, Status};
 #[cfg(feature = "sqlite")]
 pub use backends::folder_of_answers;
+pub use background::{AfterCommit, Committed, Sealing};
 pub use builder::Builder;
-pub use changes::{Change, Changes};
-pub use clock::ProcessClock;
 pub use error::{AccountError, BuildError, TokenError};
-pub use explain::{Beside, Explanation, Here, History, Next, OpenAttempt, Ruled, Step};
-pub use health::Health;
-pub use observer::{Door, Event, Level, Observer};
+pub use explain::{
+    Explanation, History, LocalView, Next, OpenAttempt, ProviderAnswer, Step, StoredAnswers, VerdictView,
+};
+pub use fleet::{Change, Changes};
+pub use health::{Condition, Health};
+pub use observer::{Event, LeaseOutcome, Level, Observer, RefreshResult};
+pub use process::{ProcessClock, RedisLinkState, RedisPhase, UnreadProvider};
 pub use provider::Provider;
-pub use refresher::Tended;
-pub use reseal::Sealing;
-pub use seal::SealKeys;
-pub use seal_count::SealCount;
+pub use seal::{SealCount, SealKeys};
 pub use shutdown::{DEFAULT_DRAIN, Shutdown};
 pub use solekey::Solekey;
 pub use solekey_core as core;
 #[cfg(feature = "providers")]
 pub use solekey_providers as providers;
-pub use states::{AccountPage, AccountState, Status};
+pub use stats::Stats;
 pub use token::{AccessToken, Rejection};
-pub use vitals::{RedisLinkState, RedisPhase, Vitals};

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use solekey_core::mutant;
+use solekey_core::{Account, mutant};
 
-use crate::solekey::Solekey;
+use crate::{flight::Engine, solekey::Solekey};
 
-/// What was left when the deadline came.
+/// The result of a shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shutdown {
     /// Refreshes still under way: their accounts are in doubt, and the other replicas resolve that.
@@ -16,27 +16,44 @@ pub struct Shutdown {
 impl Solekey {
     /// Lets nothing new be claimed from now on. Tokens in memory are still served.
     pub fn start_draining(&self) {
-        self.instance.start_draining();
+        self.engine.process.tasks.draining.cancel();
+    }
+
+    /// Waits until no refresh of this account is under way in this process: what it brought is written down and
+    /// published by then, as far as that is possible. After [`start_draining`](Self::start_draining) no other follows
+    /// that presents anything.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing but this caller's waiting.
+    pub async fn until_idle(&self, account: &Account) {
+        let Engine { flights, readings, .. } = &*self.engine;
+        while let Some(flight) = flights.under_way(account.key()) {
+            flight.finished().await;
+        }
+        readings.over(account.key()).await;
     }
 
     /// Claims nothing more, ends what was not sent, and waits for what was sent: at most `deadline`, and never longer
-    /// than the slowest provider's exchange timeout and 5 s. [`DEFAULT_DRAIN`] fits the usual 30 s of grace.
+    /// than answers are read at the slowest provider, and 5 s. [`DEFAULT_DRAIN`] fits the usual 30 s of grace.
     ///
     /// # Cancel safety
     /// Dropped midway, what is under way goes on; call it again to wait.
     pub async fn shutdown(&self, deadline: Duration) -> Shutdown {
-        let instance = &self.instance;
-        instance.stop();
-        instance.tracker.close();
-        let slowest = instance.providers.iter().map(|provider| provider.policy().exchange_timeout()).max();
+        let Engine { process, flights, readings, .. } = &*self.engine;
+        process.tasks.stop();
+        process.tasks.tracker.close();
+        let slowest = process.providers.iter().map(|provider| provider.policy().read_limit()).max();
         let bound = deadline.min(slowest.unwrap_or_default() + RECORDING);
         let bound = if mutant("shutdown_waits_for_nobody") { Duration::ZERO } else { bound };
-        let ended = tokio::time::timeout(bound, instance.tracker.wait()).await.is_ok();
-        let in_doubt = if ended { 0 } else { instance.flights.len() };
+        let ended = tokio::time::timeout(bound, process.tasks.tracker.wait()).await.is_ok();
+        let in_doubt = if ended { 0 } else { flights.len() + readings.len() };
         if in_doubt > 0 {
-            tracing::warn!(in_doubt, "stopped with refreshes under way; other replicas resolve them");
+            tracing::warn!(
+                in_doubt,
+                "shutdown ended with refreshes under way; other replicas resolve them as doubts"
+            );
         }
-        for closer in &instance.ports.closers {
+        for closer in &process.ports.closers {
             closer.close().await;
         }
         Shutdown { in_doubt }

@@ -9,15 +9,16 @@ use solekey_core::{
 };
 
 use crate::{
+    background::{Background, Sealing},
     builder::Builder,
-    driver::Held,
     error::TokenError,
-    flights::CROWDED,
-    instance::Instance,
+    fleet::Changes,
+    flight::{CROWDED, Engine, FlightHandle, FlightOutcome},
     observer::{Event, Level},
+    process::LocalToken,
     provider::Provider,
+    seal::{SealCount, SealCounter},
     token::{AccessToken, Rejection, TokenData},
-    told::Told,
 };
 
 /// One OAuth refresh owner per account, across all replicas.
@@ -26,7 +27,8 @@ use crate::{
 /// [`shutdown`](Self::shutdown) before the runtime ends.
 #[derive(Clone)]
 pub struct Solekey {
-    pub(crate) instance: Arc<Instance>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) background: Arc<Background>,
 }
 
 impl Solekey {
@@ -35,9 +37,9 @@ impl Solekey {
         Builder::default()
     }
 
-    /// A token that is good enough, waiting for a refresh where none is.
+    /// Returns a token that is good enough; waits for a refresh where there is none.
     ///
-    /// Costs one look into this process' memory where there is such a token: no allocation, no IO. Otherwise one
+    /// Costs one lookup in this process' memory where there is such a token: no allocation, no IO. Otherwise one
     /// task of this process asks Redis, then the store, and refreshes if it is this replica's turn; all callers wait
     /// for that one, at most for the provider's `max_wait`.
     ///
@@ -60,7 +62,7 @@ impl Solekey {
     }
 
     /// As [`token`](Self::token), waiting at most `wait`; where the provider's `max_wait` is less, that long. What Redis
-    /// and the store know is looked up with a `wait` of zero, too, for a second at most.
+    /// and the store know is read with a `wait` of zero, too, for a second at most.
     ///
     /// # Errors
     /// As [`token`](Self::token).
@@ -103,7 +105,7 @@ impl Solekey {
         account: &Account,
         rejected: &Secret,
     ) -> Result<AccessToken, TokenError> {
-        let current = self.instance.entries().get(account.key());
+        let current = self.engine.process.entries().get(account.key());
         let is_current =
             current.filter(|entry| entry.value.secret.expose_secret() == rejected.expose_secret());
         let generation = is_current.map_or(Generation::ZERO, |entry| entry.generation);
@@ -146,8 +148,14 @@ impl Solekey {
         seen: Option<Generation>,
     ) -> Result<AccessToken, TokenError> {
         let provider = self.provider(account)?;
-        self.instance.memories.release(account.key());
-        self.obtain(account, provider, Need::Now { seen }, self.wait(provider)).await
+        self.engine.process.memories.release(account.key());
+        let policy = provider.policy();
+        let began = self.engine.process.now();
+        // Whoever asks for a refresh waits for it, however short requests for tokens wait at this provider.
+        let exchange = policy.exchange_timeout() + policy.answer_budget() + RETRY_SOON;
+        let exchange = if mutant("refresh_is_not_waited_for") { Duration::ZERO } else { exchange };
+        let wait = Wait { began, until: began + policy.max_wait().max(exchange) };
+        self.obtain(account, provider, Need::Now { seen }, wait).await
     }
 
     async fn another_than(
@@ -158,19 +166,19 @@ impl Solekey {
     ) -> Result<AccessToken, TokenError> {
         let provider = self.provider(account)?;
         let wait = self.wait(provider);
-        self.instance.know_the_store().await;
-        let need = Need::NotThis { generation, access: self.instance.fingerprints().of(rejected) };
+        self.engine.check.know_store().await;
+        let need = Need::NotThis { generation, access: self.engine.sealer.fingerprints().of(rejected) };
         let another = self.obtain(account, provider, need, wait).await?;
         if another.expose_secret() == rejected.expose_secret() {
-            // The store was heard of only now, and by its fingerprints the same string looks like another one.
-            return Err(self.retry_at(self.instance.now() + RETRY_SOON, Delay::InFlight));
+            // The store's id became known only now, and by its fingerprints the same string counts as another one.
+            return Err(self.retry_at(account, self.engine.process.now() + RETRY_SOON, Delay::InFlight));
         }
         Ok(another)
     }
 
     /// A caller's wait, from now on.
     fn wait(&self, provider: &Provider) -> Wait {
-        let began = self.instance.now();
+        let began = self.engine.process.now();
         Wait { began, until: began + provider.policy().max_wait() }
     }
 
@@ -187,30 +195,32 @@ impl Solekey {
     }
 
     pub(crate) fn provider(&self, account: &Account) -> Result<&Arc<Provider>, TokenError> {
-        self.instance.providers.get(account.provider()).ok_or(TokenError::UnknownProvider)
+        self.engine.process.providers.get(account.provider()).ok_or(TokenError::UnknownProvider)
     }
 
     /// The fast path: a token in memory that is good enough. What has to happen because of it happens behind.
     #[inline]
     fn in_memory(&self, account: &Account) -> Option<AccessToken> {
-        let entries = self.instance.entries();
+        let entries = self.engine.process.entries();
         let entry = entries.get(account.key())?;
-        // A glance is never early, hence what it finds good is good, and what is due by now is due by it.
-        let glance = self.instance.clock().glance();
-        let wants_more =
-            !entry.is_good(glance) || entry.is_ahead(glance) || entries.needs_confirmation(&entry, glance);
-        if wants_more && !self.look_after(account, &entry) {
+        // The coarse clock is behind only where the tick is late: the skew is the margin for that, and a token without
+        // any is not in memory.
+        let coarse_now = self.engine.process.clock().coarse_now();
+        let wants_more = !entry.is_good(coarse_now)
+            || entry.is_ahead(coarse_now)
+            || entries.needs_confirmation(&entry, coarse_now);
+        if wants_more && !self.check_exactly(account, &entry) {
             return None;
         }
-        self.instance.observe(&Event::Served { account, level: Level::Process, stale: false });
+        self.engine.process.observe(&Event::Served { account, level: Level::Process, stale: false });
         Some(AccessToken::of(entry))
     }
 
-    /// The fast path where a glance was not enough: whether the entry is good after all.
+    /// The fast path where the coarse clock was not enough: returns whether the entry is good after all.
     #[cold]
-    fn look_after(&self, account: &Account, entry: &Arc<Entry<Arc<TokenData>>>) -> bool {
-        let instance = &self.instance;
-        let now = instance.now();
+    fn check_exactly(&self, account: &Account, entry: &Arc<Entry<Arc<TokenData>>>) -> bool {
+        let (engine, process) = (&self.engine, &self.engine.process);
+        let now = process.now();
         let Ok(provider) = self.provider(account) else { return false };
         if !entry.is_good(now) {
             return false;
@@ -218,27 +228,27 @@ impl Solekey {
         if entry.is_ahead(now) {
             self.refresh_behind(account, provider, now);
         }
-        if instance.entries().needs_confirmation(entry, now) {
-            instance.confirm(account, provider, entry, now);
+        if process.entries().needs_confirmation(entry, now) {
+            engine.fleet.confirm(account, provider, entry, now);
         }
         true
     }
 
     /// Starts one background flight, unless a verdict in memory says not yet.
     fn refresh_behind(&self, account: &Account, provider: &Arc<Provider>, now: Moment) {
-        let instance = &self.instance;
+        let (engine, process) = (&self.engine, &self.engine.process);
         let key = account.key();
-        let told_otherwise = !mutant("flight_behind_every_request")
-            && instance.standing_delay(key, now).is_some()
-            || instance.entries().absence(key, now).is_some();
-        if instance.draining().is_cancelled() || told_otherwise {
+        let is_pointless = !mutant("flight_behind_every_request")
+            && self.background.standing_delay(key, now).is_some()
+            || process.entries().absence(key, now).is_some();
+        if process.tasks.is_draining() || is_pointless {
             return;
         }
         let pause = Duration::from_millis(1000 + fastrand::u64(0..250));
         if !mutant("flight_behind_every_request") {
-            instance.memories.put_off(key, now + pause, Delay::InFlight, now);
+            process.memories.put_off(key, now + pause, Delay::InFlight, now);
         }
-        instance.board(account, provider, Need::RefreshedAhead, Duration::ZERO);
+        engine.join(account, provider, Need::RefreshedAhead, Duration::ZERO);
     }
 
     async fn obtain(
@@ -248,125 +258,130 @@ impl Solekey {
         need: Need,
         wait: Wait,
     ) -> Result<AccessToken, TokenError> {
-        let told = self.ask(account, provider, need, wait).await;
-        let waited = self.instance.now().since(wait.began);
-        self.instance.observe(&Event::Waited { account, waited });
-        let answer = self.answer(account, provider, need, told);
+        let outcome = self.ask(account, provider, need, wait).await;
+        let waited = self.engine.process.now().since(wait.began);
+        self.engine.process.observe(&Event::Waited { account, waited });
+        let answer = self.answer(account, provider, need, outcome);
         if let Err(error) = &answer {
-            self.instance.observe(&Event::Refused { account, error });
+            self.engine.process.observe(&Event::Refused { account, error });
         }
         answer
     }
 
     /// Asks flights until one answers this caller's need, or the wait is over.
-    async fn ask(&self, account: &Account, provider: &Arc<Provider>, need: Need, wait: Wait) -> Told {
-        let (instance, until) = (&self.instance, wait.until);
-        if let Some(told) = self.known_answer(account, need, until) {
-            return told;
+    async fn ask(
+        &self,
+        account: &Account,
+        provider: &Arc<Provider>,
+        need: Need,
+        wait: Wait,
+    ) -> FlightOutcome {
+        let (engine, process, until) = (&self.engine, &self.engine.process, wait.until);
+        if let Some(outcome) = self.known_answer(account, need, until) {
+            return outcome;
         }
-        let _waiting = Counted::new(instance);
+        let _waiting = process.count_waiting();
         for _ in 0..MAX_FLIGHTS_PER_CALL {
-            let patience = until.since(instance.now());
-            let Some(boarding) = instance.board(account, provider, need, patience) else {
+            let patience = until.since(process.now());
+            let Some(handle) = engine.join(account, provider, need, patience) else {
                 let (span, why) = CROWDED;
-                return Told::RetryAt { at: instance.now() + span, why };
+                return FlightOutcome::RetryAt { at: process.now() + span, why };
             };
-            let late = boarding.has_delivered();
-            let out_of_patience = instance.out_of_patience(boarding.clone(), wait);
-            let told = tokio::select! {
+            let late = handle.has_delivered();
+            let out_of_patience = self.out_of_patience(handle.clone(), wait);
+            let outcome = tokio::select! {
                 biased;
-                told = boarding.delivery() => told,
+                outcome = handle.delivery() => outcome,
                 () = out_of_patience => break,
             };
-            let current = self.is_alive(&told) && (!late || self.still_holds(account, &told));
-            if current && (boarding.serves(need, patience) || self.is_final(need, &told)) {
-                return told;
+            let current = self.is_alive(&outcome) && (!late || self.still_holds(account, &outcome));
+            if current && (handle.serves(need, patience) || self.is_final(need, &outcome)) {
+                return outcome;
             }
             // The flight was somebody else's, or is only busy writing down what has ended since: the next one is ours.
             tokio::select! {
                 biased;
-                () = boarding.landing() => {}
-                () = instance.sleep_until(until) => break,
+                () = handle.finished() => {}
+                () = process.sleep_until(until), if !mutant("callers_wait_for_the_end_of_a_flight") => break,
             }
         }
-        Told::RetryAt { at: instance.now() + RETRY_SOON, why: Delay::InFlight }
+        FlightOutcome::RetryAt { at: process.now() + RETRY_SOON, why: Delay::InFlight }
     }
 
-    /// Whether this answers a caller whose flight it was not.
-    fn is_final(&self, need: Need, told: &Told) -> bool {
-        match told {
-            Told::Token(Held { data, .. }) => match need {
-                Need::NotThis { generation, access } => {
-                    data.generation > generation && self.instance.fingerprints().of(&data.secret) != access
-                }
-                Need::AtLeast(least) => data.generation >= least,
-                // What was seen is not known: only a flight that was told to refresh knows whether it has.
-                Need::Now { seen } => seen.is_some_and(|seen| data.generation > seen),
-                Need::Valid | Need::RefreshedAhead | Need::Resolved => true,
-            },
-            // A person may try in spite of a verdict.
-            Told::LogIn { .. } => !matches!(need, Need::Now { .. }),
-            Told::Unknown | Told::Misconfigured { .. } => true,
-            Told::RetryAt { .. } | Told::RejectedAgain { .. } | Told::Lost => false,
+    /// Returns whether this answers a caller whose flight it was not.
+    fn is_final(&self, need: Need, outcome: &FlightOutcome) -> bool {
+        match outcome {
+            FlightOutcome::Token(LocalToken { data, .. }) => {
+                need.accepts(data.generation, self.engine.sealer.fingerprints().of(&data.secret))
+            }
+            FlightOutcome::LogIn { .. } => !need.is_operator(),
+            FlightOutcome::Unknown | FlightOutcome::Misconfigured { .. } => true,
+            FlightOutcome::RetryAt { .. } | FlightOutcome::RejectedAgain { .. } | FlightOutcome::Lost => {
+                false
+            }
         }
     }
 
-    /// Whether a token has not ended on the way here: the process may have been stopped.
-    fn is_alive(&self, told: &Told) -> bool {
-        !matches!(told, Told::Token(held) if !held.is_valid(self.instance.now()))
+    /// Returns whether a token has not ended on the way here: the process may have been stopped.
+    fn is_alive(&self, outcome: &FlightOutcome) -> bool {
+        !matches!(outcome, FlightOutcome::Token(held) if !held.is_valid(self.engine.process.now()))
     }
 
-    /// Whether a token delivered a while ago may still be served.
-    fn still_holds(&self, account: &Account, told: &Told) -> bool {
-        let Told::Token(Held { data, .. }) = told else { return true };
-        let entry = self.instance.entries().get(account.key());
+    /// Returns whether a token delivered a while ago may still be served.
+    fn still_holds(&self, account: &Account, outcome: &FlightOutcome) -> bool {
+        let FlightOutcome::Token(LocalToken { data, .. }) = outcome else { return true };
+        let entry = self.engine.process.entries().get(account.key());
         let served = entry.filter(|entry| entry.generation == data.generation);
-        served.is_some_and(|entry| entry.is_valid(self.instance.now()) && !entry.is_rejected())
+        served.is_some_and(|entry| entry.is_valid(self.engine.process.now()) && !entry.is_rejected())
     }
 
-    /// What is remembered about this account and still holds.
-    fn known_answer(&self, account: &Account, need: Need, until: Moment) -> Option<Told> {
-        let instance = &self.instance;
-        let now = instance.now();
-        if matches!(need, Need::Now { .. }) {
+    /// Returns what is remembered about this account and still holds.
+    fn known_answer(&self, account: &Account, need: Need, until: Moment) -> Option<FlightOutcome> {
+        let process = &self.engine.process;
+        let now = process.now();
+        if need.is_operator() {
             return None;
         }
-        if instance.draining().is_cancelled() {
-            return Some(Told::RetryAt { at: now + RETRY_SOON, why: Delay::ShuttingDown });
+        if process.tasks.is_draining() {
+            return Some(FlightOutcome::RetryAt { at: now + RETRY_SOON, why: Delay::ShuttingDown });
         }
-        match instance.entries().absence(account.key(), now) {
-            Some(Absence::Unknown) => return Some(Told::Unknown),
-            Some(Absence::LogIn { generation, why }) => return Some(Told::LogIn { generation, why }),
+        match process.entries().absence(account.key(), now) {
+            Some(Absence::Unknown) => return Some(FlightOutcome::Unknown),
+            Some(Absence::LogIn { generation, why }) => {
+                return Some(FlightOutcome::LogIn { generation, why });
+            }
             None => {}
         }
-        let (at, why) = instance.standing_delay(account.key(), now)?;
+        let (at, why) = self.background.standing_delay(account.key(), now)?;
         let pointless = at > until && !why.may_end_early() && need == Need::Valid;
-        pointless.then_some(Told::RetryAt { at, why })
+        pointless.then_some(FlightOutcome::RetryAt { at, why })
     }
 
-    /// Turns what a flight told into what this caller gets.
+    /// Turns the outcome of a flight into what this caller gets.
     fn answer(
         &self,
         account: &Account,
         provider: &Arc<Provider>,
         need: Need,
-        told: Told,
+        outcome: FlightOutcome,
     ) -> Result<AccessToken, TokenError> {
-        let error = match told {
-            Told::Token(Held { data, level, .. }) => {
+        let error = match outcome {
+            FlightOutcome::Token(LocalToken { data, level, .. }) => {
                 let stale = self.is_overdue(account, data.generation);
-                self.instance.observe(&Event::Served { account, level, stale });
+                self.engine.process.observe(&Event::Served { account, level, stale });
                 return Ok(AccessToken::new(data, stale));
             }
-            Told::Unknown => return Err(TokenError::UnknownAccount),
-            Told::Misconfigured { field, expected } => {
+            FlightOutcome::Unknown => return Err(TokenError::UnknownAccount),
+            FlightOutcome::Misconfigured { field, expected } => {
                 TokenError::Configuration { field: field.to_owned(), expected: expected.to_owned() }
             }
-            Told::LogIn { why, .. } => TokenError::LogIn { why },
-            Told::RetryAt { why: Delay::ShuttingDown, .. } => TokenError::ShuttingDown,
-            Told::RetryAt { at, why } => self.retry_at(at, why),
-            Told::RejectedAgain { at } => self.retry_at(at, Delay::RejectedAgain),
-            Told::Lost => self.retry_at(self.instance.now() + RETRY_SOON, Delay::InFlight),
+            FlightOutcome::LogIn { why, .. } => TokenError::LogIn { why },
+            FlightOutcome::RetryAt { why: Delay::ShuttingDown, .. } => TokenError::ShuttingDown,
+            FlightOutcome::RetryAt { at, why } => self.retry_at(account, at, why),
+            FlightOutcome::RejectedAgain { at } => self.retry_at(account, at, Delay::RejectedAgain),
+            FlightOutcome::Lost => {
+                self.retry_at(account, self.engine.process.now() + RETRY_SOON, Delay::InFlight)
+            }
         };
         self.stale(account, provider, need, error.delay()).ok_or(error)
     }
@@ -379,77 +394,97 @@ impl Solekey {
         need: Need,
         why: Option<Delay>,
     ) -> Option<AccessToken> {
-        let entry = self.instance.entries().get(account.key()).filter(|_| !mutant("skew_is_the_end"))?;
+        let entry =
+            self.engine.process.entries().get(account.key()).filter(|_| !mutant("skew_is_the_end"))?;
         let served = provider.policy().stale().serves(why)
-            && entry.is_valid(self.instance.now())
+            && entry.is_valid(self.engine.process.now())
             && (!entry.is_rejected() || mutant("rejected_token_is_served_as_stale"))
-            && need.accepts_stale(entry.generation, self.instance.fingerprints().of(&entry.value.secret));
+            && need
+                .accepts_stale(entry.generation, self.engine.sealer.fingerprints().of(&entry.value.secret));
         served.then(|| {
-            self.instance.observe(&Event::Served { account, level: Level::Process, stale: true });
+            self.engine.process.observe(&Event::Served { account, level: Level::Process, stale: true });
             AccessToken::new(Arc::clone(&entry.value), true)
         })
     }
 
     fn is_overdue(&self, account: &Account, generation: Generation) -> bool {
-        let entry = self.instance.entries().get(account.key());
-        let now = self.instance.now();
+        let entry = self.engine.process.entries().get(account.key());
+        let now = self.engine.process.now();
         entry.is_some_and(|entry| entry.generation == generation && now >= entry.good_until)
     }
 
-    fn retry_at(&self, at: Moment, why: Delay) -> TokenError {
-        let left = at.since(self.instance.now());
-        TokenError::RetryAt { at: self.instance.wall() + left, why }
+    fn retry_at(&self, account: &Account, at: Moment, why: Delay) -> TokenError {
+        let process = &self.engine.process;
+        let left = at.since(process.now());
+        let answered = process.memories.answered(account.key()).filter(|_| why.is_by_provider());
+        TokenError::RetryAt { at: process.wall() + left, why, answered: answered.map(|(reason, _)| reason) }
     }
 
-    /// Whether the account has not come that far, as far as anybody can tell: a mark on a generation yet to come would
-    /// withhold every token until then.
+    /// Returns whether the account has not come that far, as far as anybody knows: a rejection of a generation yet to come
+    /// would withhold every token until then.
     async fn never_reached(&self, account: &Account, generation: Generation) -> bool {
-        let (instance, key) = (&self.instance, account.key());
-        let served = instance.entries().get(key).map(|entry| entry.generation);
-        let seen = served.max(Some(instance.memories.of(key).lock().knowledge.known));
+        let (process, key) = (&self.engine.process, account.key());
+        let served = process.entries().get(key).map(|entry| entry.generation);
+        let seen = served.max(Some(process.memories.of(key).lock().knowledge.known));
         if seen >= Some(generation) || self.known_to_others(account).await >= Some(generation) {
             return false;
         }
-        let loaded = tokio::time::timeout(LOOK, instance.store().load(account)).await;
+        let loaded = tokio::time::timeout(READ_TIMEOUT, process.store().load(account)).await;
         let record = loaded.ok().and_then(Result::ok).and_then(|loaded| loaded.record);
         record.map(|record| record.row.generation) < Some(generation)
     }
 
-    /// The newest generation on the shelf.
+    /// The newest generation in the shared cache.
     async fn known_to_others(&self, account: &Account) -> Option<Generation> {
-        self.instance.cache()?.read(account).await.ok()?.known
+        self.engine.process.cache()?.read(account).await.ok()?.known
     }
 
-    /// What this process has learnt of an account, for tests and `explain`.
+    /// A subscription to changes from now on. A hint where to read, not a log: of a slow subscriber's backlog only
+    /// [`Change::Missed`](crate::Change::Missed) remains. Without Redis it has only the changes that this process makes itself.
+    pub fn subscribe(&self) -> Changes {
+        self.engine.fleet.subscribe()
+    }
+
+    /// Returns the progress of re-sealing in this process.
+    pub fn sealing(&self) -> Sealing {
+        self.background.resealing.sealing(self.engine.sealer.keys())
+    }
+
+    /// Counts what lies under which key of the ring, for `patience` at most: where there is more, the count says that it is
+    /// not whole. It reads rows and answers one by one, and changes nothing.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the count.
+    pub async fn count_seals(&self, patience: Duration) -> SealCount {
+        let Engine { process, sealer, check, .. } = &*self.engine;
+        SealCounter { process, sealer, check }.count(patience).await
+    }
+
+    /// Waits for the end of a caller's patience. The reads that its flight begins with are short and are no waiting.
+    async fn out_of_patience(&self, flight: FlightHandle, Wait { began, until }: Wait) {
+        let process = &self.engine.process;
+        process.sleep_until(until).await;
+        tokio::select! {
+            biased;
+            () = flight.reads_done() => {}
+            () = process.sleep_until(began + FIRST_READS) => {}
+        }
+    }
+
+    /// Returns what this process has learnt of an account, for tests and `explain`.
     #[doc(hidden)]
     pub fn knowledge(&self, account: &Account) -> Knowledge {
-        self.instance.memories.of(account.key()).lock().knowledge.clone()
+        self.engine.process.memories.of(account.key()).lock().knowledge.clone()
     }
 }
 
 impl std::fmt::Debug for Solekey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Solekey").field("flights", &self.instance.flights.len()).finish_non_exhaustive()
+        f.debug_struct("Solekey").field("flights", &self.engine.flights.len()).finish_non_exhaustive()
     }
 }
 
-/// A request that waits, counted while it does.
-struct Counted<'a>(&'a Instance);
-
-impl<'a> Counted<'a> {
-    fn new(instance: &'a Instance) -> Self {
-        instance.waiting_requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        Self(instance)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.waiting_requests.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
-    }
-}
-
-/// Since when a caller waits, and until when. What is looked up before its flight counts.
+/// The begin and the end of a caller's wait. Reads before its flight count.
 #[derive(Clone, Copy)]
 pub(crate) struct Wait {
     pub(crate) began: Moment,
@@ -465,7 +500,10 @@ impl Wait {
 /// A caller may have to sit through a background flight and a flight with another need before its own.
 const MAX_FLIGHTS_PER_CALL: usize = 8;
 const RETRY_SOON: Duration = Duration::from_secs(1);
-/// What a look at the store on behalf of one caller may take.
-const LOOK: Duration = Duration::from_millis(500);
+/// The longest time that a read of the store on behalf of one caller may take.
+const READ_TIMEOUT: Duration = Duration::from_millis(500);
 /// Stands for a token whose string is not known: no token has it.
 const UNKNOWN_STRING: Fingerprint = Fingerprint::new([0xff; 16]);
+/// The longest time that a flight's first reads may take, whatever its caller's patience: a read of the shared cache ends within half of
+/// it.
+const FIRST_READS: Duration = Duration::from_secs(1);

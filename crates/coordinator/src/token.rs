@@ -1,4 +1,4 @@
-//! What callers get.
+//! The tokens that callers get.
 
 use std::{
     fmt,
@@ -20,7 +20,7 @@ pub struct AccessToken {
     overdue: bool,
 }
 
-/// Where a token was taken from: the fast path counts one owner more, not two.
+/// The source of a token: the fast path counts one owner more, not two.
 #[derive(Clone)]
 enum Served {
     Token(Arc<TokenData>),
@@ -57,7 +57,7 @@ impl AccessToken {
         Self { served: Served::Token(token), overdue }
     }
 
-    /// What this process holds, good as it is.
+    /// The token that this process holds, good as it is.
     pub(crate) fn of(entry: Arc<Entry<Arc<TokenData>>>) -> Self {
         Self { served: Served::Entry(entry), overdue: false }
     }
@@ -89,12 +89,12 @@ impl AccessToken {
         self.inner().generation
     }
 
-    /// When it truly expires, by this machine's wall clock; `None` when the provider did not say.
+    /// Its true expiry, by this machine's wall clock; `None` when the provider did not say.
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.inner().expires_at
     }
 
-    /// Whether a refresh is overdue or the grant has ended: the token is still valid, and all there is for now.
+    /// Returns whether a refresh is overdue or the grant has ended: the token is still valid, and all there is for now.
     pub fn is_stale(&self) -> bool {
         self.overdue || self.inner().is_condemned()
     }
@@ -171,8 +171,9 @@ mod tests {
         pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
     }
 
+    /// B3.
     #[test]
-    fn b03_only_a_401_that_speaks_about_the_token_is_evidence() {
+    fn only_a_401_that_speaks_about_the_token_is_evidence() {
         let invalid = [(WWW_AUTHENTICATE, "Bearer realm=\"x\", error=\"invalid_token\"")];
         let scope = [(WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\"")];
         let basic = [(WWW_AUTHENTICATE, "Basic realm=\"x\"")];

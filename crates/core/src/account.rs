@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{InputError, mutant};
 
-/// Whose tokens: a provider and the account's id there, compared byte by byte.
+/// The owner of tokens: a provider and the account's id there, compared byte by byte.
 ///
 /// Nothing is trimmed, folded or normalised: two spellings are two accounts. Cloning is cheap.
 #[derive(Clone)]
@@ -162,16 +162,18 @@ mod laws;
 mod tests {
     use super::*;
 
+    /// A18.
     #[test]
-    fn a18_names_that_share_their_concatenation_have_different_keys() {
+    fn names_that_share_their_concatenation_have_different_keys() {
         for [one, two] in [[("a:b", "c"), ("a", "b:c")], [("ab", "c"), ("a", "bc")]] {
             let [one, two] = [one, two].map(|(provider, id)| Account::new(provider, id).expect("valid"));
             assert_ne!(one.key(), two.key(), "{one} {two}");
         }
     }
 
+    /// S-T32.
     #[test]
-    fn s_t32_accounts_are_told_apart_by_provider_and_id_and_by_nothing_they_share() {
+    fn accounts_are_distinguished_by_provider_and_id_and_by_nothing_they_share() {
         // A project or an e-mail address that several accounts have is no part of anything.
         let names = [
             ("gemini", "1"),
@@ -188,8 +190,9 @@ mod tests {
         assert_eq!(keys.len(), names.len());
     }
 
+    /// A18.
     #[test]
-    fn a18_spelling_is_identity() {
+    fn spelling_is_identity() {
         assert_ne!(Account::new("p", "X").expect("valid"), Account::new("p", "x").expect("valid"));
         assert_ne!(Account::new("p", "x ").expect("valid"), Account::new("p", "x").expect("valid"));
     }

@@ -1,15 +1,17 @@
-//! What somebody learnt of an account besides its tokens.
+//! Fields of an account in addition to its tokens.
 
 use std::collections::BTreeMap;
 
 use crate::{
     Document, InputError, Shape,
+    credential::is_routing,
     document::{Limits, quoted},
+    import::names::is_moment,
     mutant,
 };
 
-/// Fields to stand beside the tokens of a credential: a project, a tier, a plan. They can name no token, no expiry and
-/// nothing that sounds like a secret.
+/// Fields to be written next to the tokens of a credential: a project, a tier, a plan. They can name no token, no
+/// expiry, nothing that sounds like a secret, and neither issuer nor client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Additions(BTreeMap<String, String>);
 
@@ -33,8 +35,9 @@ impl Additions {
     /// Names the field: it is none that may be added, no JSON value, too large, or one too many.
     pub fn json(mut self, name: &str, json: &str) -> Result<Self, InputError> {
         let ours = (is_ours(name) || may_be_secret(name)) && !mutant("addition_may_be_a_token");
-        if name.is_empty() || name.len() > MAX_NAME || ours {
-            return Err(InputError::new("addition", "a field that is no token, no expiry and no secret"));
+        if name.is_empty() || name.len() > MAX_NAME || ours || is_routing(name) {
+            let expected = "a field that is no token, no expiry, no secret, no issuer and no client";
+            return Err(InputError::new("addition", expected));
         }
         let one = format!("{{{}:{json}}}", quoted(name));
         let read = Document::parse_within(one.as_bytes(), Limits::IMPORT).ok();
@@ -48,12 +51,12 @@ impl Additions {
         Ok(self)
     }
 
-    /// Whether there is nothing to add.
+    /// Returns true if there is nothing to add.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Takes those of another on; of two values for a field its one counts.
+    /// Adds those of another; of two values for a field the other's counts.
     pub fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
@@ -63,13 +66,12 @@ impl Additions {
     }
 }
 
-/// Whether a name is one that refreshing writes, or that holds the tokens.
+/// Returns true for the names that refreshing writes or that hold the tokens.
 fn is_ours(name: &str) -> bool {
-    [Shape::Flat, Shape::CodexAuth, Shape::ClaudeCode].iter().any(|shape| shape.names().writes(name))
-        || name == "last_refresh"
+    Shape::ALL.iter().any(|shape| shape.names().writes(name)) || is_moment(name)
 }
 
-/// Whether a field of this name may hold what must not be seen.
+/// Returns true if a field of this name may hold a secret.
 pub(crate) fn may_be_secret(name: &str) -> bool {
     const MARKS: [&str; 8] =
         ["token", "secret", "password", "key", "assertion", "credential", "cookie", "auth"];
@@ -109,6 +111,10 @@ mod tests {
             "scopes",
             "OPENAI_API_KEY",
             "client_secret",
+            "client_id",
+            "iss",
+            "issuer",
+            "key_id",
             "",
         ] {
             assert!(Additions::new().text(name, "x").is_err(), "{name}");
@@ -119,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn additions_stand_beside_the_tokens_and_an_empty_one_changes_nothing() {
+    fn additions_are_written_next_to_the_tokens_and_an_empty_one_changes_nothing() {
         let added = Additions::new().text("project_id", "p-1").unwrap().text("tier_id", " ").unwrap();
         for (before, after) in [
             (

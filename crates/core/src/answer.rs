@@ -1,4 +1,4 @@
-//! What a token endpoint said, kept beside the store until the row has it.
+//! The answer of a token endpoint, kept outside the store until the row has it.
 
 use std::time::Duration;
 
@@ -11,9 +11,10 @@ use crate::{ClaimId, Generation, NewFacts, Sealed, StoreTime};
 /// An answer newer than the row is the row's future: whoever loads the row commits the newest one first.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Answer {
-    /// Which change of the account this is; the part the protocol reasons about.
+    /// The change of the account; the part the protocol reasons about.
     pub note: AnswerNote,
-    /// The whole credential it made, sealed by the coordinator; empty for a delete.
+    /// The whole credential it made, or what came instead and was not understood, sealed by the coordinator; empty for
+    /// a delete.
     pub payload: Sealed,
 }
 
@@ -26,23 +27,46 @@ pub struct AnswerNote {
     pub claim: ClaimId,
     /// The generation it was made from.
     pub made_from: Generation,
-    /// What kind of change it is.
+    /// The kind of change.
     pub content: Content,
-    /// When its access token ends, on the store's clock as its writer knows it: an answer that is written late, on
-    /// another clock, makes no token live longer. `None` where nothing says.
+    /// The end of its access token, on the store's clock as its writer knows it: an answer that is written late, on
+    /// another clock, makes no token live longer. `None` where it is not known. Of one that was not understood, the time
+    /// before its request was sent: whoever reads it later counts from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_ends: Option<StoreTime>,
 }
 
 impl AnswerNote {
-    /// What is left of it when the store's clock shows `now`.
+    /// The same note with no more time left than `shown` leaves: the one as it was written, and as its location ages it.
+    pub fn aged_like(self, shown: &Self) -> Self {
+        let Some(shown) = shown.content.facts() else { return self };
+        Self { content: self.content.no_longer_than(&shown), ..self }
+    }
+
+    /// The same note, aged to the store's time `now`.
     pub(crate) fn by(self, now: StoreTime) -> Self {
         let left = self.access_ends.map(|end| end.since(now));
         Self { content: self.content.shortened(left), ..self }
     }
 }
 
-/// What a change puts into the row.
+/// The note of an answer that was not understood.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct UnreadNote {
+    /// The generation that it would have made.
+    pub attempt: Generation,
+    /// The claim it came from.
+    pub claim: ClaimId,
+}
+
+impl UnreadNote {
+    /// The part of a note that counts where the answer was not understood.
+    pub fn of(note: &AnswerNote) -> Self {
+        Self { attempt: note.attempt, claim: note.claim }
+    }
+}
+
+/// The content of a change.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
@@ -52,16 +76,21 @@ pub enum Content {
     LoggedIn(NewFacts),
     /// A delete.
     Deleted,
-    /// The endpoint answered something without a usable token: kept for the operator, counts as absent.
-    Unusable,
+    /// A whole answer in which no token was understood: kept as it came, for whoever can read it.
+    Unread,
 }
 
 impl Content {
+    /// Returns true if it says what becomes of the account.
+    pub fn is_usable(&self) -> bool {
+        !matches!(self, Self::Unread)
+    }
+
     /// The credential's facts, when it holds one.
     pub fn facts(&self) -> Option<NewFacts> {
         match self {
             Self::Rotated(facts) | Self::LoggedIn(facts) => Some(*facts),
-            Self::Deleted | Self::Unusable => None,
+            Self::Deleted | Self::Unread => None,
         }
     }
 
@@ -70,7 +99,15 @@ impl Content {
         match self {
             Self::Rotated(facts) => Self::Rotated(facts.shortened(left)),
             Self::LoggedIn(facts) => Self::LoggedIn(facts.shortened(left)),
-            Self::Deleted | Self::Unusable => self,
+            Self::Deleted | Self::Unread => self,
+        }
+    }
+
+    fn no_longer_than(self, shown: &NewFacts) -> Self {
+        match self {
+            Self::Rotated(facts) => Self::Rotated(facts.no_longer_than(shown)),
+            Self::LoggedIn(facts) => Self::LoggedIn(facts.no_longer_than(shown)),
+            Self::Deleted | Self::Unread => self,
         }
     }
 
@@ -79,17 +116,19 @@ impl Content {
         match self {
             Self::Rotated(facts) => Self::Rotated(facts.aged(passed)),
             Self::LoggedIn(facts) => Self::LoggedIn(facts.aged(passed)),
-            Self::Deleted | Self::Unusable => self,
+            Self::Deleted | Self::Unread => self,
         }
     }
 }
 
-/// What a look at the answers found, definitely.
+/// The result of reading the answers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Found {
     /// The newest usable answer, its times aged to the moment of reading.
     pub newest: Option<Answer>,
-    /// The place has kept everything since then (on the store's clock): for attempts claimed earlier, "nothing
+    /// The newest answer that was not understood.
+    pub unread: Option<Answer>,
+    /// The location has kept everything since then (on the store's clock): for attempts claimed earlier, "nothing
     /// there" is doubt.
     pub kept_since: StoreTime,
 }

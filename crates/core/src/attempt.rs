@@ -45,19 +45,19 @@ pub struct Open {
     pub attempt: Generation,
     /// The first attempt made from the row's generation; windows of grace count from there.
     pub first: First,
-    /// Until when its request may still be under way.
+    /// The end of the time in which its request may be under way.
     pub until: StoreTime,
-    /// Why the refresh token is being presented.
+    /// The reason for presenting the refresh token.
     pub cause: Cause,
 }
 
 impl Open {
-    /// Whether no earlier attempt of the same generation may have been processed.
+    /// Returns true if no earlier attempt of the same generation may have been processed.
     pub fn is_first(&self) -> bool {
         self.first.attempt == self.attempt
     }
 
-    /// Whether its request may still be under way at `now`.
+    /// Returns true if its request may still be under way at `now`.
     pub fn in_flight(&self, now: StoreTime) -> bool {
         now < self.until
     }
@@ -68,11 +68,23 @@ impl Open {
 pub struct First {
     /// Its name.
     pub attempt: Generation,
-    /// When it was claimed.
+    /// The time of its claim.
     pub at: StoreTime,
 }
 
-/// Why a refresh token is presented.
+impl First {
+    /// What a store has forgotten: a claim made before now, perhaps.
+    pub(crate) fn forgotten(now: StoreTime) -> Self {
+        Self { attempt: Generation::ZERO, at: now }
+    }
+
+    /// Returns true if the store has forgotten whether there was one.
+    pub fn is_forgotten(&self) -> bool {
+        self.attempt == Generation::ZERO
+    }
+}
+
+/// The reason for presenting a refresh token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
@@ -80,11 +92,13 @@ pub enum Cause {
     Due,
     /// The resource refused the access token (RFC 6750 `invalid_token`).
     Rejected,
-    /// A person asked for it.
+    /// A person requested it.
     Operator,
+    /// None that is known: the store has forgotten whether somebody was presenting it.
+    Forgotten,
 }
 
-/// The wish to open an attempt. Refused as moved unless the row is as it was seen.
+/// A request to open an attempt. Refused as moved unless the row is as it was seen.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Claim {
     /// Names the attempt; repeating a claim changes nothing.
@@ -95,11 +109,11 @@ pub struct Claim {
     pub seen: Option<ClaimId>,
     /// The lease's fence, where there is a lease.
     pub fence: Option<Fence>,
-    /// How long the attempt may be in flight.
+    /// The time for which the attempt may be in flight.
     pub span: Duration,
     /// A claim executed later than this is refused: its owner has given up on it.
     pub not_after: StoreTime,
-    /// Why.
+    /// The reason.
     pub cause: Cause,
     /// The refresh token about to be presented.
     pub presents: Fingerprint,

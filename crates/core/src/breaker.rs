@@ -1,6 +1,6 @@
-//! When the provider does not accept our client, one account in turn tries; the others wait.
+//! A breaker per client: while the provider does not accept our client, one account in turn tries and the others wait.
 
-use crate::{AccountKey, Moment, flight::cooldown, mutant};
+use crate::{AccountKey, Moment, backoff::cooldown, mutant};
 
 /// The breaker of one client at one token endpoint, in one process.
 ///
@@ -14,12 +14,12 @@ pub struct Breaker {
 }
 
 impl Breaker {
-    /// Until when nothing is tried; `None` while it lets attempts through.
+    /// The end of the time in which nothing is tried; `None` while it lets attempts through.
     pub fn hold(&self, now: Moment) -> Option<Moment> {
         self.closed_until.filter(|until| *until > now)
     }
 
-    /// Whether this attempt may go out. Of those who come once the time is over, the first one does.
+    /// Returns true if this attempt may go out. Of those who come once the time is over, the first one does.
     pub fn admits(&mut self, now: Moment, jitter: u16) -> bool {
         if self.hold(now).is_some() {
             return false;
@@ -30,7 +30,7 @@ impl Breaker {
         true
     }
 
-    /// The provider did not accept our client when this account was refreshed.
+    /// Records that the provider did not accept our client when this account was refreshed.
     pub fn accuse(&mut self, account: AccountKey, now: Moment, jitter: u16) {
         if !self.accusers.contains(&account) && self.accusers.len() < ACCUSERS {
             self.accusers.push(account);
@@ -42,7 +42,7 @@ impl Breaker {
         }
     }
 
-    /// The provider accepted our client, whatever it said of the account.
+    /// Records that the provider accepted our client, whatever it answered about the account.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
@@ -66,8 +66,9 @@ mod tests {
 
     const NOW: Moment = Moment::from_micros(1_000_000_000);
 
+    /// B2.
     #[test]
-    fn b02_one_account_alone_never_stops_the_others() {
+    fn one_account_alone_never_stops_the_others() {
         let mut breaker = Breaker::default();
         for _ in 0..10 {
             breaker.accuse(key("a"), NOW, 0);

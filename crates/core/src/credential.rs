@@ -1,5 +1,8 @@
-//! What an account holds: the document somebody logged in with, kept up to date.
+//! The credential of an account: the document of its login, kept up to date.
 
+pub(crate) mod field;
+mod kept;
+mod routing;
 mod shape;
 
 use std::time::SystemTime;
@@ -11,20 +14,26 @@ use serde_json::value::RawValue;
 use crate::{
     Additions, Document, ExposeSecret, InputError, Secret, addition,
     document::{Limits, is_blank, quoted},
-    import::expiry,
-    merge::put,
+    import::{
+        ends, instant, moments,
+        names::{LASTS, REFRESH_ENDS},
+    },
+    mutant,
 };
-pub(crate) use shape::Names;
+pub(crate) use field::put;
+pub use routing::{CLIENT_FIELDS, ISSUER_FIELDS, KEY_FIELD, SECRET_FIELDS};
+pub(crate) use routing::{ROUTING, is_routing};
 pub use shape::Shape;
+pub(crate) use shape::{ACCESS, ID, Names, REFRESH, Room};
 
-/// Access token, refresh token, expiry and whatever else stood beside them, in the shape they came in.
+/// Access token, refresh token, expiry and every other field of their document, in the shape they came in.
 ///
 /// A value that exists has an access or a refresh token, both strings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
     document: Document,
-    /// The object that holds the tokens, where that is not the document itself.
-    nested: Option<Document>,
+    /// The field and the object that hold the tokens, where that is not the document itself.
+    nested: Option<(String, Document)>,
     shape: Shape,
 }
 
@@ -34,9 +43,10 @@ impl Credential {
     /// # Errors
     /// Names the field: no token, or one that is no string of visible characters.
     pub fn new(document: Document, shape: Shape) -> Result<Self, InputError> {
-        let nested = shape.home().map(|home| nested(&document, home)).transpose()?;
+        let home = shape.home_in(&document)?;
+        let nested = home.map(|home| nested(&document, &home).map(|object| (home, object))).transpose()?;
         let credential = Self { document, nested, shape };
-        credential.check().map_err(|error| shape.locate(error))?;
+        credential.check().map_err(|error| credential.locate(error))?;
         Ok(credential)
     }
 
@@ -89,8 +99,8 @@ impl Credential {
         Some(scope).filter(|scope| !scope.trim().is_empty())
     }
 
-    /// The JSON text of a field that stands beside the tokens or around them; `None` for whatever may hold a secret:
-    /// objects, lists, and names that speak of tokens, keys and the like.
+    /// The JSON text of a field next to the tokens or around them; `None` for whatever may hold a secret: objects,
+    /// lists, and names that mention tokens, keys and the like.
     pub fn shown(&self, name: &str) -> Option<&str> {
         if addition::may_be_secret(name) {
             return None;
@@ -99,7 +109,7 @@ impl Credential {
         (!raw.starts_with(['{', '['])).then_some(raw)
     }
 
-    /// The same credential with fields set beside its tokens: never a token, an expiry, or anything to nothing.
+    /// The same credential with fields set next to its tokens: never a token or an expiry, and nothing is emptied.
     #[must_use]
     pub fn with(&self, additions: &Additions) -> Self {
         let mut new = self.clone();
@@ -111,46 +121,72 @@ impl Credential {
         new
     }
 
-    /// This document with the tokens that another credential of the account holds, in its own shape: what else stands in
-    /// it stays. `end` is when the access token ends, where that is known.
+    /// This document with the tokens of another credential of the account, in its own shape: every other field stays.
+    /// `end` is the end of the access token, where that is known.
     #[must_use]
-    pub fn with_tokens_of(&self, held: &Self, end: Option<SystemTime>, wall_now: SystemTime) -> Self {
+    pub fn with_tokens_of(&self, other: &Self, end: Option<SystemTime>, wall_now: SystemTime) -> Self {
         let mut new = self.clone();
         let names = self.names();
-        let rotated = held.refresh_token().map(|token| token.expose_secret().to_owned())
-            != self.refresh_token().map(|token| token.expose_secret().to_owned());
+        let rotated = exposed(other.refresh_token()) != exposed(self.refresh_token());
+        let old = self.access_token();
         new.edit_tokens(|tokens| {
-            let said = [(names.access, held.access_token()), (names.refresh, held.refresh_token())];
-            for (name, token) in said {
+            let pair = [(names.access, other.access_token()), (names.refresh, other.refresh_token())];
+            for (name, token) in pair {
                 if let Some(token) = token {
                     tokens.set_string(name, token.expose_secret());
                 }
             }
-            if let Some(id) = held.text(ID).filter(|_| self.shape != Shape::ClaudeCode) {
+            rename_copies(tokens, names, old);
+            let has_room = matches!(names.room, Room::All | Room::IdToken) || tokens.raw(ID).is_some();
+            if let Some(id) = other.text(ID).filter(|_| has_room) {
                 tokens.set_string(ID, id.expose_secret());
             }
-            if let Some(scope) = held.scope().filter(|_| tokens.raw(names.scope).is_some()) {
+            if let Some(scope) = other.scope().filter(|_| tokens.raw(names.scope).is_some()) {
                 set_scope(tokens, names, &scope);
             }
-            expiry::restate(tokens, self.shape, end, wall_now);
+            ends::restate(tokens, self.shape, end, wall_now);
             if rotated {
-                let end = expiry::refresh_end(held, wall_now);
-                expiry::restate_end(tokens, names.refresh_ends_at, end);
+                let end = ends::refresh_end(other.tokens(), REFRESH_ENDS, wall_now);
+                ends::restate_end(tokens, REFRESH_ENDS, self.shape, end, wall_now);
             }
         });
         new.note_refresh(wall_now);
         new
     }
 
-    /// The document says when it was refreshed, where its shape has a place for that.
+    /// This document with the lifetime of its access token, if it states one, as it is by now. An instant stays true.
+    #[must_use]
+    pub fn with_end(&self, end: Option<SystemTime>, wall_now: SystemTime) -> Self {
+        let mut new = self.clone();
+        if ends::has_lifetime(self.tokens()) && end.is_some() {
+            new.edit_tokens(|tokens| ends::restate(tokens, self.shape, end, wall_now));
+            new.note_moments(wall_now);
+        }
+        new
+    }
+
+    /// Writes the time of the refresh into the document, where its shape has a field for that.
     pub(crate) fn note_refresh(&mut self, wall_now: SystemTime) {
-        let said = |raw: &str| expiry::is_rfc3339(raw);
-        if self.shape == Shape::CodexAuth || self.document.raw(LAST_REFRESH).is_some_and(said) {
-            self.document.set_string(LAST_REFRESH, &expiry::rfc3339(wall_now));
+        let has_time = |raw: &str| moments::instant(LAST_REFRESH, raw).is_some();
+        if let Some(raw) = self.document.raw(LAST_REFRESH).filter(|raw| has_time(raw)) {
+            let json = instant::Style::of(LAST_REFRESH, raw, self.shape).instant(wall_now, wall_now);
+            self.document.set(LAST_REFRESH, &json);
+        } else if self.shape == Shape::CodexAuth {
+            self.document.set_string(LAST_REFRESH, &instant::rfc3339(wall_now));
+        }
+        self.note_moments(wall_now);
+    }
+
+    /// Moments around the tokens, too, are those from which their lifetime counts, where they have none of their own.
+    fn note_moments(&mut self, wall_now: SystemTime) {
+        let Some((_, tokens)) = &self.nested else { return };
+        let has_span = LASTS.iter().any(|name| tokens.raw(name).is_some());
+        if has_span && moments::latest(tokens, wall_now).is_none() {
+            moments::rewrite(&mut self.document, wall_now);
         }
     }
 
-    /// What stands under this name beside the tokens, or else around them: text that is not blank.
+    /// The field of this name next to the tokens, or else around them: text that is not blank.
     pub fn field(&self, name: &str) -> Option<Secret> {
         self.text(name).or_else(|| self.document.string(name).ok().flatten())
     }
@@ -160,29 +196,44 @@ impl Credential {
         &self.document
     }
 
-    /// Where its tokens stand.
+    /// The shape of the document.
     pub fn shape(&self) -> Shape {
         self.shape
     }
 
     /// The object that holds the tokens.
     pub(crate) fn tokens(&self) -> &Document {
-        self.nested.as_ref().unwrap_or(&self.document)
+        self.nested.as_ref().map_or(&self.document, |(_, object)| object)
     }
 
     /// Changes the object that holds the tokens.
     pub(crate) fn edit_tokens(&mut self, edit: impl FnOnce(&mut Document)) {
-        match (&mut self.nested, self.shape.home()) {
-            (Some(nested), Some(home)) => {
+        match &mut self.nested {
+            Some((home, nested)) => {
                 edit(nested);
                 self.document.set(home, nested.render());
             }
-            _ => edit(&mut self.document),
+            None => edit(&mut self.document),
         }
+    }
+
+    /// Changes the document around the tokens.
+    pub(crate) fn edit_document(&mut self, edit: impl FnOnce(&mut Document)) {
+        edit(&mut self.document);
     }
 
     pub(crate) fn names(&self) -> &'static Names {
         self.shape.names()
+    }
+
+    /// Names a field of the object that holds the tokens by its full path.
+    pub(crate) fn locate(&self, error: InputError) -> InputError {
+        shape::locate(self.home(), error)
+    }
+
+    /// The field that holds the tokens, where that is not the document itself.
+    pub(crate) fn home(&self) -> Option<&str> {
+        self.nested.as_ref().map(|(home, _)| home.as_str())
     }
 
     fn text(&self, name: &str) -> Option<Secret> {
@@ -192,12 +243,25 @@ impl Credential {
     fn check(&self) -> Result<(), InputError> {
         let Names { access, refresh, .. } = *self.names();
         let found = [visible(self.tokens(), access)?, visible(self.tokens(), refresh)?];
-        if found.contains(&true) {
-            Ok(())
-        } else {
-            Err(InputError::new(access, "an access token or a refresh token"))
+        if found.contains(&true) { Ok(()) } else { Err(InputError::new(access, A_TOKEN)) }
+    }
+}
+
+/// Puts the new access token in the place of copies of the old one under other names.
+pub(crate) fn rename_copies(tokens: &mut Document, names: &Names, old: Option<Secret>) {
+    const COPIES: [&str; 6] = ["access_token", "accessToken", "access", "token", "key", "api_key"];
+    let (Some(old), Ok(Some(new))) = (old, tokens.string(names.access)) else { return };
+    for name in COPIES.iter().filter(|name| **name != names.access) {
+        let copy = tokens.string(name).ok().flatten();
+        let is_copy = copy.is_some_and(|copy| copy.expose_secret() == old.expose_secret());
+        if is_copy && !mutant("copy_of_an_access_token_stays") {
+            tokens.set_string(name, new.expose_secret());
         }
     }
+}
+
+fn exposed(secret: Option<Secret>) -> Option<String> {
+    secret.map(|secret| secret.expose_secret().to_owned())
 }
 
 /// A scope as text or as a list.
@@ -250,7 +314,8 @@ fn nested(document: &Document, home: &str) -> Result<Document, InputError> {
     })
 }
 
-/// Whether a token is there. What cannot stand in a header or a form is no token, and better refused than sent.
+/// Returns true if a token is there. A string that cannot stand in a header or a form is no token, and better refused
+/// than sent.
 fn visible(tokens: &Document, name: &str) -> Result<bool, InputError> {
     let Some(token) = tokens.string(name)? else { return Ok(false) };
     if is_visible(token.expose_secret()) {
@@ -265,12 +330,10 @@ pub(crate) fn is_visible(token: &str) -> bool {
     token.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-pub(crate) const ACCESS: &str = "access_token";
-pub(crate) const REFRESH: &str = "refresh_token";
-pub(crate) const ID: &str = "id_token";
+pub(crate) const A_TOKEN: &str = "an access token or a refresh token";
 const LAST_REFRESH: &str = "last_refresh";
 /// The newest format that this version reads.
-const NEWEST_FORMAT: u32 = 2;
+const NEWEST_FORMAT: u32 = 3;
 
 #[cfg(test)]
 mod tests {
@@ -302,7 +365,7 @@ mod tests {
             .unwrap();
         for text in [
             flat.replace(":1,", ":2,"),
-            flat.replace(":1,", ":3,"),
+            flat.replace(":1,", ":4,"),
             flat.replace("flat", "round"),
             // Under the number of a version that does not know this shape.
             flat.replace("flat", "claude_code").replace("access_token", "x"),
@@ -314,13 +377,14 @@ mod tests {
         }
     }
 
-    /// Versions before it read format 1 only: they refuse the bytes, present nothing, and serve what is on the shelf.
+    /// Versions before it read format 1 only: they refuse the bytes, present nothing, and serve the shared cache.
     #[test]
     fn a_shape_that_older_versions_do_not_know_bears_a_number_they_do_not_read() {
         for (text, shape, v) in [
             (r#"{"access_token":"a"}"#, Shape::Flat, 1),
             (r#"{"tokens":{"access_token":"a"}}"#, Shape::CodexAuth, 1),
             (r#"{"claudeAiOauth":{"accessToken":"a"}}"#, Shape::ClaudeCode, 2),
+            (r#"{"accessToken":"a"}"#, Shape::CamelCase, 3),
         ] {
             let stored: serde_json::Value =
                 serde_json::from_slice(&credential(text, shape).to_bytes()).unwrap();
@@ -329,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_found_beside_the_tokens_or_around_them() {
+    fn a_field_is_found_next_to_the_tokens_or_around_them() {
         let text =
             r#"{"iss":"outer","key_id":"k1","tokens":{"refresh_token":"r","iss":"inner","n":1," ":" "}}"#;
         let credential = credential(text, Shape::CodexAuth);

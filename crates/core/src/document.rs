@@ -6,7 +6,7 @@ use secrecy::zeroize::Zeroizing;
 use serde::de::{Deserializer as _, Error as _, MapAccess, Visitor};
 use serde_json::{Value, value::RawValue};
 
-use crate::{InputError, Secret, secret};
+use crate::{InputError, Secret, import::text, secret};
 
 /// A JSON object kept as the text it came in: an edit replaces one value, everything else stays byte-equal and in
 /// order. It may hold tokens, so `Debug` shows a placeholder and the text is wiped on drop.
@@ -16,7 +16,7 @@ pub struct Document {
     fields: Vec<Field>,
 }
 
-/// What a document may be at most.
+/// The bounds of a document.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
     bytes: usize,
@@ -42,17 +42,20 @@ impl Document {
 
     pub(crate) fn parse_within(bytes: &[u8], limits: Limits) -> Result<Self, InputError> {
         if bytes.len() > limits.bytes {
-            return Err(refuse(format!("at most {} KiB", limits.bytes / 1024)));
+            return Err(refuse(format!("at most {}", shown_size(limits.bytes))));
         }
-        let text = std::str::from_utf8(bytes).map_err(|_| refuse("UTF-8 text"))?.trim_ascii();
+        let text = text::read(bytes)?;
+        let text = text.as_str();
+        let trouble = || text::trouble(text).map(refuse);
         if !text.starts_with('{') {
-            return Err(refuse("a JSON object"));
+            return Err(trouble().unwrap_or_else(|| refuse("a JSON object")));
         }
         if depth(text) > limits.depth {
             return Err(refuse(format!("at most {} nested levels", limits.depth)));
         }
         let entries = entries(text, limits.fields).map_err(|error| {
-            refuse(format!("well-formed JSON (see line {}, column {})", error.line(), error.column()))
+            let at = || format!("well-formed JSON (see line {}, column {})", error.line(), error.column());
+            trouble().unwrap_or_else(|| refuse(at()))
         })?;
         let fields: Vec<Field> =
             entries.into_iter().map(|(name, value)| Field::locate(name, value, text)).collect();
@@ -98,6 +101,17 @@ impl Document {
         }
     }
 
+    /// Returns the same object without these fields.
+    pub(crate) fn without(&self, leaves_out: impl Fn(&str, &str) -> bool) -> Self {
+        let kept = self.entries().filter(|(name, json)| !leaves_out(name, json));
+        let fields: Vec<Zeroizing<String>> =
+            kept.map(|(name, json)| Zeroizing::new(format!("{}:{json}", quoted(name)))).collect();
+        let pieces: Vec<&str> = fields.iter().map(|field| field.as_str()).collect();
+        let text = Zeroizing::new(format!("{{{}}}", Zeroizing::new(pieces.join(",")).as_str()));
+        // What was an object without these fields is one with fewer.
+        Self::parse_within(text.as_bytes(), Limits::STORED).unwrap_or_else(|_| self.clone())
+    }
+
     /// Sets a field to a string.
     pub(crate) fn set_string(&mut self, name: &str, value: &str) {
         let json = Zeroizing::new(quoted(value));
@@ -138,14 +152,19 @@ impl Field {
 }
 
 impl Limits {
-    /// Of what people hand in.
+    /// For files with many documents.
+    pub(crate) const fn export(bytes: usize, depth: usize) -> Self {
+        Self { bytes, depth, fields: MAX_FIELDS }
+    }
+
+    /// For documents that people hand in.
     pub(crate) const IMPORT: Self = Self { bytes: MAX_DOCUMENT_BYTES, depth: MAX_DEPTH, fields: MAX_FIELDS };
-    /// Of what token endpoints say; nobody reads more of it.
+    /// For responses of token endpoints; nobody reads more of them.
     pub(crate) const ANSWER: Self = Self { bytes: 1024 * 1024, depth: MAX_DEPTH, fields: MAX_FIELDS };
-    /// Of what is stored: all that merging can make of what was handed in and any number of answers. Three tokens of an
-    /// answer always fit, whatever is there; one of them may move a level down; and a few fields tell when they end.
+    /// For what is stored: all that merging can make of what was handed in and any number of answers. Three tokens of
+    /// an answer always fit, whatever is there; one of them may move a level down; and a few fields state their ends.
     pub(crate) const STORED: Self =
-        Self { bytes: 4 * 1024 * 1024, depth: MAX_DEPTH + 1, fields: MAX_FIELDS + 16 };
+        Self { bytes: 8 * 1024 * 1024, depth: MAX_DEPTH + 1, fields: MAX_FIELDS + 16 };
 }
 
 type Entries<'a> = Vec<(String, &'a RawValue)>;
@@ -208,7 +227,8 @@ pub(crate) fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// How deep brackets nest outside of strings. The JSON reader skips over unknown values without a limit of its own.
+/// The depth to which brackets nest outside of strings. The JSON reader skips unknown values without a limit of its
+/// own.
 fn depth(text: &str) -> usize {
     let (mut now, mut most) = (0_usize, 0);
     let (mut quoted, mut escaped) = (false, false);
@@ -236,15 +256,25 @@ fn shown(name: &str) -> &str {
     if name.len() <= 64 { name } else { "document" }
 }
 
+/// A bound for people.
+pub(crate) fn shown_size(bytes: usize) -> String {
+    match bytes / 1024 {
+        kib if kib % 1024 == 0 => format!("{} MiB", kib / 1024),
+        kib => format!("{kib} KiB"),
+    }
+}
+
 fn refuse(expected: impl Into<String>) -> InputError {
     InputError::new("document", expected)
 }
 
-/// How large a document may be on its way in: real ones are below 8 KiB.
-pub const MAX_DOCUMENT_BYTES: usize = 64 * 1024;
-/// How deep a document may nest: real ones have three levels.
+/// The largest document accepted: command line tools keep a credential of some kilobytes next to much else.
+pub const MAX_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
+/// The largest document that is kept as it is; of a larger one the credential alone is.
+pub(crate) const MAX_KEPT_BYTES: usize = 64 * 1024;
+/// The deepest nesting accepted: real documents have three levels.
 pub const MAX_DEPTH: usize = 32;
-/// How many fields an object may have; an answer of 1 MiB could bring a hundred thousand.
+/// The most fields of an object; an answer of 1 MiB could bring a hundred thousand.
 const MAX_FIELDS: usize = 4096;
 
 #[cfg(test)]

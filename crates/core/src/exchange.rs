@@ -1,25 +1,26 @@
-//! What one presentation of a refresh token came to.
+//! The outcome of one presentation of a refresh token.
 
 use std::time::Duration;
 
 use crate::{Delay, Revocation};
 
-/// The meaning of one exchange. `T` is what a success brought: tokens for the driver, facts for the machine.
+/// The outcome of one exchange. `T` is the content of a success: tokens for the driver, facts for the machine.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Outcome<T> {
     /// A usable answer.
     Success(T),
     /// Provably nothing left this process.
     NotSent,
-    /// Nothing was sent, because the provider does not accept our client at the moment.
-    Withheld,
-    /// The provider does not accept our client; says nothing about the account.
+    /// Nothing was sent, because of what the provider made of others: it does not accept our client, or its answers are
+    /// not understood.
+    Withheld(Delay),
+    /// The provider does not accept our client; nothing follows for the account.
     OurFault,
     /// The provider refused before processing the token.
     Refused {
-        /// When it wants to be asked again, clamped to [`MAX_RETRY_AFTER`]; `None` when it did not say.
+        /// The time after which it may be asked again, clamped to [`MAX_RETRY_AFTER`]; `None` when it gave none.
         retry_after: Option<Duration>,
-        /// Why.
+        /// The reason.
         why: Delay,
     },
     /// The provider wants a proof with its nonce (RFC 9449); the token was not processed.
@@ -28,14 +29,16 @@ pub enum Outcome<T> {
     OtherClient,
     /// The provider refused the token for good.
     Permanent(Revocation),
+    /// A whole 2xx came in which no token was understood: the successor may be in it. It is kept.
+    Unread,
     /// The token may have been processed; we do not know.
     Ambiguous,
 }
 
 impl<T> Outcome<T> {
-    /// Whether the provider has said something about this presentation.
+    /// Returns true if the provider has answered this presentation, in words that were understood.
     pub(crate) fn is_answer(&self) -> bool {
-        !matches!(self, Self::NotSent | Self::Withheld | Self::Ambiguous)
+        !matches!(self, Self::NotSent | Self::Withheld(_) | Self::Unread | Self::Ambiguous)
     }
 
     /// Its name in logs and metrics.
@@ -43,12 +46,13 @@ impl<T> Outcome<T> {
         match self {
             Self::Success(_) => "success",
             Self::NotSent => "not_sent",
-            Self::Withheld => "withheld",
+            Self::Withheld(_) => "withheld",
             Self::OurFault => "our_fault",
             Self::Refused { .. } => "refused",
             Self::NonceWanted => "nonce_wanted",
             Self::OtherClient => "other_client",
             Self::Permanent(_) => "permanent",
+            Self::Unread => "unread",
             Self::Ambiguous => "ambiguous",
         }
     }
@@ -58,12 +62,13 @@ impl<T> Outcome<T> {
         match self {
             Self::Success(value) => Outcome::Success(value),
             Self::NotSent => Outcome::NotSent,
-            Self::Withheld => Outcome::Withheld,
+            Self::Withheld(why) => Outcome::Withheld(*why),
             Self::OurFault => Outcome::OurFault,
             Self::Refused { retry_after, why } => Outcome::Refused { retry_after: *retry_after, why: *why },
             Self::NonceWanted => Outcome::NonceWanted,
             Self::OtherClient => Outcome::OtherClient,
             Self::Permanent(why) => Outcome::Permanent(*why),
+            Self::Unread => Outcome::Unread,
             Self::Ambiguous => Outcome::Ambiguous,
         }
     }
@@ -73,16 +78,17 @@ impl<T> Outcome<T> {
         match self {
             Self::Success(value) => Outcome::Success(success(value)),
             Self::NotSent => Outcome::NotSent,
-            Self::Withheld => Outcome::Withheld,
+            Self::Withheld(why) => Outcome::Withheld(why),
             Self::OurFault => Outcome::OurFault,
             Self::Refused { retry_after, why } => Outcome::Refused { retry_after, why },
             Self::NonceWanted => Outcome::NonceWanted,
             Self::OtherClient => Outcome::OtherClient,
             Self::Permanent(why) => Outcome::Permanent(why),
+            Self::Unread => Outcome::Unread,
             Self::Ambiguous => Outcome::Ambiguous,
         }
     }
 }
 
-/// A longer wish is taken for a mistake of some proxy.
+/// The longest `Retry-After` that is believed: a longer one is taken for a mistake of some proxy.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);

@@ -1,4 +1,4 @@
-//! What may be known of a credential without opening it.
+//! The facts of a credential that are known without opening it.
 
 use std::time::Duration;
 
@@ -6,18 +6,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Fingerprint, StoreTime};
 
-/// What the protocol knows of a stored credential: fingerprints and times, never tokens.
+/// The protocol's view of a stored credential: fingerprints and times, never tokens.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Facts {
     /// The access token.
     pub access: Fingerprint,
     /// The refresh token, when there is one.
     pub refresh: Option<Fingerprint>,
-    /// When the credential came into the row.
+    /// The time at which the credential came into the row.
     pub made_at: StoreTime,
     /// True expiry of the access token, when known.
     pub expires_at: Option<StoreTime>,
-    /// When the refresh token ends unless used, when known.
+    /// The end of the refresh token unless it is used, when known.
     pub refresh_expires_at: Option<StoreTime>,
 }
 
@@ -27,7 +27,7 @@ impl Facts {
         self.expires_at.map(|end| end.since(self.made_at))
     }
 
-    /// Whether there is neither a way to refresh the access token nor an end to it, as with an API key.
+    /// Returns true if the access token can neither be refreshed nor ends, as with an API key.
     pub fn is_static(&self) -> bool {
         self.refresh.is_none() && self.expires_at.is_none()
     }
@@ -71,7 +71,7 @@ impl NewFacts {
         }
     }
 
-    /// Keeps what the old facts say of a refresh token that was not replaced.
+    /// Keeps the old facts' end of a refresh token that was not replaced.
     pub fn keeping(self, old: Option<&Self>) -> Self {
         let kept = old.filter(|old| old.refresh == self.refresh).and_then(|old| old.refresh_expires_in);
         Self { refresh_expires_in: self.refresh_expires_in.or(kept), ..self }
@@ -79,8 +79,20 @@ impl NewFacts {
 
     /// The same facts of an access token that lives for `left` at most, where that is known.
     pub(crate) fn shortened(self, left: Option<Duration>) -> Self {
-        let shorter = self.expires_in.zip(left).map(|(said, left)| said.min(left));
+        let shorter = self.expires_in.zip(left).map(|(known, left)| known.min(left));
         Self { expires_in: shorter.or(self.expires_in), ..self }
+    }
+
+    /// The same facts, of tokens that live no longer than those of `shown`.
+    pub(crate) fn no_longer_than(self, shown: &Self) -> Self {
+        let shorter = |mine: Option<Duration>, shown: Option<Duration>| {
+            mine.map(|mine| shown.map_or(mine, |shown| mine.min(shown)))
+        };
+        Self {
+            expires_in: shorter(self.expires_in, shown.expires_in),
+            refresh_expires_in: shorter(self.refresh_expires_in, shown.refresh_expires_in),
+            ..self
+        }
     }
 
     /// The same facts `passed` later.

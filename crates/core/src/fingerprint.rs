@@ -1,4 +1,4 @@
-//! What may be compared and stored instead of a token.
+//! Fingerprints: compared and stored instead of tokens.
 
 use std::fmt;
 
@@ -14,6 +14,10 @@ impl Fingerprint {
     /// From the first 128 bits of the keyed hash.
     pub const fn new(bytes: [u8; 16]) -> Self {
         Self(bytes)
+    }
+
+    pub(crate) const fn bytes(self) -> [u8; 16] {
+        self.0
     }
 
     /// Reads the 32 hexadecimal digits that [`Display`](fmt::Display) writes.

@@ -1,10 +1,10 @@
-//! How usable a credential is at one instant.
+//! The usability of a credential at one instant.
 
 use std::time::Duration;
 
 use crate::{Facts, StoreTime, mutant};
 
-/// How usable a credential is at one instant.
+/// The usability of a credential at one instant.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Freshness {
     /// Past its true expiry: never serve it.
@@ -20,13 +20,13 @@ pub enum Freshness {
 /// The instants, as time left, at which a credential's freshness changes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Windows {
-    /// How early a token stops being good enough while a refresh may help.
+    /// The time before its expiry at which a token stops being good enough while a refresh may help.
     pub skew: Duration,
-    /// How early we start refreshing.
+    /// The time before its expiry at which refreshing starts.
     pub ahead: Duration,
 }
 
-/// What is left of an access token.
+/// The time left to an access token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Remaining {
     /// Until it stops being truly valid.
@@ -39,14 +39,15 @@ pub struct Remaining {
 /// serving.
 pub const ASSUMED_LIFETIME: Duration = Duration::from_secs(30 * 60);
 
-/// How long a token of unknown expiry is served at most.
+/// The longest time for which a token of unknown expiry is served.
 pub const UNKNOWN_EXPIRY_CAP: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Remaining {
-    /// What is left at `now` by the store's clock, of a token that is assumed to last for `assumed` where nobody said.
+    /// The time left at `now` by the store's clock, of a token that is assumed to last for `assumed` where its expiry
+    /// is not known.
     ///
     /// A token that nobody can refresh and that was given no end, like an API key, does not age: it is served until it
-    /// is rejected, and looked up again once a day.
+    /// is rejected, and read again once a day.
     pub fn of(facts: &Facts, now: StoreTime, assumed: Duration) -> Self {
         if let Some(end) = facts.expires_at {
             let left = end.since(now);
@@ -60,7 +61,7 @@ impl Remaining {
         Self::unknown(assumed).aged(age)
     }
 
-    /// What is left of a new token whose provider did not say how long it lasts.
+    /// The time left to a new token of unknown expiry.
     pub fn unknown(assumed: Duration) -> Self {
         Self { valid: UNKNOWN_EXPIRY_CAP, nominal: assumed }
     }
@@ -69,7 +70,7 @@ impl Remaining {
         Self { valid: self.valid.saturating_sub(age), nominal: self.nominal.saturating_sub(age) }
     }
 
-    /// Judges it.
+    /// The freshness of a token with this time left.
     pub fn freshness(self, windows: Windows) -> Freshness {
         if self.valid.is_zero() {
             return Freshness::Expired;
@@ -95,8 +96,9 @@ mod tests {
         Remaining { valid: left, nominal: left }
     }
 
+    /// K-T8.
     #[test]
-    fn k_t8_freshness_changes_at_ahead_skew_and_expiry() {
+    fn freshness_changes_at_ahead_skew_and_expiry() {
         for (left, expected) in [
             (0, Freshness::Expired),
             (1, Freshness::InSkew),
@@ -109,8 +111,9 @@ mod tests {
         }
     }
 
+    /// S-T54, S-T55.
     #[test]
-    fn s_t54_s_t55_a_token_without_an_end_that_nobody_can_refresh_does_not_age() {
+    fn a_token_without_an_end_that_nobody_can_refresh_does_not_age() {
         let print = crate::Fingerprint::new([1; 16]);
         let key =
             crate::NewFacts { access: print, refresh: None, expires_in: None, refresh_expires_in: None };
@@ -125,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_expiry_asks_for_refresh_after_half_an_hour_and_is_served_for_a_day() {
+    fn a_token_of_unknown_expiry_is_due_after_half_an_hour_and_is_served_for_a_day() {
         let left = |age: Duration| Remaining::unknown(ASSUMED_LIFETIME).aged(age);
         assert_eq!(left(Duration::from_secs(60)).freshness(WINDOWS), Freshness::Fresh);
         assert_eq!(left(ASSUMED_LIFETIME).freshness(WINDOWS), Freshness::InSkew);

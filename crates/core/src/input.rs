@@ -1,4 +1,4 @@
-//! What we say about bad input.
+//! The error for bad input.
 
 /// A value from outside is not acceptable: names the field and what was expected, never the value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +19,7 @@ impl InputError {
         &self.field
     }
 
-    /// What was expected there.
+    /// The value expected there.
     pub fn expected(&self) -> &str {
         &self.expected
     }

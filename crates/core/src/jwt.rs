@@ -1,10 +1,10 @@
-//! What a token says about its own end.
+//! The expiry in a JWT.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-/// The `exp` claim of a JWT in whole seconds since 1970; `None` when the token is opaque or does not say.
+/// The `exp` claim of a JWT in whole seconds since 1970; `None` when the token is opaque or has no such claim.
 ///
 /// Nothing is verified: the value is advice of whoever made the token, good enough as an upper bound.
 pub fn exp(token: &str) -> Option<u64> {
@@ -17,7 +17,7 @@ pub fn exp(token: &str) -> Option<u64> {
         return None;
     }
     let claims = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    // The reader below looks at no text that it skips.
+    // The reader below validates no text that it skips.
     let claims = String::from_utf8(claims).ok()?;
     // And it would take a list for the fields in their order.
     if !claims.trim_ascii_start().starts_with('{') {

@@ -1,4 +1,4 @@
-//! How laws are drawn: in every run the same, so that what they catch they catch again.
+//! The cases of laws: in every run the same, so that what they catch they catch again.
 
 use proptest::test_runner::{Config, RngSeed};
 
@@ -9,7 +9,7 @@ pub(crate) fn config(cases: u32) -> Config {
         RngSeed::Random => RngSeed::Fixed(SEED),
         given @ RngSeed::Fixed(_) => given,
     };
-    // With a seed nothing has to be written down beside the sources to be repeated.
+    // With a seed a failure can be repeated without a file next to the sources.
     Config { cases, rng_seed, failure_persistence: None, ..asked }
 }
 

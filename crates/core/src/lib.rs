@@ -1,7 +1,8 @@
 //! The refresh protocol of Solekey as a pure state machine: no IO, no clock, no runtime.
 //!
-//! A gateway depends on the package `solekey`, which drives all of this and re-exports it as `solekey::core`. This crate
-//! is for whoever writes an adapter, wants to read the rules, or has to know what an answer of a token endpoint means.
+//! A gateway depends on the package `solekey`, which drives all of this and re-exports it as `solekey::core`. This
+//! crate is for whoever writes an adapter, wants to read the rules, or has to know what an answer of a token endpoint
+//! means.
 //!
 //! # What is here
 //!
@@ -9,16 +10,16 @@
 //!   chance are arguments.
 //! - [`Row`] and its conditional changes: what every store does, as functions. A [`Claim`] opens an [attempt](Open), a
 //!   [`Commit`] puts an answer in, a [`Settle`] ends an attempt without one, a [`Login`] begins anew.
-//! - [`ports`]: what the protocol asks of the outside, as contracts. `solekey-testkit` has a list of cases for each.
-//! - [`Replay`] says what a provider does with spent refresh tokens; [`PolicySettings`] become a [`Policy`], validated.
+//! - [`ports`]: what the protocol asks of the outside, as contracts. `solekey-conformance` has a list of cases for each.
+//! - [`Replay`] is the rule of a provider for spent refresh tokens; [`PolicySettings`] become a [`Policy`], validated.
 //! - [`classify()`] reads an answer by a [`Dialect`], [`merge()`] makes the new [`Credential`] of the old one and an answer,
 //!   and [`Credential::import`] reads what people hand in.
-//! - [`Freshness`] says how usable a token is, a [`Verdict`] what to do about an account, a [`Generation`] which of two
-//!   states is newer. Clocks of two machines are never compared: [`Moment`] and [`StoreTime`] do not mix.
+//! - [`Freshness`] is the usability of a token, a [`Verdict`] the next step of an account, a [`Generation`] the order
+//!   of its states. Clocks of two machines are never compared: [`Moment`] and [`StoreTime`] do not mix.
 //!
 //! # A driver in a page
 //!
-//! The coordinator's driver does what this one does, with a real store, cache, lease and token endpoint.
+//! The coordinator's driver does the same as this one, with a real store, cache, lease and token endpoint.
 //!
 //! ```
 //! use std::{collections::VecDeque, time::Duration};
@@ -26,7 +27,7 @@
 //! use solekey_core::{
 //!     Account, ClaimId, Fence, Fingerprint, Login, Moment, Need, NewFacts, Outcome, PolicySettings, Row, StoreTime,
 //!     flight::{
-//!         AnswersView, Command, Context, Delivery, Event, Flight, Knowledge, LeaseView, RowView, ShelfView, StoreReply,
+//!         AnswersView, CacheView, Command, Context, Delivery, Event, Flight, Knowledge, LeaseView, RowView, StoreReply,
 //!     },
 //! };
 //! use uuid::Uuid;
@@ -45,8 +46,8 @@
 //! };
 //!
 //! // Somebody logged in an hour ago, and the access token has just run out.
-//! let mut row = Row::unborn();
-//! let login = Login { id: id(1), facts: pair(1), accept_spent: false, due_in: None, as_of: None };
+//! let mut row = Row::empty();
+//! let login = Login { id: id(1), facts: pair(1), accept_spent: false, accept_lesser: false, amends: None, due_in: None, as_of: None };
 //! row.login(&login, false, store_now - HOUR).expect("the row is empty");
 //!
 //! let policy = PolicySettings::default().build()?;
@@ -57,21 +58,21 @@
 //!
 //! let mut presentations = 0;
 //! let mut delivered = None;
-//! let mut commands = VecDeque::from(flight.start(&context));
+//! let mut commands: VecDeque<_> = flight.start(&context).into_iter().collect();
 //! while let Some(command) = commands.pop_front() {
 //!     let event = match command {
-//!         Command::ReadShelf => Event::Shelf(Some(ShelfView::default())),
+//!         Command::ReadSharedCache => Event::SharedCache(Some(CacheView::default())),
 //!         Command::Load => Event::Loaded(seen(&row)),
 //!         Command::TakeLease { .. } => Event::Lease(LeaseView::Granted(Fence::new(1))),
 //!         Command::ReadAnswers => {
-//!             Event::Answers(AnswersView::Read { newest: None, kept_since: StoreTime::from_micros(0) })
+//!             Event::Answers(AnswersView::Read { newest: None, unread: None, kept_since: StoreTime::from_micros(0) })
 //!         }
 //!         // Nothing is presented without this.
 //!         Command::Claim(claim) => {
 //!             row.claim(&claim, store_now).expect("nobody else is here");
 //!             Event::Claimed(seen(&row))
 //!         }
-//!         Command::Exchange => {
+//!         Command::Exchange(_) => {
 //!             presentations += 1;
 //!             Event::Exchanged(Outcome::Success(pair(2)))
 //!         }
@@ -84,7 +85,7 @@
 //!             delivered = Some(delivery);
 //!             continue;
 //!         }
-//!         // Registering, publishing, leaving the door: they have no result.
+//!         // Registering, publishing, releasing the lease: they have no result.
 //!         _ => continue,
 //!     };
 //!     commands.extend(flight.step(&context, event));
@@ -99,15 +100,17 @@
 //!
 //! # What is not promised
 //!
-//! The rules hold as far as the ports keep their contracts: a store that forgets what it acknowledged, or a driver that
-//! sends without a claim, is past what a state machine can mend. A provider that committed a rotation whose answer
-//! reached nobody has been paid with a refresh token: what then is safe is the provider's [`Replay`] rule, which is stated
-//! and not discovered.
+//! The rules hold as far as the ports keep their contracts: a state machine cannot compensate for a store that forgets
+//! what it acknowledged, or for a driver that sends without a claim. Where a provider committed a rotation whose answer
+//! reached nobody, the refresh token is spent: what is safe then follows from the provider's [`Replay`] rule, which is
+//! stated and not discovered.
 
 mod account;
 mod addition;
 mod answer;
+mod archive;
 mod attempt;
+mod backoff;
 mod breaker;
 mod classify;
 mod credential;
@@ -127,46 +130,54 @@ mod laws;
 mod merge;
 mod mutant;
 mod need;
-mod pace;
 mod policy;
 pub mod ports;
+mod rate_limit;
+mod relation;
 mod replay;
 mod row;
 mod sealed;
 mod secret;
+mod standing;
 mod time;
+mod unread;
 mod verdict;
 
 pub use account::{Account, AccountKey, MAX_NAME_BYTES};
 pub use addition::Additions;
-pub use answer::{Answer, AnswerNote, Content, Found};
+pub use answer::{Answer, AnswerNote, Content, Found, UnreadNote};
+pub use archive::{Archived, SPENT_KEPT};
 pub use attempt::{Cause, Claim, ClaimId, First, Open};
 pub use breaker::Breaker;
 pub use classify::{Classified, Dialect, Meaning, TokenAnswer, classify};
-pub use credential::{Credential, Shape};
+pub use credential::{CLIENT_FIELDS, Credential, ISSUER_FIELDS, KEY_FIELD, SECRET_FIELDS, Shape};
 pub use document::{Document, MAX_DEPTH, MAX_DOCUMENT_BYTES};
 pub use exchange::{MAX_RETRY_AFTER, Outcome};
 pub use facts::{Facts, NewFacts};
 pub use fingerprint::Fingerprint;
-pub use flight::next_look;
+pub use flight::next_check;
 pub use freshness::{ASSUMED_LIFETIME, Freshness, Remaining, UNKNOWN_EXPIRY_CAP, Windows};
 pub use generation::{Fence, Generation};
-pub use import::Import;
+pub use import::{Amendment, FoundAccount, Import, MAX_ACCOUNTS, accounts};
 pub use input::InputError;
 pub use merge::merge;
 #[doc(hidden)]
 pub use mutant::mutant;
 pub use need::{Candidate, Need, SETTLED_FOR};
-pub use pace::{Gate, Limits};
 pub use policy::{InDoubt, Policy, PolicySettings, Stale};
+pub use rate_limit::{Limits, TokenBucket};
+pub use relation::Relation;
 pub use replay::{Replay, Spent, Window};
 pub use row::{
-    Commit, Evidence, Login, LoginEffect, MAX_PRESENTED, NewVerdict, ROW_FORMAT, Refusal, Row, Settle,
+    Commit, Evidence, Forgotten, Login, LoginEffect, MAX_PRESENTED, NewVerdict, ROW_FORMAT, Refusal, Row,
+    STEP, Settle,
 };
 pub use sealed::Sealed;
 pub use secret::{ExposeSecret, Secret, secret};
+pub use standing::Standing;
 pub use time::{Moment, StoreTime};
-pub use verdict::{Delay, Revocation, Ruling, Verdict};
+pub use unread::{Admission, BreakerRequest, UnreadBreaker};
+pub use verdict::{Decision, Delay, Revocation, Verdict};
 
-/// How long the two newest answers of an account are kept as witnesses against a store that forgets.
+/// The time for which the two newest answers of an account are kept as witnesses against a store that forgets.
 pub const KEEP_ANSWERS: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 60 * 60);

@@ -1,6 +1,6 @@
-//! Known bugs, asleep. `scripts/mutants` wakes one at a time and demands that tests notice it; see CONTRIBUTING.md.
+//! Known bugs, asleep. `cargo xtask mutants` wakes one at a time and demands that tests notice it; see CONTRIBUTING.md.
 
-/// Whether this mutant is awake. In builds without `--cfg solekey_mutant`, which is all of them, none exists.
+/// Returns true if this mutant is awake. In builds without `--cfg solekey_mutant`, which is all of them, none exists.
 #[cfg(not(solekey_mutant))]
 #[doc(hidden)]
 #[inline]
@@ -8,10 +8,10 @@ pub const fn mutant(_name: &str) -> bool {
     false
 }
 
-/// Whether `SOLEKEY_MUTANT` names this mutant.
+/// Returns true if `SOLEKEY_MUTANT` names this mutant.
 ///
 /// # Panics
-/// Nothing goes by the name that it holds.
+/// If no mutant has the name in the variable.
 #[cfg(solekey_mutant)]
 #[doc(hidden)]
 #[inline]
@@ -27,7 +27,8 @@ pub fn mutant(name: &str) -> bool {
 )]
 fn awake() -> Option<&'static str> {
     let wanted = std::env::var("SOLEKEY_MUTANT").ok().filter(|name| !name.is_empty())?;
-    let known = include_str!("../../../scripts/mutants.names").lines().find(|name| *name == wanted);
-    assert!(known.is_some(), "SOLEKEY_MUTANT: no mutant is called {wanted}");
-    known
+    let row = format!("name = \"{wanted}\"");
+    let known = include_str!("../../../xtask/mutants.toml").lines().any(|line| line == row);
+    assert!(known, "SOLEKEY_MUTANT: no mutant is called {wanted}");
+    Some(wanted.leak())
 }

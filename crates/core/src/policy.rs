@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::{
     ASSUMED_LIFETIME, Account, Delay, Facts, InputError, KEEP_ANSWERS, Remaining, Replay, StoreTime,
-    UNKNOWN_EXPIRY_CAP, Windows,
+    UNKNOWN_EXPIRY_CAP, Windows, mutant,
 };
 
-/// How accounts of one provider are refreshed. A value that exists is valid.
+/// The policy by which accounts of one provider are refreshed. A value that exists is valid.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Policy {
     replay: Replay,
@@ -24,7 +24,7 @@ pub struct Policy {
     refresh_life: Option<Duration>,
 }
 
-/// What to do about a generation in doubt where presenting again could revoke the grant.
+/// The policy for a generation in doubt where presenting again could revoke the grant.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum InDoubt {
     /// Present again once nothing is left to lose.
@@ -34,7 +34,7 @@ pub enum InDoubt {
     AskLogin,
 }
 
-/// What a caller gets when the refresh does not deliver and the token is still valid.
+/// The policy for callers when the refresh does not deliver and the token is still valid.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Stale {
     /// The token, marked stale.
@@ -47,7 +47,8 @@ pub enum Stale {
 }
 
 impl Stale {
-    /// Whether the token is served although the refresh has not delivered; `why` it has not, where it may yet.
+    /// Returns true if the token is served although the refresh has not delivered; `why` is the reason, where it may
+    /// yet deliver.
     pub fn serves(self, why: Option<Delay>) -> bool {
         match self {
             Self::Serve => true,
@@ -60,30 +61,31 @@ impl Stale {
 /// Settings of a [`Policy`] before validation. `None` is derived from `exchange_timeout` and `replay`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PolicySettings {
-    /// What the provider does with spent refresh tokens.
+    /// The provider's rule for spent refresh tokens.
     pub replay: Replay,
-    /// What to do about doubt.
+    /// The policy for doubt.
     pub in_doubt: InDoubt,
-    /// What to do about overdue but valid tokens.
+    /// The policy for overdue but valid tokens.
     pub stale: Stale,
-    /// From connect to the last byte of the answer. Default 10 s.
+    /// From connect on: after that callers no longer wait for the answer, which is [read on](Policy::read_limit). Default
+    /// 10 s.
     pub exchange_timeout: Duration,
-    /// How long an attempt may be in flight, at most 7 days. Derived: twice the timeout, at least 60 s where families
-    /// are revoked.
+    /// The time for which an attempt may be in flight, at most 7 days. Derived: twice the timeout, at least 60 s where
+    /// families are revoked.
     pub quarantine: Option<Duration>,
     /// At most a day. Derived: exchange timeout, answer budget and slack.
     pub lease_ttl: Option<Duration>,
-    /// How early a token stops being good enough while a refresh may help. Default 60 s.
+    /// The time before its expiry at which a token stops being good enough while a refresh may help. Default 60 s.
     pub skew: Duration,
-    /// How early refreshing starts, at most a year. Default 10 min.
+    /// The time before its expiry at which refreshing starts, at most a year. Default 10 min.
     pub refresh_ahead: Duration,
-    /// How long a caller waits for another owner's result. Default 8 s; zero: not at all.
+    /// The time for which a caller waits for another owner's result. Default 8 s; zero: not at all.
     pub max_wait: Duration,
-    /// How long an access token lasts whose provider does not say: refreshing starts and it counts as stale by then, it
+    /// The lifetime of an access token whose provider states none: refreshing starts and it counts as stale by then, it
     /// is served for a day at most. A second to a day; default [`ASSUMED_LIFETIME`].
     pub assumed_lifetime: Duration,
-    /// How long a refresh token of this provider lasts while it is not used, where an answer does not say. At half of
-    /// it the account is looked at, whatever its access token. An hour to ten years; default: unknown.
+    /// The lifetime of a refresh token of this provider while it is not used, where an answer states none. At half of
+    /// it the account is checked, whatever its access token. An hour to ten years; default: unknown.
     pub refresh_life: Option<Duration>,
 }
 
@@ -165,62 +167,71 @@ impl PolicySettings {
 }
 
 impl Policy {
-    /// What the provider does with spent refresh tokens.
+    /// The provider's rule for spent refresh tokens.
     pub fn replay(&self) -> Replay {
         self.replay
     }
 
-    /// What to do about doubt.
+    /// The policy for doubt.
     pub fn in_doubt(&self) -> InDoubt {
         self.in_doubt
     }
 
-    /// What to do about overdue but valid tokens.
+    /// The policy for overdue but valid tokens.
     pub fn stale(&self) -> Stale {
         self.stale
     }
 
-    /// From connect to the last byte of the answer.
+    /// From connect on: after that callers no longer wait for the answer.
     pub fn exchange_timeout(&self) -> Duration {
         self.exchange_timeout
     }
 
-    /// What must be left of an attempt, beyond the exchange, for writing the answer down.
+    /// The part of an attempt that is reserved, after the exchange, for writing the answer down.
     pub fn answer_budget(&self) -> Duration {
         self.answer_budget
     }
 
-    /// How long an attempt may be in flight.
+    /// The time for which an attempt may be in flight.
     pub fn span(&self) -> Duration {
         self.span
     }
 
-    /// How long the lease lasts.
+    /// The time for which the answer of an exchange is read, from before its request was sent: whoever waits for it is
+    /// let go after [`exchange_timeout`](Self::exchange_timeout), and a pair that comes later is still a pair.
+    pub fn read_limit(&self) -> Duration {
+        if mutant("reading_ends_at_exchange_timeout") {
+            return self.exchange_timeout;
+        }
+        (self.span * READ_SPANS).min(MAX_READ).max(self.exchange_timeout)
+    }
+
+    /// The lifetime of the lease.
     pub fn lease_ttl(&self) -> Duration {
         self.lease_ttl
     }
 
-    /// How long a caller waits for another owner's result.
+    /// The time for which a caller waits for another owner's result.
     pub fn max_wait(&self) -> Duration {
         self.max_wait
     }
 
-    /// How long an access token lasts whose provider does not say.
+    /// The lifetime of an access token whose provider states none.
     pub fn assumed_lifetime(&self) -> Duration {
         self.assumed_lifetime
     }
 
-    /// How long a refresh token lasts while it is not used, where an answer does not say and the provider is known for it.
+    /// The lifetime of a refresh token while it is not used, where an answer states none and the provider's is known.
     pub fn refresh_life(&self) -> Option<Duration> {
         self.refresh_life
     }
 
-    /// What is left of an access token at `now` by the store's clock.
+    /// The time left to an access token at `now` by the store's clock.
     pub fn remaining(&self, facts: &Facts, now: StoreTime) -> Remaining {
         Remaining::of(facts, now, self.assumed_lifetime)
     }
 
-    /// When a refresh token ends unless it is used, as far as that is known.
+    /// The end of a refresh token unless it is used, as far as that is known.
     pub fn refresh_ends(&self, facts: &Facts) -> Option<StoreTime> {
         let usual = || self.refresh_life.map(|life| facts.made_at + life);
         facts.refresh.and(facts.refresh_expires_at.or_else(usual))
@@ -248,7 +259,7 @@ fn default_span(replay: Replay, exchange_timeout: Duration) -> Duration {
     if replay.revokes_families() { span.max(MIN_FAMILY_SPAN) } else { span }
 }
 
-/// Writing an answer takes milliseconds; a quarter of the exchange, at most 2 s, leaves room for a slow store.
+/// Writing an answer takes milliseconds; a quarter of the exchange, at most 2 s, is enough for a slow store, too.
 fn answer_budget(exchange_timeout: Duration) -> Duration {
     (exchange_timeout / 4).min(Duration::from_secs(2))
 }
@@ -265,10 +276,14 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(120);
 const MAX_WAIT: Duration = Duration::from_secs(300);
 const MIN_FAMILY_SPAN: Duration = Duration::from_secs(60);
 const MIN_ASSUMED: Duration = Duration::from_secs(1);
-/// Shorter than any provider's; what is that short the answers say.
+/// Shorter than any provider's; a lifetime that short is stated in the answers.
 const MIN_REFRESH_LIFE: Duration = Duration::from_secs(60 * 60);
 const MAX_REFRESH_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-/// An answer has to be there for as long as somebody may have to look for it.
+/// A gateway in front of a token endpoint gives up after a minute or so, and ends the connection with that.
+const READ_SPANS: u32 = 4;
+/// A connection on which nothing has come for an hour brings nothing any more.
+const MAX_READ: Duration = Duration::from_secs(60 * 60);
+/// An answer has to be there for as long as somebody may have to read it.
 const MAX_SPAN: Duration = KEEP_ANSWERS;
 /// A released lease is remembered for a day, and nobody holds one for longer.
 const MAX_LEASE_TTL: Duration = Duration::from_secs(24 * 60 * 60);

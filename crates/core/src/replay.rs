@@ -1,4 +1,4 @@
-//! What a provider does with a refresh token that was presented before.
+//! The replay rule: what a provider does with a refresh token that was presented before.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub struct Replay {
     spent: Spent,
 }
 
-/// How long after the first attempt's claim presenting again is harmless.
+/// The time after the first attempt's claim in which presenting again is harmless.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Window {
     /// At any time, whatever happened since.
@@ -24,7 +24,7 @@ pub enum Window {
     Closed,
 }
 
-/// What a spent token does after the window.
+/// The effect of a spent token after the window.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Spent {
     /// It is refused, and nothing else happens.
@@ -52,17 +52,17 @@ impl Replay {
         Self { window: Window::For(window), spent: Spent::RevokesFamily }
     }
 
-    /// How long after the first attempt's claim presenting again is harmless.
+    /// The time after the first attempt's claim in which presenting again is harmless.
     pub const fn window(self) -> Window {
         self.window
     }
 
-    /// What a spent token does after the window.
+    /// The effect of a spent token after the window.
     pub const fn spent(self) -> Spent {
         self.spent
     }
 
-    /// The rule for a store that went back: what it says of earlier attempts cannot be trusted, so no window is open.
+    /// The rule for a store that went back: its record of earlier attempts cannot be trusted, so no window is open.
     pub(crate) const fn without_window(self) -> Self {
         match self.window {
             Window::Always => self,
@@ -70,12 +70,18 @@ impl Replay {
         }
     }
 
-    /// Whether a token served from memory alone could spend the only way back to the grant.
+    /// Returns true if using a token that is served from memory alone could close the only way back to the grant.
     pub(crate) const fn needs_acknowledged_copy(self) -> bool {
         matches!(self.window, Window::UntilUsed)
     }
 
-    /// Whether presenting a spent token can end the grant.
+    /// Returns true if presenting again after an answer that was not understood loses nothing: nobody can have used the
+    /// successor in it.
+    pub const fn forgives_unread(self) -> bool {
+        matches!(self.window, Window::Always | Window::UntilUsed)
+    }
+
+    /// Returns true if presenting a spent token can end the grant.
     pub const fn revokes_families(self) -> bool {
         matches!(self.spent, Spent::RevokesFamily)
     }

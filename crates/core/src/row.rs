@@ -8,16 +8,20 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AnswerNote, Claim, ClaimId, Content, Delay, Facts, Fence, Fingerprint, First, Generation, NewFacts, Open,
-    Ruling, StoreTime, Verdict, mutant, time::as_micros,
+    AnswerNote, Cause, Claim, ClaimId, Content, Decision, Delay, Facts, Fence, Fingerprint, First,
+    Generation, NewFacts, Open, Revocation, StoreTime, Verdict, mutant, time::as_micros,
 };
 
 /// The format number written into rows. Older code serves newer rows' caches but does not claim what it cannot read.
 pub const ROW_FORMAT: u16 = 1;
 
-/// How many fingerprints of presented refresh tokens a row keeps: newest first, enough to recognise any file an
-/// operator might still have lying around.
+/// The number of fingerprints of presented refresh tokens that a row keeps, newest first. Older ones move to the
+/// [archive](crate::Archived) of the store, which only a login reads.
 pub const MAX_PRESENTED: usize = 64;
+
+/// A clock that is behind by less has not been stepped: of two requests the one that read the clock first may have come
+/// second.
+pub const STEP: Duration = Duration::from_secs(1);
 
 /// An account's durable state, without its tokens.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -34,67 +38,86 @@ pub struct Row {
     pub facts: Option<Facts>,
     /// The attempt that is neither settled nor committed.
     pub open: Option<Open>,
-    /// What to do next.
+    /// The verdict on its next step.
     pub verdict: Option<Verdict<StoreTime>>,
     /// The last rotation that a rejection caused.
     pub evidence: Option<Evidence>,
     /// Fingerprints of refresh tokens presented, newest first.
     pub presented: Vec<Fingerprint>,
-    /// How often the pair was rotated, for people.
+    /// The refresh token that the account held when it was deleted and that was never presented: a person may bring it
+    /// back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<Fingerprint>,
+    /// The number of rotations, for people.
     pub rotations: u64,
-    /// When the account wants to be looked at; `None` when nothing is due.
+    /// The time at which the account is due for a check; `None` when nothing is due.
     pub due_at: Option<StoreTime>,
+    /// The time of the last of the changes; every other instant of the row is plausible only as seen from there.
+    #[serde(default)]
+    pub changed_at: StoreTime,
 }
 
 /// The memory of a rotation on evidence: the interval to the next one doubles while successors keep being rejected.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Evidence {
-    /// When the rotation was committed.
+    /// The time of the rotation's commit.
     pub at: StoreTime,
-    /// How long further evidence is taken to be about the resource.
+    /// The time for which further evidence is taken to be about the resource.
     #[serde(with = "as_micros")]
     pub interval: Duration,
 }
 
-/// The wish to put an answer into the row.
+/// A request to put an answer into the row.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Commit {
-    /// Which change.
+    /// The change.
     pub note: AnswerNote,
-    /// The open attempt that was seen when this change was found beside the row.
+    /// The open attempt that was seen when this change was found outside the row.
     pub seen: Option<ClaimId>,
     /// The interval to write when a rejection caused the rotation.
     pub evidence: Option<Duration>,
-    /// When to look at the account again; `None`: never by itself.
+    /// The time after which the account is due for a check; `None`: never by itself.
     pub due_in: Option<Duration>,
-    /// The store's time from which the content's spans count, as far as the caller can tell: what the change itself
-    /// takes is not added to a token's life. `None`, or later than the store's clock: from when it is made.
+    /// The store's time from which the content's spans count, as far as the caller knows it: the duration of the change
+    /// itself is not added to a token's life. `None`, or later than the store's clock: from when it is made.
     pub as_of: Option<StoreTime>,
+    /// What is open afterwards if the store has forgotten the account. `None`, if its owner commits a pair that nobody
+    /// else can have presented.
+    pub forgotten: Option<Forgotten>,
 }
 
-/// The wish to end an attempt without an answer.
+/// An attempt that a store may have forgotten along with an account.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Forgotten {
+    /// Its name.
+    pub id: ClaimId,
+    /// The longest time for which its request may still be under way.
+    pub span: Duration,
+}
+
+/// A request to end an attempt without an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Settle {
     /// The attempt's claim.
     pub id: ClaimId,
     /// The generation it was made from.
     pub from: Generation,
-    /// What to do next; `None` leaves what was said before.
+    /// The verdict on the next step; `None` leaves the one before.
     pub verdict: Option<NewVerdict>,
-    /// When to look at the account again.
+    /// The time after which the account is due for a check.
     pub due_in: Option<Duration>,
 }
 
 /// A verdict on its way into a row.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct NewVerdict {
-    /// What it says, in time from now.
-    pub ruling: Ruling<Duration>,
+    /// The decision, in time from now.
+    pub decision: Decision<Duration>,
     /// The step of the cooldown ladder.
     pub strikes: u8,
 }
 
-/// The wish to replace a credential by a login.
+/// A request to replace a credential by a login.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Login {
     /// Names the change.
@@ -103,13 +126,18 @@ pub struct Login {
     pub facts: NewFacts,
     /// Take the refresh token even if it was presented before or another account holds it.
     pub accept_spent: bool,
-    /// When to look at the account.
+    /// Take an access token alone in place of a pair.
+    pub accept_lesser: bool,
+    /// The change that made the credential which this one corrects, with the same refresh token: it is taken only over
+    /// that one, and leaves the verdict.
+    pub amends: Option<ClaimId>,
+    /// The time after which the account is due for a check.
     pub due_in: Option<Duration>,
     /// The store's time from which the facts' spans count; as in a [`Commit`].
     pub as_of: Option<StoreTime>,
 }
 
-/// What a login did.
+/// The effect of a login.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum LoginEffect {
     /// A new generation.
@@ -118,23 +146,56 @@ pub enum LoginEffect {
     Same,
 }
 
-/// Why a change was not made. The row is as it was.
+/// The reason for which a change was not made. The row is as it was.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Refusal {
-    /// The row is not as it was seen: look again.
+    /// The row is not as it was seen: it has to be read again.
     Moved,
     /// The change arrived after its owner gave up on it.
     Late,
     /// The refresh token was presented before, or another account of the provider holds it.
     AlreadyPresented,
+    /// The account holds a refresh token, and the new credential has none.
+    Lesser,
 }
 
 impl Row {
+    /// Moves the row's instants to a clock that has stepped back behind the last change, and returns whether it did. What
+    /// was to last for a time from that change lasts as long from now, at the longest: an attempt stays in flight, and
+    /// nothing waits for the clock to get there again.
+    pub fn follow(&mut self, now: StoreTime) -> bool {
+        let ahead = self.changed_at.since(now);
+        if ahead < STEP || mutant("row_waits_for_a_clock_that_stepped_back") {
+            return false;
+        }
+        self.move_instants(|at| at - ahead);
+        true
+    }
+
+    /// Replaces every instant.
+    #[doc(hidden)] // For comparisons of stores, where clocks step.
+    pub fn move_instants(&mut self, to: impl Fn(StoreTime) -> StoreTime) {
+        if let Some(facts) = &mut self.facts {
+            facts.made_at = to(facts.made_at);
+            facts.expires_at = facts.expires_at.map(&to);
+            facts.refresh_expires_at = facts.refresh_expires_at.map(&to);
+        }
+        if let Some(open) = &mut self.open {
+            (open.first.at, open.until) = (to(open.first.at), to(open.until));
+        }
+        self.verdict = self.verdict.map(|verdict| verdict.map(&to));
+        if let Some(evidence) = &mut self.evidence {
+            evidence.at = to(evidence.at);
+        }
+        self.due_at = self.due_at.map(&to);
+        self.changed_at = to(self.changed_at);
+    }
+
     /// Opens an attempt.
     ///
     /// # Errors
     /// [`Refusal::Late`] past `not_after`; [`Refusal::Moved`] unless the generation is the one seen and the open
-    /// attempt is the one seen, past its `until`. Repeating a claim that was made succeeds.
+    /// attempt is the one seen, past its `until`, or where the last answer was not understood and no person asks. Repeating a claim that was made succeeds.
     pub fn claim(&mut self, claim: &Claim, now: StoreTime) -> Result<(), Refusal> {
         if self.open.is_some_and(|open| open.id == claim.id) && !mutant("claim_forgets_its_id") {
             return Ok(());
@@ -146,7 +207,10 @@ impl Row {
         let in_flight =
             self.open.is_some_and(|open| open.in_flight(now)) && !mutant("claim_over_attempt_in_flight");
         let from = self.generation == claim.from || mutant("claim_from_any_generation");
-        if !from || self.facts.is_none() || !as_seen || in_flight {
+        // A claim that was on its way when the verdict was written has not seen it.
+        let unread =
+            self.is_unread() && claim.cause != Cause::Operator && !mutant("claim_over_an_unread_answer");
+        if !from || self.facts.is_none() || !as_seen || in_flight || unread {
             return Err(Refusal::Moved);
         }
         let attempt = Generation::mint(self.minted, claim.fence, now);
@@ -156,6 +220,7 @@ impl Row {
         self.open = Some(Open { id: claim.id, attempt, first, until, cause: claim.cause });
         self.minted = attempt;
         self.due_at = if mutant("attempt_is_not_due") { self.due_at } else { Some(until) };
+        self.changed_at = now;
         self.remember(claim.presents);
         Ok(())
     }
@@ -166,14 +231,14 @@ impl Row {
     /// [`Refusal::Moved`] unless the answer is newer than the row and either was made from the row's generation or
     /// the open attempt is the one that was seen. Repeating a commit that was made succeeds.
     pub fn commit(&mut self, commit: &Commit, now: StoreTime) -> Result<(), Refusal> {
-        let Commit { note, seen, evidence, due_in, as_of } = *commit;
+        let Commit { note, seen, evidence, due_in, as_of, forgotten } = *commit;
         let made = self.generation > Generation::ZERO && self.generation == note.attempt;
         if made && self.made_by == note.claim {
             return Ok(());
         }
         let fits = note.made_from == self.generation
             || self.open.map(|open| open.id) == seen
-            || mutant("commit_beside_unseen_attempt");
+            || mutant("commit_despite_unseen_attempt");
         let newer = note.attempt > self.generation
             || mutant("commit_of_an_older_answer")
             || note.attempt == self.generation && mutant("commit_of_an_equal_number");
@@ -184,10 +249,11 @@ impl Row {
             .open
             .filter(|open| open.id != note.claim && open.in_flight(now))
             .filter(|_| !mutant("commit_forgets_other_attempt"));
+        let forgotten = forgotten.filter(|_| self.is_forgotten());
         self.replace_by(note, as_of.map_or(now, |then| then.min(now)));
         self.verdict = other.map(|open| Verdict {
             generation: note.attempt,
-            ruling: Ruling::NotBefore { at: open.until, why: Delay::InFlight },
+            decision: Decision::NotBefore { at: open.until, why: Delay::InFlight },
             strikes: 0,
         });
         if matches!(note.content, Content::Rotated(_)) {
@@ -197,11 +263,15 @@ impl Row {
             self.evidence = None;
         }
         self.due_at = due_in.map(|span| now + span);
+        self.changed_at = now;
+        if let Some(forgotten) = forgotten {
+            self.doubt(forgotten, now);
+        }
         Ok(())
     }
 
-    /// Ends an attempt without an answer: closed when no earlier attempt of its generation may have been processed,
-    /// else the generation stays in doubt.
+    /// Ends an attempt without an answer: closed when neither it nor an earlier attempt of its generation may have been
+    /// processed, else the generation stays in doubt.
     ///
     /// # Errors
     /// [`Refusal::Moved`] unless generation and open attempt are the ones named. For whoever settles, that is an
@@ -217,23 +287,28 @@ impl Row {
         if let Some(verdict) = settle.verdict {
             self.verdict = Some(Verdict {
                 generation: self.generation,
-                ruling: Verdict { generation: self.generation, ruling: verdict.ruling, strikes: 0 }
+                decision: Verdict { generation: self.generation, decision: verdict.decision, strikes: 0 }
                     .map(|span| now + span)
-                    .ruling,
+                    .decision,
                 strikes: verdict.strikes,
             });
         }
-        self.open = if closes(open) { None } else { Some(Open { until: self.retry_at(now), ..open }) };
+        // One whose answer was not understood stays open: a claim that saw none before it is to find it.
+        let closes = closes(open) && (!self.is_unread() || mutant("unread_attempt_is_closed"));
+        self.open = if closes { None } else { Some(Open { until: self.retry_at(now), ..open }) };
         self.due_at = settle.due_in.map(|span| now + span);
+        self.changed_at = now;
         Ok(())
     }
 
-    /// Takes a login in. `claimed_elsewhere` tells whether another account of the provider holds or presented the
-    /// refresh token.
+    /// Takes a login in. `claimed_elsewhere` is true if another account of the provider holds or presented the refresh
+    /// token, or the archive remembers it.
     ///
     /// # Errors
     /// [`Refusal::AlreadyPresented`] when the refresh token was presented before or belongs to another account,
-    /// unless `accept_spent`.
+    /// unless `accept_spent`; [`Refusal::Lesser`] when an access token alone would replace a pair, unless
+    /// `accept_lesser`; [`Refusal::Moved`] for an amendment unless the credential is the one that it corrects and no
+    /// attempt is open: its refresh token may be spent.
     pub fn login(
         &mut self,
         login: &Login,
@@ -243,6 +318,14 @@ impl Row {
         let is_born = self.generation > Generation::ZERO;
         if is_born && self.made_by == login.id {
             return Ok(LoginEffect::New);
+        }
+        if let Some(amended) = login.amends {
+            return self.amend(login, amended, now);
+        }
+        let is_lesser =
+            login.facts.refresh.is_none() && self.facts.is_some_and(|facts| facts.refresh.is_some());
+        if is_lesser && !login.accept_lesser && !mutant("access_token_replaces_a_pair") {
+            return Err(Refusal::Lesser);
         }
         if !login.accept_spent {
             if self.holds(&login.facts) && !mutant("login_with_same_token_is_new") {
@@ -270,6 +353,34 @@ impl Row {
         self.verdict = None;
         self.evidence = None;
         self.due_at = login.due_in.map(|span| now + span);
+        self.changed_at = now;
+        Ok(LoginEffect::New)
+    }
+
+    /// Corrects the credential that `amended` made. Its refresh token is neither spent nor saved by this: what was
+    /// decided about it stays.
+    fn amend(&mut self, login: &Login, amended: ClaimId, now: StoreTime) -> Result<LoginEffect, Refusal> {
+        let is_open = self.open.is_some() && !mutant("amendment_voids_an_attempt");
+        if self.made_by != amended || !self.holds(&login.facts) || is_open {
+            return Err(Refusal::Moved);
+        }
+        let verdict = self.current_verdict().filter(|_| !mutant("amendment_voids_the_verdict"));
+        let attempt = Generation::mint(self.minted, None, now);
+        self.replace_by(
+            AnswerNote {
+                attempt,
+                claim: login.id,
+                made_from: Generation::ZERO,
+                content: Content::LoggedIn(login.facts),
+                access_ends: None,
+            },
+            login.as_of.map_or(now, |then| then.min(now)),
+        );
+        self.verdict = verdict.map(|verdict| Verdict { generation: attempt, ..verdict });
+        if verdict.is_none() {
+            self.due_at = login.due_in.map(|span| now + span);
+        }
+        self.changed_at = now;
         Ok(LoginEffect::New)
     }
 
@@ -283,6 +394,7 @@ impl Row {
         } else {
             Generation::mint(self.minted, None, now)
         };
+        let left = self.facts.take().and_then(|facts| facts.refresh);
         self.replace_by(
             AnswerNote {
                 attempt,
@@ -293,9 +405,11 @@ impl Row {
             },
             now,
         );
+        self.leave(left);
         self.verdict = None;
         self.evidence = None;
         self.due_at = None;
+        self.changed_at = now;
     }
 
     /// Allows the payload to be replaced by the same credential under another seal; the row stays as it is.
@@ -312,8 +426,8 @@ impl Row {
         self.open.filter(|open| !open.in_flight(now)).map(|open| open.attempt)
     }
 
-    /// What an account looks like that the store has never heard of: the row before its first change.
-    pub fn unborn() -> Self {
+    /// The row of an account before its first change.
+    pub fn empty() -> Self {
         Self {
             generation: Generation::ZERO,
             made_by: ClaimId::new(uuid::Uuid::nil()),
@@ -324,33 +438,61 @@ impl Row {
             verdict: None,
             evidence: None,
             presented: Vec::new(),
+            left: None,
             rotations: 0,
             due_at: None,
+            changed_at: StoreTime::default(),
         }
     }
 
-    /// Whether the row records a delete, or nothing at all yet.
+    /// Returns true if the row records a delete, or nothing at all yet.
     pub fn is_gone(&self) -> bool {
         self.facts.is_none()
     }
 
-    /// Whether a login made the credential, and no refresh.
+    /// Returns true if a login made the credential, and no refresh.
     pub fn is_by_login(&self) -> bool {
         self.facts.is_some() && self.made_from == Generation::ZERO
     }
 
-    /// The verdict, unless it speaks about an older generation.
+    /// The verdict, unless it is about an older generation.
     pub fn current_verdict(&self) -> Option<Verdict<StoreTime>> {
         self.verdict.filter(|verdict| verdict.generation == self.generation)
     }
 
+    /// Returns true if the last answer to its refresh token was not understood, by its verdict.
+    pub fn is_unread(&self) -> bool {
+        let decision = self.current_verdict().map(|verdict| verdict.decision);
+        decision == Some(Decision::LogIn { why: Revocation::AnswerUnread })
+    }
+
+    /// Returns true if the store has forgotten the account, or had before somebody brought it back.
+    fn is_forgotten(&self) -> bool {
+        let lost = self.open.is_some_and(|open| open.first.is_forgotten());
+        (self.minted == Generation::ZERO || lost) && !mutant("forgotten_attempt_is_none")
+    }
+
+    /// Opens the attempt that the store may have forgotten: whoever made it may be presenting until its span is over.
+    fn doubt(&mut self, forgotten: Forgotten, now: StoreTime) {
+        if self.facts.and_then(|facts| facts.refresh).is_none() {
+            return;
+        }
+        let attempt = Generation::mint(self.minted, None, now);
+        let until = now + forgotten.span;
+        let first = First::forgotten(now);
+        self.open = Some(Open { id: forgotten.id, attempt, first, until, cause: Cause::Forgotten });
+        self.minted = attempt;
+    }
+
     /// The content's spans count from `as_of`.
     fn replace_by(&mut self, note: AnswerNote, as_of: StoreTime) {
-        if let Some(refresh) = self.facts.and_then(|facts| facts.refresh)
+        let replaced = self.facts.map_or(self.left, |facts| facts.refresh);
+        if let Some(refresh) = replaced
             && note.content.facts().is_none_or(|new| new.refresh != Some(refresh))
         {
             self.remember(refresh);
         }
+        self.left = None;
         self.generation = note.attempt;
         self.made_by = note.claim;
         self.made_from = note.made_from;
@@ -367,6 +509,14 @@ impl Row {
         }
     }
 
+    /// A token that was only held is not one that was presented.
+    fn leave(&mut self, held: Option<Fingerprint>) {
+        match held {
+            Some(token) if mutant("held_counts_as_presented") => self.remember(token),
+            held => self.left = held.filter(|token| !self.presented.contains(token)),
+        }
+    }
+
     fn remember(&mut self, token: Fingerprint) {
         if self.presented.contains(&token) || mutant("presented_token_is_forgotten") {
             return;
@@ -379,13 +529,14 @@ impl Row {
         if mutant("further_attempt_without_pause") {
             return now;
         }
-        match self.verdict.map(|verdict| verdict.ruling) {
-            Some(Ruling::NotBefore { at, .. }) => at.max(now),
-            Some(Ruling::LogIn { .. }) | None => now,
+        match self.verdict.map(|verdict| verdict.decision) {
+            Some(Decision::NotBefore { at, .. }) => at.max(now),
+            Some(Decision::LogIn { .. }) | None => now,
         }
     }
 
-    /// The lower bound that a lease's fence gives the next generation, and back: what to tell the lease.
+    /// The lower bound that a lease's fence sets for the next generation, and the other way round: the floor for the
+    /// lease.
     pub fn fence_floor(&self) -> Fence {
         Fence::new(self.minted.get())
     }

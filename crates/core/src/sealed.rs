@@ -19,7 +19,7 @@ impl Sealed {
         &self.0
     }
 
-    /// Whether there is nothing inside.
+    /// Returns true if there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

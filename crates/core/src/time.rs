@@ -33,7 +33,7 @@ macro_rules! clock {
                 self.0
             }
 
-            /// How long after `earlier` this is; zero when it is not after it.
+            /// The time from `earlier` to this; zero when it is not after it.
             pub const fn since(self, earlier: Self) -> Duration {
                 Duration::from_micros(self.0.saturating_sub(earlier.0))
             }

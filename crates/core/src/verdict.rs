@@ -1,20 +1,21 @@
-//! What to do next about an account.
+//! The verdict on an account: its next step.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Generation, Replay, Window, mutant};
 
-/// What to do next about an account, as long as its generation is current.
+/// The next step of an account, as long as its generation is current.
 ///
 /// `T` is a [`StoreTime`](crate::StoreTime) in the row, a [`Moment`](crate::Moment) in this process, and a
 /// [`Duration`](std::time::Duration) (time left) while it travels.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Verdict<T> {
-    /// The generation it speaks about; void for any other.
+    /// The generation it is about; void for any other.
     pub generation: Generation,
-    /// What it says.
-    pub ruling: Ruling<T>,
-    /// How many failures in a row led here: the step of the cooldown ladder.
+    /// The decision. Stored and shared under the name `ruling`.
+    #[serde(rename = "ruling")]
+    pub decision: Decision<T>,
+    /// The number of failures in a row that led here: the step of the cooldown ladder.
     #[serde(default)]
     pub strikes: u8,
 }
@@ -22,40 +23,47 @@ pub struct Verdict<T> {
 impl<T> Verdict<T> {
     /// The same verdict on another clock.
     pub fn map<U>(self, time: impl FnOnce(T) -> U) -> Verdict<U> {
-        let ruling = match self.ruling {
-            Ruling::LogIn { why } => Ruling::LogIn { why },
-            Ruling::NotBefore { at, why } => Ruling::NotBefore { at: time(at), why },
+        let decision = match self.decision {
+            Decision::LogIn { why } => Decision::LogIn { why },
+            Decision::NotBefore { at, why } => Decision::NotBefore { at: time(at), why },
         };
-        Verdict { generation: self.generation, ruling, strikes: self.strikes }
+        Verdict { generation: self.generation, decision, strikes: self.strikes }
+    }
+}
+
+impl Verdict<crate::Moment> {
+    /// A verdict to wait, no failure counted.
+    pub(crate) fn not_before(generation: Generation, at: crate::Moment, why: Delay) -> Self {
+        Self { generation, decision: Decision::NotBefore { at, why }, strikes: 0 }
     }
 }
 
 impl Verdict<crate::StoreTime> {
-    /// Whether it says anything at this instant.
+    /// Returns true if it has not ended at this instant.
     pub(crate) fn stands(&self, now: crate::StoreTime) -> bool {
-        !matches!(self.ruling, Ruling::NotBefore { at, .. } if at <= now)
+        !matches!(self.decision, Decision::NotBefore { at, .. } if at <= now)
     }
 }
 
-/// The two things a verdict can say.
+/// The two decisions that a verdict can hold.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ruling<T> {
+pub enum Decision<T> {
     /// Only a new login restores the account.
     LogIn {
-        /// What ended the grant.
+        /// The cause of the grant's end.
         why: Revocation,
     },
     /// No refresh before this instant.
     NotBefore {
         /// The instant.
         at: T,
-        /// What we wait for.
+        /// The reason to wait.
         why: Delay,
     },
 }
 
-/// Why a refresh has to wait.
+/// The reason for which a refresh has to wait.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, thiserror::Error,
 )]
@@ -80,6 +88,9 @@ pub enum Delay {
     /// The provider does not accept our client.
     #[error("the provider does not accept our client credentials")]
     OurFault,
+    /// The provider's answers are not understood: few accounts are tried there.
+    #[error("the provider's answers are not understood")]
+    Unread,
     /// The store cannot be read or written.
     #[error("the store is unavailable")]
     StoreDown,
@@ -107,6 +118,7 @@ impl Delay {
             Self::ProviderDown => "provider_down",
             Self::Unreachable => "unreachable",
             Self::OurFault => "our_fault",
+            Self::Unread => "unread",
             Self::StoreDown => "store_down",
             Self::JustRefreshed => "just_refreshed",
             Self::NewerFormat => "newer_format",
@@ -115,13 +127,21 @@ impl Delay {
         }
     }
 
-    /// Whether the end may come before its time, by news from whoever is at work.
+    /// Returns true if something that the provider answered, or did not, is the cause.
+    pub fn is_by_provider(self) -> bool {
+        matches!(
+            self,
+            Self::InDoubt | Self::RateLimited | Self::ProviderDown | Self::Unreachable | Self::OurFault
+        )
+    }
+
+    /// Returns true if it may end before its time, by a notification from whoever is at work.
     pub fn may_end_early(self) -> bool {
         matches!(self, Self::InFlight)
     }
 }
 
-/// What ended a grant.
+/// The cause of a grant's end.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -129,7 +149,7 @@ pub enum Revocation {
     /// The provider refused the refresh token for good.
     #[error("the provider refused the refresh token")]
     Refused,
-    /// The provider says the refresh token was used before.
+    /// The provider reports that the refresh token was used before.
     #[error("the provider says the refresh token was already used")]
     Reused,
     /// The refresh token's lifetime ended.
@@ -141,16 +161,22 @@ pub enum Revocation {
     /// An attempt ended in doubt and policy asks for a login then.
     #[error("the outcome of a refresh stayed in doubt")]
     InDoubt,
-    /// The provider says the refresh token was used before, and the row that it was presented here only once: somebody
-    /// else, who shares nothing with this fleet, holds the same login.
+    /// The provider reports that the refresh token was used before, and by the row it was presented here only once:
+    /// somebody else, who shares nothing with this fleet, holds the same login.
     #[error("somebody else used the refresh token: here it was presented only once")]
     RotatedElsewhere,
     /// The provider refused the refresh token after an attempt of ours whose answer never came, and which used it up.
     #[error("the answer to an earlier refresh was lost, and the refresh token was used up with it")]
     AnswerLost,
+    /// The provider answered the last refresh and the answer was not understood. It is kept; whoever can read it puts it
+    /// into the row.
+    #[error(
+        "the provider's answer to the last refresh was not understood; it is kept and read again at every start"
+    )]
+    AnswerUnread,
 }
 
-/// What the row says that was done with a refresh token before it was presented.
+/// The use of a refresh token before it was presented, by the row.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Past {
     /// Nothing.
@@ -172,11 +198,12 @@ impl Revocation {
             Self::InDoubt => "in_doubt",
             Self::RotatedElsewhere => "rotated_elsewhere",
             Self::AnswerLost => "answer_lost",
+            Self::AnswerUnread => "answer_unread",
         }
     }
 
-    /// What a refusal comes to, in view of what was done here with the token before. Nobody is blamed where the
-    /// provider does not say that the token was used, nor where it may have been used here.
+    /// The cause that a refusal has in view of the token's use here before. Nobody is blamed where the provider does
+    /// not report that the token was used, nor where it may have been used here.
     pub(crate) fn in_view_of(self, past: Past, replay: Replay) -> Self {
         let uses_up = !matches!(replay.window(), Window::Always | Window::UntilUsed);
         match (self, past) {
@@ -190,14 +217,15 @@ impl Revocation {
         }
     }
 
-    /// Whether it is written into rows, for all replicas at once. That there is no refresh token each sees by itself.
+    /// Returns true if it is written into rows, for all replicas at once. That there is no refresh token each sees by
+    /// itself.
     pub fn is_written(self) -> bool {
         self != Self::NoRefreshToken
     }
 
-    /// Whether it says more than the provider would if it were asked again.
+    /// Returns true if it explains more than the provider would if it were asked again.
     pub(crate) fn is_explained(self) -> bool {
-        matches!(self, Self::RotatedElsewhere | Self::AnswerLost)
+        matches!(self, Self::RotatedElsewhere | Self::AnswerLost | Self::AnswerUnread)
     }
 }
 
@@ -208,10 +236,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn somebody_else_is_named_only_where_reuse_is_said_of_a_token_that_was_presented_once() {
+    fn somebody_else_is_named_only_where_reuse_is_reported_of_a_token_that_was_presented_once() {
         use Revocation::{AnswerLost, Expired, Refused, Reused, RotatedElsewhere};
         let strict = Replay::STRICT_FAMILY;
-        for (said, past, replay, told) in [
+        for (reported, past, replay, cause) in [
             (Reused, Past::Untouched, strict, RotatedElsewhere),
             (Reused, Past::Untouched, Replay::NON_ROTATING, RotatedElsewhere),
             (Refused, Past::Untouched, strict, Refused),
@@ -226,7 +254,7 @@ mod tests {
             (Refused, Past::InDoubt, Replay::NON_ROTATING, Refused),
             (Reused, Past::InDoubt, Replay::UNTIL_USED, Reused),
         ] {
-            assert_eq!(said.in_view_of(past, replay), told, "{said:?} {past:?} {replay:?}");
+            assert_eq!(reported.in_view_of(past, replay), cause, "{reported:?} {past:?} {replay:?}");
         }
     }
 
@@ -235,10 +263,10 @@ mod tests {
         for why in ["refused", "reused", "expired", "no_refresh_token", "in_doubt"] {
             let stored = format!(r#"{{"generation":7,"ruling":{{"log_in":{{"why":"{why}"}}}},"strikes":2}}"#);
             let verdict: Verdict<crate::StoreTime> = serde_json::from_str(&stored).unwrap();
-            let Ruling::LogIn { why: read } = verdict.ruling else { panic!("{verdict:?}") };
+            let Decision::LogIn { why: read } = verdict.decision else { panic!("{verdict:?}") };
             assert_eq!((read.name(), serde_json::to_string(&verdict).unwrap()), (why, stored));
         }
-        for why in [Revocation::RotatedElsewhere, Revocation::AnswerLost] {
+        for why in [Revocation::RotatedElsewhere, Revocation::AnswerLost, Revocation::AnswerUnread] {
             assert_eq!(serde_json::to_string(&why).unwrap(), format!("{:?}", why.name()));
         }
     }

@@ -24,8 +24,8 @@ pub(crate) fn assertion(key: &ClientKey, client_id: &str, audience: &str) -> Res
     key.key.sign(&json!({"typ": "JWT", "alg": "ES256", "kid": key.id}), &claims)
 }
 
-/// The key that an account's session began with: the one it names, the first where it names none. Servers bind a session to the
-/// client's key, so another one is no substitute; `None` when it is not here.
+/// The key that an account's session began with: the one it names, the first where it names none. Servers bind a
+/// session to the client's key, so another one is no substitute; `None` when it is not here.
 pub(crate) fn chosen<'a>(keys: &'a [ClientKey], named: Option<&str>) -> Option<&'a ClientKey> {
     match named {
         Some(id) => keys.iter().find(|key| key.id == id),

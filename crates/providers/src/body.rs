@@ -15,7 +15,7 @@ pub(crate) async fn read(response: &mut Response, most: usize) -> Result<Option<
     Ok(Some(body.freeze()))
 }
 
-/// What went wrong, without the URL: reqwest puts it first, and the causes say the rest.
+/// The error without the URL: reqwest puts it first, and the causes hold the rest.
 pub(crate) fn causes(error: &reqwest::Error) -> String {
     let mut causes = Vec::new();
     let mut next = std::error::Error::source(error);
@@ -25,3 +25,6 @@ pub(crate) fn causes(error: &reqwest::Error) -> String {
     }
     if causes.is_empty() { "the exchange failed".to_owned() } else { causes.join(": ") }
 }
+
+/// The largest part of an answer that is read; real ones are below 16 KiB.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-/// Keeps the values put in last; once it is full, the one that has been there longest makes room.
+/// Keeps the values put in last; once it is full, the one that has been there longest is removed.
 #[derive(Debug)]
 pub(crate) struct Bounded<V> {
     values: HashMap<Box<str>, (u64, V)>,
@@ -27,7 +27,7 @@ impl<V> Bounded<V> {
         self.values.insert(key.into(), (self.puts, value));
     }
 
-    /// Looks at all of them, which a full map pays for each newcomer.
+    /// Searches all of them, which a full map pays for each newcomer.
     fn forget_the_oldest(&mut self) {
         let oldest = self.values.iter().min_by_key(|(_, (put, _))| *put).map(|(key, _)| key.clone());
         oldest.and_then(|key| self.values.remove(&key));
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_put_in_first_makes_room_and_what_is_put_in_again_is_new() {
+    fn the_oldest_entry_is_evicted_and_one_put_in_again_counts_as_new() {
         let mut map = Bounded::new(2);
         map.put("a", 1);
         map.put("b", 2);

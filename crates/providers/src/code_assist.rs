@@ -16,7 +16,7 @@ pub struct CodeAssist {
     ide: &'static str,
 }
 
-/// What Code Assist says about an account.
+/// The reply of Code Assist about an account.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct CodeAssistAccount {

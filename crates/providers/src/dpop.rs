@@ -14,7 +14,7 @@ use crate::{
     key::{CannotSign, unique},
 };
 
-/// Whether exchanges carry a proof of possession, and of which key.
+/// The proof of possession that exchanges carry, and its key.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Dpop {

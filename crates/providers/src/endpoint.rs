@@ -4,13 +4,18 @@ use std::{
     borrow::Cow,
     fmt,
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use async_trait::async_trait;
-use reqwest::{Client, ClientBuilder, Proxy, header, redirect, retry};
+use bytes::Bytes;
+use reqwest::{
+    Body, Client, ClientBuilder, Proxy,
+    header::{self, HeaderMap},
+    redirect, retry,
+};
 use solekey_core::{
-    Account, Dialect, ExposeSecret, InputError, mutant,
+    Account, Credential, Dialect, ExposeSecret, ISSUER_FIELDS, InputError, KEY_FIELD, mutant,
     ports::{ExchangeRequest, TokenEndpoint, Wire},
 };
 use url::Url;
@@ -18,30 +23,33 @@ use url::Url;
 use crate::{
     ClientAuth, Dpop, EndpointSettings,
     assertion::{assertion, chosen},
-    body::{self, causes},
+    body::{self, MAX_BODY_BYTES, causes},
+    decode,
+    departure::{Departure, Refused},
     dpop::{self, Nonces, PROOF},
     fallback::Clients,
     issuer::{Directory, Issuer},
     key::CannotSign,
+    patience::{self, Since},
     request,
-    settings::Place,
+    settings::EndpointLocation,
 };
 
 /// A provider's token endpoint over HTTP/1.1, made by [`EndpointSettings::build`].
 ///
 /// Every exchange is one request on a connection of its own. Redirects are answers, not instructions; nothing is
 /// retried, by nobody; the environment's proxies are ignored; the answer is read up to [`MAX_BODY_BYTES`]. Where the
-/// token endpoint has to be looked up first, that is a request of its own, without any token, and the exchange is not sent
-/// when it fails.
+/// token endpoint has to be found first, that is a request of its own, without any token, and the exchange is not
+/// sent when it fails.
 ///
-/// Proofs of possession carry the newest nonce that the server put into any of its answers, refusals included: an exchange
-/// after one that was refused for want of a nonce has it.
+/// Proofs of possession carry the newest nonce that the server put into any of its answers, refusals included: an
+/// exchange after one that was refused for want of a nonce has it.
 pub struct HttpEndpoint {
     settings: EndpointSettings,
     /// The same with the second client.
     second: Option<EndpointSettings>,
     clients: Clients,
-    place: Place,
+    place: EndpointLocation,
     /// Token URL or issuer, and client id, for breakers and people.
     client: String,
     /// The HTTP client for the last connect timeout asked for. It keeps no connection; making one reads the
@@ -59,7 +67,7 @@ struct Message {
 }
 
 impl HttpEndpoint {
-    pub(crate) fn new(mut settings: EndpointSettings, place: Place) -> Result<Self, InputError> {
+    pub(crate) fn new(mut settings: EndpointSettings, place: EndpointLocation) -> Result<Self, InputError> {
         if !matches!(settings.dpop, Dpop::Off) {
             // Of our clock or our key, which the account cannot help.
             settings.dialect = settings.dialect.our_fault("invalid_dpop_proof");
@@ -67,9 +75,9 @@ impl HttpEndpoint {
         let within = settings.connect_timeout;
         let http = client(&settings, &place, within)?;
         let client = match &place {
-            Place::At(url, _) => format!("{url} {}", settings.client_id),
-            Place::Of(issuer) => named(issuer, &settings),
-            Place::OfAccount(_) => format!("each account's issuer {}", settings.client_id),
+            EndpointLocation::At(url, _) => format!("{url} {}", settings.client_id),
+            EndpointLocation::Of(issuer) => named(issuer, &settings),
+            EndpointLocation::OfAccount(_) => format!("each account's issuer {}", settings.client_id),
         };
         let http = Mutex::new((within, http));
         let (directory, nonces) = (Directory::new(), Nonces::new());
@@ -78,7 +86,7 @@ impl HttpEndpoint {
     }
 
     /// The client for an exchange of this length. Connecting gets at most half of it: were the exchange to end while
-    /// still connecting, "not sent" could not be told from "lost".
+    /// still connecting, "not sent" could not be distinguished from "lost".
     fn http(&self, timeout: Duration) -> Result<Client, InputError> {
         let within = self.settings.connect_timeout.min(timeout / 2);
         let mut kept = self.http.lock().unwrap_or_else(PoisonError::into_inner);
@@ -88,12 +96,12 @@ impl HttpEndpoint {
         Ok(kept.1.clone())
     }
 
-    /// The issuer of this account, where its token endpoint has to be looked up.
+    /// The issuer of this account, where its token endpoint has to be found.
     fn issuer<'a>(&'a self, request: &ExchangeRequest<'_>) -> Result<Option<Cow<'a, Issuer>>, String> {
         match &self.place {
-            Place::At(..) => Ok(None),
-            Place::Of(issuer) => Ok(Some(Cow::Borrowed(issuer))),
-            Place::OfAccount(others) => {
+            EndpointLocation::At(..) => Ok(None),
+            EndpointLocation::Of(issuer) => Ok(Some(Cow::Borrowed(issuer))),
+            EndpointLocation::OfAccount(others) => {
                 match ISSUER_FIELDS.into_iter().find_map(|name| request.field(name)) {
                     Some(named) => {
                         let issuer = Issuer::parse(named.expose_secret());
@@ -122,9 +130,11 @@ impl HttpEndpoint {
                 let found = self.directory.token_endpoint(http, &issuer, &self.nonces, within).await;
                 (found.map_err(|why| why.to_string())?, issuer.as_str().to_owned())
             }
-            (None, Place::At(url, Some(issuer))) => (url.clone(), issuer.as_str().to_owned()),
-            (None, Place::At(url, None)) => (url.clone(), url.to_string()),
-            (None, Place::Of(_) | Place::OfAccount(_)) => return Err("no token endpoint is known".to_owned()),
+            (None, EndpointLocation::At(url, Some(issuer))) => (url.clone(), issuer.as_str().to_owned()),
+            (None, EndpointLocation::At(url, None)) => (url.clone(), url.to_string()),
+            (None, EndpointLocation::Of(_) | EndpointLocation::OfAccount(_)) => {
+                return Err("no token endpoint is known".to_owned());
+            }
         };
         let signed =
             |made: Result<String, CannotSign>| made.map_err(|_| "nothing could be signed".to_owned());
@@ -150,14 +160,14 @@ impl HttpEndpoint {
         settings: &EndpointSettings,
         http: Client,
         message: &Message,
-        timeout: Duration,
+        body: Departure,
     ) -> Result<Wire, reqwest::Error> {
         let mut request = http
             .post(message.url.clone())
-            .timeout(timeout)
             .header(header::ACCEPT, "application/json")
+            .header(header::ACCEPT_ENCODING, "identity")
             .header(header::CONTENT_TYPE, request::content_type(settings.body))
-            .body(message.body.clone());
+            .body(Body::wrap(body));
         if let Some(secret) = request::authorization(settings) {
             request = request.header(header::AUTHORIZATION, secret);
         }
@@ -181,13 +191,14 @@ impl TokenEndpoint for HttpEndpoint {
     /// # Cancel safety
     /// Not cancel safe: a dropped exchange may have been processed. Poll it in a task that nobody cancels.
     async fn exchange(&self, account: &Account, request: ExchangeRequest<'_>, timeout: Duration) -> Wire {
-        let began = Instant::now();
+        let began = Since::now();
         let http = match self.http(timeout) {
             Ok(http) => http,
             Err(error) => return Wire::NotSent { why: error.to_string() },
         };
         let second = self.second.as_ref().filter(|_| self.clients.is_second(account));
-        let settings = second.unwrap_or(&self.settings);
+        let own = request.credential.and_then(|credential| self.settings.of_account(credential));
+        let settings = own.as_ref().or(second).unwrap_or(&self.settings);
         let message = match self.prepare(settings, &http, &request, timeout).await {
             Ok(message) => message,
             Err(why) => return Wire::NotSent { why },
@@ -197,17 +208,34 @@ impl TokenEndpoint for HttpEndpoint {
             // Connecting may take that long; see `http`.
             return Wire::NotSent { why: "the time was over before anything could be sent".to_owned() };
         }
+        let refused = Refused::default();
+        let body = || Departure::new(Bytes::from(message.body.clone()), began, timeout, &refused);
         if mutant("endpoint_sends_again")
-            && let Ok(wire) = self.present(settings, http.clone(), &message, left).await
+            && let Ok(wire) = self.present(settings, http.clone(), &message, body()).await
         {
             return wire;
         }
-        let wire = self.present(settings, http, &message, left).await.unwrap_or_else(|error| failure(&error));
-        if self.second.is_some() { self.clients.learn(account, &self.settings.dialect, wire) } else { wire }
+        let reading = request.read_for.unwrap_or(timeout).saturating_sub(began.elapsed());
+        let wire = tokio::select! {
+            biased;
+            wire = self.present(settings, http, &message, body()) => {
+                wire.unwrap_or_else(|error| failure(&error, &refused))
+            }
+            () = patience::over(reading) => Wire::Lost { why: "no whole answer came in time".to_owned() },
+        };
+        if self.second.is_some() && own.is_none() { self.clients.learn(account, self, wire) } else { wire }
     }
 
     fn dialect(&self) -> &Dialect {
         &self.settings.dialect
+    }
+
+    fn check(&self, credential: &Credential) -> Result<(), InputError> {
+        self.settings.check_credential(credential)
+    }
+
+    fn decoded(&self, headers: &HeaderMap, body: &Bytes) -> Bytes {
+        decode::decoded(headers, body, self.settings.dialect.tokens_at())
     }
 
     fn client(&self) -> &str {
@@ -215,8 +243,14 @@ impl TokenEndpoint for HttpEndpoint {
     }
 
     fn client_of(&self, request: &ExchangeRequest<'_>) -> Cow<'_, str> {
+        let own = request.credential.and_then(|credential| self.settings.of_account(credential));
         match self.issuer(request) {
-            Ok(Some(issuer)) => Cow::Owned(named(&issuer, &self.settings)),
+            Ok(Some(issuer)) => Cow::Owned(named(&issuer, own.as_ref().unwrap_or(&self.settings))),
+            // One that is not accepted delays nobody else.
+            Ok(None) if own.is_some() => {
+                let id = own.map(|own| own.client_id).unwrap_or_default();
+                Cow::Owned(format!("{} (of its account: {id})", self.client))
+            }
             Ok(None) | Err(_) => Cow::Borrowed(&self.client),
         }
     }
@@ -234,7 +268,7 @@ impl fmt::Debug for HttpEndpoint {
 
 fn client(
     settings: &EndpointSettings,
-    place: &Place,
+    place: &EndpointLocation,
     connect_timeout: Duration,
 ) -> Result<Client, InputError> {
     let redirect =
@@ -243,12 +277,27 @@ fn client(
     let mut builder = ClientBuilder::new()
         .user_agent(concat!("solekey/", env!("CARGO_PKG_VERSION")))
         .http1_only()
+        .http1_max_headers(MAX_HEADERS)
+        // What came is kept as it came: a program around this one may have asked for more.
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
         .pool_max_idle_per_host(idle)
+        .tcp_keepalive(DEAD_AFTER / 4)
+        .tcp_keepalive_interval(DEAD_AFTER / 4)
+        .tcp_keepalive_retries(3)
         .connect_timeout(connect_timeout)
         .redirect(redirect)
         .retry(retry::never())
-        .referer(false)
-        .no_proxy();
+        .referer(false);
+    #[cfg(target_os = "linux")]
+    {
+        builder = builder.tcp_user_timeout(DEAD_AFTER);
+    }
+    if !mutant("proxies_of_the_environment_are_used") {
+        builder = builder.no_proxy();
+    }
     if let Some(proxy) = &settings.proxy {
         let proxy =
             Proxy::all(proxy.expose_secret()).map_err(|_| InputError::new("proxy", "the URL of a proxy"))?;
@@ -263,18 +312,22 @@ fn client(
         .map_err(|error| InputError::new("token_url", format!("a working TLS set-up ({})", causes(&error))))
 }
 
-/// Only what went wrong before there was a connection is known not to have been sent.
-fn failure(error: &reqwest::Error) -> Wire {
+/// Only what went wrong before there was a connection, or before the body was handed to it, is known not to have been sent.
+fn failure(error: &reqwest::Error, refused: &Refused) -> Wire {
     let why = causes(error);
-    if error.is_connect() || error.is_builder() { Wire::NotSent { why } } else { Wire::Lost { why } }
+    if error.is_connect() || error.is_builder() || refused.is_true() {
+        Wire::NotSent { why }
+    } else {
+        Wire::Lost { why }
+    }
 }
 
-/// How much of an answer is read; real ones are below 16 KiB.
-pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// Three times as many as the largest seen: cookies of a load balancer, policies, traces.
+const MAX_HEADERS: usize = 256;
 
-/// Where an account's document names its issuer, and the client's key that its session began with.
-const ISSUER_FIELDS: [&str; 2] = ["iss", "issuer"];
-const KEY_FIELD: &str = "key_id";
-
-/// The lookup of a token endpoint gets a quarter of the exchange's time, so that what is left has room for a connection.
+/// The lookup of a token endpoint gets a quarter of the exchange's time, so that the rest suffices for a connection.
 const LOOKUP_SHARE: u32 = 4;
+
+/// A peer that acknowledges nothing for so long is gone: answers are read for longer than anybody waits for them, and a
+/// connection that is dead would be read to the end of that.
+const DEAD_AFTER: Duration = Duration::from_secs(60);

@@ -5,14 +5,17 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use solekey_core::{Account, AccountKey, Dialect, mutant, ports::Wire};
+use solekey_core::{
+    Account, AccountKey, mutant,
+    ports::{TokenEndpoint, Wire},
+};
 
-/// Which of two clients accounts belong to, as far as this process has found out. An exchange is one request by one
-/// client: what another one would be told only another attempt can find out.
+/// The client of each account, of two, as far as this process has found out. An exchange is one request by one client:
+/// only another attempt can find out the reply to the other one.
 #[derive(Debug, Default)]
 pub(crate) struct Clients(Mutex<HashMap<AccountKey, Known>>);
 
-/// What is known of one account; of all others, that the first client is to be tried.
+/// The state of one account; all others begin with the first client.
 #[derive(Clone, Copy, Debug, Default)]
 struct Known {
     /// It belongs to the second client.
@@ -22,16 +25,17 @@ struct Known {
 }
 
 impl Clients {
-    /// Whether the second client presents for this account.
+    /// Returns whether the second client presents for this account.
     pub(crate) fn is_second(&self, account: &Account) -> bool {
         self.lock().get(&account.key()).is_some_and(|known| known.second)
     }
 
     /// Learns from an answer, and says so where the other client is to be tried before anybody is blamed.
-    pub(crate) fn learn(&self, account: &Account, dialect: &Dialect, wire: Wire) -> Wire {
+    pub(crate) fn learn(&self, account: &Account, endpoint: &dyn TokenEndpoint, wire: Wire) -> Wire {
         let Wire::Reply { status, headers, body } = &wire else { return wire };
         let (mut known, key) = (self.lock(), account.key());
-        if !dialect.wants_another_client(*status, headers, body) {
+        let body = endpoint.decoded(headers, body);
+        if !endpoint.dialect().wants_another_client(*status, headers, &body) {
             if let Some(known) = known.get_mut(&key) {
                 known.other_refused = false;
             }
@@ -66,19 +70,29 @@ mod tests {
     use http::{HeaderMap, StatusCode};
 
     use super::*;
+    use crate::{EndpointSettings, HttpEndpoint};
 
     fn reply(status: u16, body: &str) -> Wire {
         let status = StatusCode::from_u16(status).unwrap();
         Wire::Reply { status, headers: HeaderMap::new(), body: body.to_owned().into() }
     }
 
+    fn endpoint() -> HttpEndpoint {
+        let settings = EndpointSettings {
+            token_url: "https://acme.example/token".to_owned(),
+            client_id: "gateway".to_owned(),
+            ..EndpointSettings::default()
+        };
+        settings.build().unwrap()
+    }
+
     fn alice() -> Account {
         Account::new("gemini", "alice").unwrap()
     }
 
-    /// Whether the other client is to be tried, and which client is next.
-    fn told(clients: &Clients, wire: Wire) -> (bool, bool) {
-        let wire = clients.learn(&alice(), &Dialect::rfc6749(), wire);
+    /// Returns whether the other client is to be tried, and whether the second client is next.
+    fn next(clients: &Clients, wire: Wire) -> (bool, bool) {
+        let wire = clients.learn(&alice(), &endpoint(), wire);
         (matches!(wire, Wire::OtherClient { .. }), clients.is_second(&alice()))
     }
 
@@ -89,10 +103,10 @@ mod tests {
     fn the_client_that_worked_presents_from_then_on() {
         let clients = Clients::default();
         assert!(!clients.is_second(&alice()));
-        assert_eq!(told(&clients, reply(401, UNAUTHORIZED)), (true, true));
-        assert_eq!(told(&clients, reply(200, TOKEN)), (false, true));
+        assert_eq!(next(&clients, reply(401, UNAUTHORIZED)), (true, true));
+        assert_eq!(next(&clients, reply(200, TOKEN)), (false, true));
         assert_eq!(
-            told(&clients, reply(401, UNAUTHORIZED)),
+            next(&clients, reply(401, UNAUTHORIZED)),
             (true, false),
             "and when that changes, the other"
         );
@@ -103,8 +117,8 @@ mod tests {
     fn when_both_are_refused_it_is_our_fault_and_begins_with_the_first() {
         let clients = Clients::default();
         for _ in 0..3 {
-            assert_eq!(told(&clients, reply(401, UNAUTHORIZED)), (true, true));
-            assert_eq!(told(&clients, reply(401, UNAUTHORIZED)), (false, false));
+            assert_eq!(next(&clients, reply(401, UNAUTHORIZED)), (true, true));
+            assert_eq!(next(&clients, reply(401, UNAUTHORIZED)), (false, false));
         }
     }
 
@@ -118,7 +132,7 @@ mod tests {
             Wire::Lost { why: "unauthorized_client".to_owned() },
             Wire::NotSent { why: "unauthorized_client".to_owned() },
         ] {
-            assert_eq!(told(&clients, wire), (false, false));
+            assert_eq!(next(&clients, wire), (false, false));
         }
     }
 }

@@ -38,7 +38,7 @@ impl Issuer {
         self.url.scheme() == "http"
     }
 
-    /// Where its metadata lies: the well-known path goes between its host and its own path (RFC 8414, section 3.1).
+    /// The URL of its metadata: the well-known path goes between its host and its own path (RFC 8414, section 3.1).
     fn metadata_url(&self) -> Url {
         let mut url = self.url.clone();
         let path =
@@ -53,15 +53,15 @@ pub(crate) struct Directory {
     known: Mutex<Bounded<Arc<Slot>>>,
 }
 
-/// What is known of one issuer. Whoever looks holds it, so that a crowd asks once.
-type Slot = tokio::sync::Mutex<Option<Look>>;
+/// The state of one issuer. A reader of the metadata holds it, so that of a crowd one sends a request.
+type Slot = tokio::sync::Mutex<Option<Lookup>>;
 
-struct Look {
+struct Lookup {
     at: Instant,
     found: Result<Url, Unknown>,
 }
 
-/// Why an issuer's token endpoint is not known, for people.
+/// The reason why an issuer's token endpoint is not known, for people.
 type Unknown = Arc<str>;
 
 #[derive(Deserialize)]
@@ -84,16 +84,16 @@ impl Directory {
         within: Duration,
     ) -> Result<Url, Unknown> {
         let slot = self.slot(issuer);
-        let looking = async {
+        let lookup = async {
             let mut known = slot.lock().await;
-            if let Some(look) = known.as_ref().filter(|look| look.is_fresh()) {
-                return look.found.clone();
+            if let Some(known) = known.as_ref().filter(|known| known.is_fresh()) {
+                return known.found.clone();
             }
             let found = ask(http, issuer, nonces, within).await.map_err(Unknown::from);
-            *known = Some(Look { at: Instant::now(), found: found.clone() });
+            *known = Some(Lookup { at: Instant::now(), found: found.clone() });
             found
         };
-        let in_time = tokio::time::timeout(within, looking).await;
+        let in_time = tokio::time::timeout(within, lookup).await;
         in_time.unwrap_or_else(|_| Err("the issuer's metadata did not come in time".into()))
     }
 
@@ -108,7 +108,7 @@ impl Directory {
     }
 }
 
-impl Look {
+impl Lookup {
     fn is_fresh(&self) -> bool {
         self.at.elapsed() < if self.found.is_ok() { MAX_AGE } else { MAX_AGE_OF_FAILURE }
     }
@@ -135,8 +135,8 @@ async fn ask(http: &Client, issuer: &Issuer, nonces: &Nonces, within: Duration) 
     }
 }
 
-/// Metadata counts only if it says that it is this issuer's (RFC 8414, section 3.3): otherwise whoever answers for one name could
-/// have the tokens of another one sent to itself.
+/// Metadata counts only if it says that it is this issuer's (RFC 8414, section 3.3): otherwise whoever answers for one
+/// name could have the tokens of another one sent to itself.
 fn understand(bytes: &[u8], issuer: &Issuer) -> Result<Url, String> {
     let metadata: Metadata = serde_json::from_slice(bytes)
         .map_err(|_| "the issuer's metadata names no issuer and token endpoint".to_owned())?;
@@ -200,19 +200,19 @@ mod tests {
 
     #[test]
     fn metadata_has_to_name_its_issuer_and_an_endpoint_as_safe_as_the_issuer() {
-        let said = |issuer: &str, endpoint: &str| {
+        let document = |issuer: &str, endpoint: &str| {
             format!(r#"{{"issuer":"{issuer}","token_endpoint":"{endpoint}","more":[]}}"#)
         };
         let here = issuer("https://a.example");
         let understood = |text: String| understand(text.as_bytes(), &here).ok().map(String::from);
         let other_host = "https://tokens.example/t".to_owned();
-        assert_eq!(understood(said("https://a.example", &other_host)), Some(other_host));
+        assert_eq!(understood(document("https://a.example", &other_host)), Some(other_host));
         for text in [
-            said("https://b.example", "https://a.example/token"),
+            document("https://b.example", "https://a.example/token"),
             // Letter for letter.
-            said("https://a.example/", "https://a.example/token"),
-            said("https://a.example", "http://127.0.0.1:9/token"),
-            said("https://a.example", "/token"),
+            document("https://a.example/", "https://a.example/token"),
+            document("https://a.example", "http://127.0.0.1:9/token"),
+            document("https://a.example", "/token"),
             r#"{"token_endpoint":"https://a.example/token"}"#.to_owned(),
             "<html>".to_owned(),
         ] {

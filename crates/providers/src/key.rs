@@ -42,8 +42,8 @@ impl SigningKey {
     /// environment variables often have them), or a JWK with `d`, `x` and `y`.
     ///
     /// # Errors
-    /// The error's field is `key`: it is neither, or of another curve, or its halves do not belong together. The message
-    /// holds no part of it.
+    /// The error's field is `key`: it is neither, or of another curve, or its halves do not belong together. The
+    /// message holds no part of it.
     pub fn parse(text: &Secret) -> Result<Self, InputError> {
         let text = text.expose_secret().trim();
         let pair = if text.starts_with('{') { of_jwk(text) } else { of_pem(text) };
@@ -98,7 +98,7 @@ impl From<Unspecified> for CannotSign {
     }
 }
 
-/// What makes one JWT differ from all others.
+/// A value that makes each JWT differ from all others.
 pub(crate) fn unique() -> Result<String, CannotSign> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes)?;

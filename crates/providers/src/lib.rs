@@ -1,14 +1,14 @@
 //! Token endpoints over HTTP: one request, one connection, no redirects, no retries.
 //!
 //! A refresh token is good for one use, so the wire has a discipline: whatever happens, the token leaves this process
-//! at most once per exchange, and what is reported back tells "provably never left" from "may have been processed".
+//! at most once per exchange, and the result distinguishes "provably never left" from "may have been processed".
 //!
 //! ```
 //! use solekey_core::{Dialect, ports::TokenEndpoint};
 //! use solekey_providers::{BodyFormat, ClientAuth, EndpointSettings, Preset};
 //!
 //! # fn main() -> Result<(), solekey_core::InputError> {
-//! // A provider that somebody has looked at already; every field may be another one.
+//! // A provider that somebody has studied already; every field may be another one.
 //! let codex = Preset::named("codex")?;
 //! let endpoint = EndpointSettings { client_id: "my-own-client".to_owned(), ..codex.endpoint }.build()?;
 //! assert!(endpoint.client().contains("my-own-client"));
@@ -33,9 +33,9 @@
 //! [`HttpEndpoint`] speaks RFC 6749 with the variations of [`EndpointSettings`]; a [`Preset`] is what we know about
 //! one provider, as data with a date, its [replay rule](solekey_core::Replay) among it.
 //!
-//! A client may prove itself with [signatures](ClientAuth::PrivateKeyJwt) in the place of a secret, and exchanges may carry
-//! [proofs of possession](Dpop) with the servers' nonces; the token endpoint may be found through the metadata of each
-//! [account's issuer](EndpointSettings::issuer_of_account). AT Protocol wants all three.
+//! A client may prove itself with [signatures](ClientAuth::PrivateKeyJwt) in the place of a secret, and exchanges may
+//! carry [proofs of possession](Dpop) with the servers' nonces; the token endpoint may be found through the metadata of
+//! each [account's issuer](EndpointSettings::issuer_of_account). AT Protocol wants all three.
 //!
 //! ```
 //! use solekey_providers::{ClientAuth, ClientKey, Dpop, EndpointSettings, Preset, SigningKey};
@@ -60,26 +60,32 @@
 //!
 //! # What is not promised
 //!
-//! A preset says what a provider did when somebody looked; providers change. A token endpoint behind a proxy that holds
-//! requests can process one long after the timeout: proxies of the environment are ignored for that reason.
+//! A preset states what a provider did when somebody checked; providers change. A token endpoint behind a proxy that
+//! holds requests can process one long after the timeout: proxies of the environment are ignored for that reason.
 
 mod assertion;
 mod body;
 mod bounded;
 mod clock;
 mod code_assist;
+mod decode;
+mod departure;
 mod dpop;
 mod endpoint;
 mod fallback;
+mod greeting;
 mod issuer;
 mod key;
+mod patience;
 mod preset;
 mod request;
 mod settings;
 
+pub use body::MAX_BODY_BYTES;
 pub use code_assist::{CodeAssist, CodeAssistAccount};
 pub use dpop::Dpop;
-pub use endpoint::{HttpEndpoint, MAX_BODY_BYTES};
+pub use endpoint::HttpEndpoint;
+pub use greeting::greet;
 pub use key::{ClientKey, SigningKey};
 pub use preset::{Preset, SecretPlace};
 pub use settings::{BodyFormat, ClientAuth, EndpointSettings, FallbackClient};

@@ -1,4 +1,4 @@
-//! How an exchange is written on the wire.
+//! The form of an exchange on the wire.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::header::HeaderValue;
@@ -95,11 +95,11 @@ mod tests {
     #[test]
     fn json_says_the_same() {
         let settings = EndpointSettings { body: BodyFormat::Json, ..settings() };
-        let said: Value = serde_json::from_str(&body(&settings, &secret("r\"t"), None)).unwrap();
+        let sent: Value = serde_json::from_str(&body(&settings, &secret("r\"t"), None)).unwrap();
         let expected = serde_json::json!({
             "grant_type": "refresh_token", "refresh_token": "r\"t", "client_id": "my app:1",
         });
-        assert_eq!(said, expected);
+        assert_eq!(sent, expected);
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! What has to be known about a token endpoint.
+//! The settings of a token endpoint.
 
 use std::time::Duration;
 
-use solekey_core::{Dialect, ExposeSecret, InputError, Secret};
+use solekey_core::{
+    CLIENT_FIELDS, Credential, Dialect, ExposeSecret, InputError, SECRET_FIELDS, Secret, mutant,
+};
 use url::{Host, Url};
 
 use crate::{ClientKey, Dpop, HttpEndpoint, issuer::Issuer};
@@ -10,38 +12,45 @@ use crate::{ClientKey, Dpop, HttpEndpoint, issuer::Issuer};
 /// Settings of an [`HttpEndpoint`] before validation.
 #[derive(Clone, Debug)]
 pub struct EndpointSettings {
-    /// Where refresh tokens are presented: https, or http on loopback. No default; it may be left out where the metadata of an
-    /// [`issuer`](Self::issuer), or of [each account's](Self::issuer_of_account), says so. It wins over all metadata.
+    /// The URL at which refresh tokens are presented: https, or http on loopback. No default; it may be left out where
+    /// the metadata of an [`issuer`](Self::issuer), or of [each account's](Self::issuer_of_account), states it. It wins
+    /// over all metadata.
     pub token_url: String,
-    /// The authorization server's issuer identifier, https or http on loopback: the audience of what the client signs, and,
-    /// without a `token_url`, whose metadata (RFC 8414) is asked for the token endpoint, within the time of an exchange and
-    /// at most once an hour. What its metadata says counts only if it names this very issuer. Default: none; the audience is
-    /// the token URL.
+    /// The authorization server's issuer identifier, https or http on loopback: the audience of what the client signs,
+    /// and, without a `token_url`, the server whose metadata (RFC 8414) is asked for the token endpoint, within the
+    /// time of an exchange and at most once an hour. Its metadata counts only if it names this very issuer. Default:
+    /// none; the audience is the token URL.
     pub issuer: Option<String>,
     /// Accounts live on authorization servers of their own: each account's document names it in `iss` or `issuer`, and
-    /// [`issuer`](Self::issuer) is for those that name none. Ignored where there is a `token_url`. Default: they do not.
+    /// [`issuer`](Self::issuer) is for those that name none. Ignored where there is a `token_url`. Default: they do
+    /// not.
     pub issuer_of_account: bool,
+    /// Accounts belong to clients of their own: a document that names one in `client_id` is presented by that one, with
+    /// the `client_secret` next to it, if there is one. Default: they do not; a document that names another client than
+    /// [`client_id`](Self::client_id) and [`fallback_client`](Self::fallback_client) is refused.
+    pub client_of_account: bool,
     /// Proofs of possession (RFC 9449). Default: none.
     pub dpop: Dpop,
     /// The client that the provider knows us by. No default.
     pub client_id: String,
     /// The parameter that names the client. Default: `client_id`, as RFC 6749 has it.
     pub client_id_name: String,
-    /// How the client proves itself. Default: not at all, it is public.
+    /// The way in which the client proves itself. Default: not at all, it is public.
     pub client_auth: ClientAuth,
-    /// A second client, for accounts whose refresh token the first one may not present. It is tried where the provider says
-    /// `unauthorized_client`, in an exchange of its own, and from then on first for that account. Default: none.
+    /// A second client, for accounts whose refresh token the first one may not present. It is tried where the provider
+    /// returns `unauthorized_client`, in an exchange of its own, and from then on first for that account. Default:
+    /// none.
     pub fallback_client: Option<FallbackClient>,
-    /// How parameters are written. Default: form, as RFC 6749 wants it.
+    /// The format of parameters. Default: form, as RFC 6749 wants it.
     pub body: BodyFormat,
     /// The scope to ask for; RFC 6749 keeps the granted one without it. Default: none.
     pub scope: Option<String>,
     /// Further parameters that this provider wants. Default: none.
     pub params: Vec<(String, Secret)>,
-    /// How the provider words its answers. Default: [`Dialect::rfc6749`].
+    /// The wording of the provider's answers. Default: [`Dialect::rfc6749`].
     pub dialect: Dialect,
-    /// How long opening the connection may take, TLS included, of the time for the exchange; never more than half of
-    /// it. What does not get that far is known not to have been sent. Default 3 s.
+    /// The longest time that opening the connection may take, TLS included, of the time for the exchange; never more
+    /// than half of it. What does not get that far is known not to have been sent. Default 3 s.
     pub connect_timeout: Duration,
     /// The URL of a proxy to go through. Default: none, and those of the environment are ignored: a proxy can hold a
     /// request for longer than an attempt lasts.
@@ -53,11 +62,11 @@ pub struct EndpointSettings {
 pub struct FallbackClient {
     /// The client that the provider knows us by.
     pub client_id: String,
-    /// How it proves itself.
+    /// The way in which it proves itself.
     pub client_auth: ClientAuth,
 }
 
-/// How a client proves itself to the token endpoint (RFC 6749, section 2.3).
+/// The way in which a client proves itself to the token endpoint (RFC 6749, section 2.3).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum ClientAuth {
@@ -68,13 +77,13 @@ pub enum ClientAuth {
     Basic(Secret),
     /// This secret in the body.
     Post(Secret),
-    /// A fresh signature for each exchange (RFC 7523), by the key that the account names in `key_id`, or by the first where it
-    /// names none. Servers bind a session to the key it began with: while sessions of an older key live, keep it here behind
-    /// the new one, and see to it that they name it.
+    /// A fresh signature for each exchange (RFC 7523), by the key that the account names in `key_id`, or by the first
+    /// where it names none. Servers bind a session to the key it began with: while sessions of an older key live, keep
+    /// it here behind the new one, and see to it that they name it.
     PrivateKeyJwt(Vec<ClientKey>),
 }
 
-/// How parameters are written.
+/// The format of parameters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum BodyFormat {
@@ -91,6 +100,7 @@ impl Default for EndpointSettings {
             token_url: String::new(),
             issuer: None,
             issuer_of_account: false,
+            client_of_account: false,
             dpop: Dpop::Off,
             client_id: String::new(),
             client_id_name: "client_id".to_owned(),
@@ -111,7 +121,7 @@ impl EndpointSettings {
     ///
     /// # Errors
     /// Names the first field that cannot work and what was expected of it. A machine without CA certificates cannot
-    /// talk to an https URL, and is told so here.
+    /// talk to an https URL, and gets an error here.
     pub fn build(self) -> Result<HttpEndpoint, InputError> {
         let place = self.place()?;
         self.check_client()?;
@@ -133,17 +143,53 @@ impl EndpointSettings {
         HttpEndpoint::new(self, place)
     }
 
-    fn place(&self) -> Result<Place, InputError> {
+    fn place(&self) -> Result<EndpointLocation, InputError> {
         let issuer = self.issuer.as_deref().map(Issuer::parse).transpose()?;
         if self.token_url.is_empty() {
             match issuer {
-                issuer if self.issuer_of_account => return Ok(Place::OfAccount(issuer)),
-                Some(issuer) => return Ok(Place::Of(issuer)),
+                issuer if self.issuer_of_account => return Ok(EndpointLocation::OfAccount(issuer)),
+                Some(issuer) => return Ok(EndpointLocation::Of(issuer)),
                 None => {}
             }
         }
         let url = usable_url(&self.token_url).map_err(|expected| InputError::new("token_url", expected))?;
-        Ok(Place::At(url, issuer))
+        Ok(EndpointLocation::At(url, issuer))
+    }
+
+    /// The client that a document names, where that is none of ours.
+    fn other_client(&self, credential: &Credential) -> Option<Secret> {
+        let named = CLIENT_FIELDS.into_iter().find_map(|name| credential.field(name))?;
+        let second = self.fallback_client.as_ref().map(|second| second.client_id.as_str());
+        let ours = [Some(self.client_id.as_str()), second];
+        (!ours.contains(&Some(named.expose_secret()))).then_some(named)
+    }
+
+    /// Refuses a credential that was issued to another client.
+    pub(crate) fn check_credential(&self, credential: &Credential) -> Result<(), InputError> {
+        let is_refused = !self.client_of_account && !mutant("document_of_another_client_is_taken");
+        match self.other_client(credential) {
+            Some(_) if is_refused && credential.refresh_token().is_some() => {
+                let expected = "the client of this provider: its own is used where client_of_account = true";
+                Err(InputError::new(CLIENT_FIELDS[0], expected))
+            }
+            Some(client) if !is_visible(client.expose_secret()) => {
+                Err(InputError::new(CLIENT_FIELDS[0], "visible ASCII characters"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The same for the client that the account's document names, where accounts have their own.
+    pub(crate) fn of_account(&self, credential: &Credential) -> Option<Self> {
+        let client = self.other_client(credential).filter(|_| self.client_of_account)?;
+        let secret = SECRET_FIELDS.into_iter().find_map(|name| credential.field(name));
+        let client_auth = match (&self.client_auth, secret) {
+            (ClientAuth::Basic(_), Some(secret)) => ClientAuth::Basic(secret),
+            (_, Some(secret)) => ClientAuth::Post(secret),
+            (_, None) => ClientAuth::None,
+        };
+        let client_id = client.expose_secret().to_owned();
+        Some(Self { client_id, client_auth, fallback_client: None, ..self.clone() })
     }
 
     /// The same for the second client.
@@ -173,19 +219,19 @@ impl EndpointSettings {
     }
 }
 
-/// Where an endpoint's tokens are presented.
+/// The place where an endpoint's tokens are presented.
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
+pub(crate) enum EndpointLocation {
     /// There; what is signed is for this issuer.
     At(Url, Option<Issuer>),
-    /// Where this issuer's metadata says.
+    /// The token endpoint in this issuer's metadata.
     Of(Issuer),
-    /// Where the metadata of each account's issuer says; of this one where an account names none.
+    /// The token endpoint in the metadata of each account's issuer; of this one where an account names none.
     OfAccount(Option<Issuer>),
 }
 
-impl Place {
-    /// Whether nothing there wants certificates.
+impl EndpointLocation {
+    /// Returns whether nothing there wants certificates.
     pub(crate) fn is_plain(&self) -> bool {
         match self {
             Self::At(url, _) => url.scheme() == "http",
@@ -236,7 +282,7 @@ fn is_visible(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-/// What an exchange says by itself.
+/// The parameters that an exchange sets by itself.
 const OWN_PARAMS: [&str; 7] = [
     "grant_type",
     "refresh_token",

@@ -1,4 +1,4 @@
-//! How long to wait between attempts, so that a hundred replicas do not knock together.
+//! The pause between attempts, so that a hundred replicas do not connect together.
 
 use std::time::Duration;
 
@@ -47,5 +47,20 @@ mod tests {
         }
         backoff.reset();
         assert!(backoff.step() <= first);
+    }
+
+    /// A hundred replicas that lost one server: their waits fill the whole span, and no two are nearly alike.
+    #[test]
+    fn waits_of_many_are_spread_over_the_whole_span() {
+        let span = Duration::from_secs(1);
+        let first_step = |_| Backoff::new(span, span).step();
+        let waits: Vec<_> = (0..300).map(first_step).collect();
+        assert!(
+            waits.iter().any(|wait| *wait < span * 11 / 20)
+                && waits.iter().any(|wait| *wait > span * 19 / 20)
+        );
+        let waits: Vec<_> = (0..300).map(|_| jitter(span)).collect();
+        assert!(waits.iter().any(|wait| *wait < span / 10) && waits.iter().any(|wait| *wait > span * 9 / 10));
+        assert!(waits.iter().all(|wait| *wait <= span));
     }
 }

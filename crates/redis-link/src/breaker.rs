@@ -1,4 +1,4 @@
-//! When a standing connection counts as an outage.
+//! The rule by which a standing connection counts as an outage.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::{mutant::mutant, state::DownReason};
 
 /// The last answers of one connection.
 ///
-/// It only judges; opening and probing are the link's business. A new connection starts with a new record.
+/// It only decides; opening and probing are the link's business. A new connection starts with a new record.
 #[derive(Debug)]
 pub(crate) struct Breaker {
     slow: Duration,
@@ -20,7 +20,7 @@ impl Breaker {
         Self { slow, silent_in_a_row: 0, latencies: [Duration::ZERO; WINDOW], seen: 0 }
     }
 
-    /// Records an answer and says whether the connection should now count as slow.
+    /// Records an answer and returns the reason if the connection should now count as slow.
     pub(crate) fn answered(&mut self, latency: Duration) -> Option<DownReason> {
         self.silent_in_a_row = 0;
         self.latencies[self.seen % WINDOW] = latency;
@@ -42,7 +42,7 @@ impl Breaker {
         (self.silent_in_a_row >= SILENT_LIMIT).then_some(DownReason::Silent)
     }
 
-    /// Whether one probe that took `latency` is reason enough to try again.
+    /// Returns whether one probe that took `latency` is reason enough to try again.
     pub(crate) fn forgives(&mut self, latency: Duration) -> bool {
         let fast = latency <= self.slow;
         if fast {
@@ -58,7 +58,7 @@ impl Breaker {
     }
 }
 
-/// How many answers the median is taken over: a second's worth at a slow median, so that it forgets quickly.
+/// The number of answers the median is taken over: a second's worth at a slow median, so that it forgets quickly.
 const WINDOW: usize = 16;
 /// Fewer answers than this do not make a median worth acting on.
 const ENOUGH: usize = 8;
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_callers_own_tight_deadline_is_not_held_against_the_server() {
+    fn a_callers_own_tight_deadline_does_not_count_against_the_server() {
         let mut breaker = Breaker::new(SLOW);
         assert!((0..100).all(|_| breaker.silent(FAST).is_none()));
     }

@@ -1,37 +1,37 @@
-//! What is known about a call that did not succeed.
+//! Errors of calls, sorted by what is known about their effect.
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::state::DownReason;
 
-/// Why a call has no usable answer, sorted by what is known about its effect.
+/// The reason why a call has no usable answer, sorted by what is known about its effect.
 ///
-/// The one question a writer has after a failure is whether the write happened; [`LinkError::is_not_applied`]
-/// answers it. A command whose fate is unknown is never repeated by the link: the caller reads back by the id it wrote, or
+/// The one question a writer has after a failure is whether the write happened; [`LinkError::is_not_applied`] answers
+/// it. A command whose fate is unknown is never repeated by the link: the caller reads back by the id it wrote, or
 /// repeats a command that is idempotent by such an id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinkError {
-    /// The command did nothing: it was never written to a connection, or the server said that it cannot run
-    /// commands now (out of memory, loading, cluster down).
+    /// The command did nothing: it was never written to a connection, or the server replied that it cannot run commands
+    /// now (out of memory, loading, cluster down).
     #[error("redis did not execute the command: {why}")]
     NotApplied {
-        /// The server's code, or what was missing here.
+        /// The server's code and message, or what was missing here.
         why: String,
     },
     /// The command was handed to a connection and no answer came: it may have run, may run later, or never.
     #[error("redis may or may not have executed the command: {why}")]
     Unknown {
-        /// What happened instead of an answer.
+        /// The event that happened instead of an answer.
         why: String,
     },
     /// The server is a replica; a new connection is being made. Nothing was written.
-    #[error("redis is read-only here")]
+    #[error("redis is read-only here (READONLY)")]
     ReadOnly,
     /// Nothing was sent: the link is down and keeps trying by itself.
     #[error("redis is down: {why}")]
     Down {
-        /// Why the link is down.
+        /// The reason why the link is down.
         why: DownReason,
     },
     /// The server answered with an error about this command: wrong type, no permission, an error raised by a script.
@@ -51,10 +51,10 @@ pub enum LinkError {
 }
 
 impl LinkError {
-    /// Whether the command provably had no effect, so that repeating it is safe.
+    /// Returns whether the command provably had no effect, so that repeating it is safe.
     ///
-    /// A refusal counts only where the server refuses before running anything; an error raised in the middle of a script
-    /// does not.
+    /// A refusal counts only where the server refuses before running anything; an error raised in the middle of a
+    /// script does not.
     pub fn is_not_applied(&self) -> bool {
         match self {
             Self::NotApplied { .. } | Self::ReadOnly | Self::Down { .. } => true,
@@ -63,7 +63,7 @@ impl LinkError {
         }
     }
 
-    /// Whether the command may have run although no answer came.
+    /// Returns whether the command may have run although no answer came.
     pub fn is_unknown(&self) -> bool {
         matches!(self, Self::Unknown { .. })
     }
@@ -85,14 +85,14 @@ impl LinkError {
     }
 }
 
-/// A failed call, and what it says about the connection it was made on.
+/// A failed call, and what it means for the connection it was made on.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: LinkError,
     pub(crate) sign: Sign,
 }
 
-/// What an error says about the connection.
+/// The meaning of an error for the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sign {
     /// The server answered; the connection is well.
@@ -122,7 +122,9 @@ fn server_error(error: &RedisError) -> Failure {
     let sign = if DEMOTED.contains(&code) { Sign::Demoted } else { Sign::Well };
     let error = match code {
         "READONLY" => LinkError::ReadOnly,
-        _ if NOT_NOW.contains(&code) => LinkError::NotApplied { why: code.to_owned() },
+        _ if NOT_NOW.contains(&code) => {
+            LinkError::NotApplied { why: format!("{code} {}", without_arguments(detail)) }
+        }
         _ => LinkError::Refused { code: code.to_owned(), message: without_arguments(detail).to_owned() },
     };
     Failure { error, sign }
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn each_server_error_falls_into_the_class_that_tells_what_happened() {
+    fn each_server_error_falls_into_the_class_that_describes_what_happened() {
         let table: [(&str, bool, Sign); 10] = [
             ("READONLY You can't write against a read only replica.", true, Sign::Demoted),
             ("LOADING Redis is loading the dataset in memory", true, Sign::Demoted),

@@ -1,4 +1,4 @@
-//! The handle that everybody holds.
+//! The handle of a link.
 
 use std::fmt;
 use std::future::Future;
@@ -11,11 +11,14 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
+use crate::call::ScriptCall;
 use crate::error::{Failure, LinkError};
-use crate::news::{Hub, Subscription};
+use crate::eviction::Eviction;
+use crate::notifications::{Hub, Subscription};
 use crate::options::{InvalidOption, LinkOptions};
 use crate::pipeline::{Pipeline, Replies};
-use crate::script::{Script, ScriptArgs, ScriptCall, send};
+use crate::reply::{decode, send};
+use crate::script::{Script, ScriptArgs};
 use crate::shared::Shared;
 use crate::source::{Source, client};
 use crate::state::LinkState;
@@ -23,10 +26,10 @@ use crate::subscriber::Subscriber;
 use crate::trips::Trips;
 use crate::watchdog::Watchdog;
 
-/// A process' link to one Redis: a connection for commands that everybody shares, and a subscriber beside it.
+/// A process' link to one Redis: a connection for commands that everybody shares, and one for subscriptions.
 ///
-/// Clones are cheap and share both. A task replaces the connection when the server goes away, falls silent or turns into a
-/// replica; it ends with the last clone, or with [`close`](Self::close).
+/// Clones are cheap and share both. A task replaces the connection when the server goes away, falls silent or turns
+/// into a replica; it ends with the last clone, or with [`close`](Self::close).
 #[derive(Clone)]
 pub struct RedisLink {
     owner: Arc<Owner>,
@@ -50,8 +53,8 @@ impl Drop for Owner {
 impl RedisLink {
     /// Links to the server at `url`, such as `redis://user:password@host:6379/0`.
     ///
-    /// A server that is not there is not an error: the link starts [`Down`](crate::LinkPhase::Down), says so with a warning and keeps
-    /// trying. The first attempt is awaited, at most `options.connect_timeout`.
+    /// A server that is not there is not an error: the link starts [`Down`](crate::LinkPhase::Down), logs a warning and
+    /// keeps trying. The first attempt is awaited, at most `options.connect_timeout`.
     ///
     /// # Errors
     ///
@@ -71,9 +74,18 @@ impl RedisLink {
         Ok(Self::start(Source::Server(Box::new(server)), push, options).await)
     }
 
+    /// Checks a URL as [`connect`](Self::connect) does, without connecting.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOption`] names the part of the URL that cannot be right.
+    pub fn check_url(url: &str) -> Result<(), InvalidOption> {
+        client(url, &LinkOptions::default()).map(drop)
+    }
+
     /// Links through `pool`: one connection is taken out of it and shared, and another one whenever that breaks.
     ///
-    /// A pool does not tell its URL and its connections cannot subscribe. With `push_url` beside it, subscriptions get a
+    /// A pool does not give its URL and its connections cannot subscribe. With `push_url`, subscriptions get a
     /// connection of their own; without, they never become live and waiters poll.
     ///
     /// # Errors
@@ -169,7 +181,7 @@ impl RedisLink {
         Ok(values.into_iter().map(|value| self.reply(value)).collect())
     }
 
-    /// The error of a single command in a pipeline says as much about the server as that of a single call.
+    /// The error of a single command in a pipeline means as much for the server as that of a single call.
     fn reply(&self, value: Value) -> Result<Value, LinkError> {
         value.extract_error().map_err(|error| match self.owner.shared.connection() {
             Some(connection) => self.owner.shared.failed(&connection, error, Duration::ZERO),
@@ -193,7 +205,7 @@ impl RedisLink {
     /// Subscribes to `channels` and waits until the server has confirmed, at most for the timeout of this handle.
     ///
     /// Never fails: without a server the subscription starts out of work ([`Subscription::is_live`]), becomes live by
-    /// itself and says so with a [`Gap`](crate::Event::Gap).
+    /// itself and reports it with a [`Gap`](crate::Event::Gap).
     ///
     /// # Cancel safety
     ///
@@ -215,17 +227,23 @@ impl RedisLink {
         subscription
     }
 
-    /// Whether subscriptions can ever become live: not over a pool without a URL beside it.
+    /// Returns whether subscriptions can ever become live: not over a pool without a URL for them.
     pub fn has_push(&self) -> bool {
         self.owner.hub.has_push()
     }
 
-    /// Whether calls go through now.
+    /// The present state, which shows whether calls go through.
     pub fn state(&self) -> LinkState {
         self.owner.shared.state()
     }
 
-    /// Follows the state: for whoever re-publishes after an outage, or reports readiness.
+    /// Returns whether the server removes keys by itself when its memory is full: read with every connection, and once a
+    /// minute or so.
+    pub fn eviction(&self) -> Eviction {
+        self.owner.shared.eviction()
+    }
+
+    /// Follows the state: for a caller that re-publishes after an outage, or reports readiness.
     pub fn watch_state(&self) -> watch::Receiver<LinkState> {
         self.owner.shared.watch()
     }
@@ -266,10 +284,6 @@ impl RedisLink {
             }
         }
     }
-}
-
-pub(crate) fn decode<T: FromRedisValue>(value: Value) -> Result<T, LinkError> {
-    T::from_redis_value(value).map_err(|_| LinkError::Shape { expected: std::any::type_name::<T>() })
 }
 
 impl fmt::Debug for RedisLink {

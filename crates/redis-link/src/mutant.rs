@@ -1,6 +1,6 @@
 //! Known bugs, asleep, as in solekey-core, on which this crate does not stand; see CONTRIBUTING.md.
 
-/// Whether this mutant is awake. In builds without `--cfg solekey_mutant`, which is all of them, none exists.
+/// Returns whether this mutant is awake. In builds without `--cfg solekey_mutant`, which is all of them, none exists.
 #[cfg(not(solekey_mutant))]
 #[doc(hidden)]
 #[inline]
@@ -8,7 +8,7 @@ pub const fn mutant(_name: &str) -> bool {
     false
 }
 
-/// Whether `SOLEKEY_MUTANT` names this mutant.
+/// Returns whether `SOLEKEY_MUTANT` names this mutant.
 ///
 /// # Panics
 /// Nothing goes by the name that it holds.
@@ -22,9 +22,10 @@ pub fn mutant(name: &str) -> bool {
 #[cfg(solekey_mutant)]
 fn awake() -> Option<&'static str> {
     let wanted = std::env::var("SOLEKEY_MUTANT").ok().filter(|name| !name.is_empty())?;
-    let known = include_str!("../../../scripts/mutants.names").lines().find(|name| *name == wanted);
-    assert!(known.is_some(), "SOLEKEY_MUTANT: no mutant is called {wanted}");
-    known
+    let row = format!("name = \"{wanted}\"");
+    let known = include_str!("../../../xtask/mutants.toml").lines().any(|line| line == row);
+    assert!(known, "SOLEKEY_MUTANT: no mutant is called {wanted}");
+    Some(wanted.leak())
 }
 
 /// A bug in a script: other words in one place of its text.

@@ -1,4 +1,4 @@
-//! What a link may be told, and what it refuses to be told.
+//! The options of a link, and the values it refuses.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub struct LinkOptions {
     pub command_timeout: Duration,
     /// The longest one attempt to connect may take: name lookup, TCP, handshake and the first `PING`. Default: 1 s.
     pub connect_timeout: Duration,
-    /// How often the link asks the server whether it is still there. Default: 1 s.
+    /// The pause between two heartbeats, which ask the server whether it is still there. Default: 1 s.
     ///
     /// Three heartbeats without an answer in a row replace the connection. The same interval is the longest wait
     /// between two attempts while the server is away.
@@ -61,11 +61,11 @@ impl LinkOptions {
 pub struct InvalidOption {
     /// The part that is wrong, such as `url.port`.
     pub field: &'static str,
-    /// What belongs there.
+    /// The kind of value that belongs there.
     pub expected: &'static str,
 }
 
-/// Bounds beyond this are a mistyped unit rather than a wish.
+/// Bounds beyond this are a mistyped unit rather than a request.
 const LONGEST: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

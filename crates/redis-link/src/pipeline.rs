@@ -31,18 +31,18 @@ impl Pipeline {
 
     /// Adds a script call.
     ///
-    /// The text travels along. Inside a pipeline an unknown hash would surface as an error after later commands have already
-    /// run, and sending the script once more would then change the order.
+    /// The text travels along. Inside a pipeline an unknown hash would surface as an error after later commands have
+    /// already run, and sending the script once more would then change the order.
     pub fn script(self, script: &Script, args: ScriptArgs) -> Self {
         self.cmd(args.command("EVAL", script.text()))
     }
 
-    /// How many commands it holds.
+    /// Returns the number of commands it holds.
     pub fn len(&self) -> usize {
         self.commands.len()
     }
 
-    /// Whether it holds no command.
+    /// Returns whether it holds no command.
     pub fn is_empty(&self) -> bool {
         self.commands.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What the handles of a link, its watchdog and its subscriber have in common.
+//! The state that the handles of a link, its watchdog and its subscriber have in common.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::breaker::Breaker;
 use crate::error::{Failure, LinkError, Sign};
+use crate::eviction::Eviction;
 use crate::options::LinkOptions;
 use crate::source::{Dialed, Source};
 use crate::state::{DownReason, LinkPhase, LinkState};
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) kick: Arc<Notify>,
     connection: ArcSwapOption<Connection>,
     state: watch::Sender<LinkState>,
+    eviction: Mutex<Option<Eviction>>,
 }
 
 impl Shared {
@@ -58,6 +60,7 @@ impl Shared {
             kick: Arc::new(Notify::new()),
             connection: ArcSwapOption::empty(),
             state: watch::Sender::new(LinkState { phase: LinkPhase::Reconnecting, epoch: 0 }),
+            eviction: Mutex::default(),
         }
     }
 
@@ -82,7 +85,7 @@ impl Shared {
                 (LinkPhase::Down(why), _) => return Err(LinkError::Down { why }),
                 _ => {}
             }
-            // The receiver is made before the state is looked at once more, so that no change falls between the two.
+            // The receiver is made before the state is read once more, so that no change falls between the two.
             match &mut state {
                 None => state = Some(self.watch()),
                 Some(changes) => {
@@ -95,6 +98,7 @@ impl Shared {
 
     /// Makes `dialed` the connection of this link.
     pub(crate) fn install(&self, dialed: Dialed) {
+        self.set_eviction(dialed.eviction);
         let connection = Connection {
             pipe: dialed.connection,
             gone: dialed.gone,
@@ -103,6 +107,26 @@ impl Shared {
         };
         self.connection.store(Some(Arc::new(connection)));
         self.came_up();
+    }
+
+    pub(crate) fn eviction(&self) -> Eviction {
+        self.eviction.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or(Eviction::Unknown)
+    }
+
+    pub(crate) fn set_eviction(&self, eviction: Eviction) {
+        let mut last = self.eviction.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.replace(eviction) == Some(eviction) {
+            return;
+        }
+        match eviction {
+            Eviction::Never => {}
+            Eviction::Possible => tracing::warn!(
+                "Redis removes keys when its memory is full; answers that are missing there are doubt: set maxmemory-policy noeviction"
+            ),
+            Eviction::Unknown => tracing::warn!(
+                "Redis allows neither INFO nor CONFIG GET, so it may remove keys when its memory is full: check that maxmemory-policy is noeviction"
+            ),
+        }
     }
 
     fn came_up(&self) {
@@ -133,7 +157,7 @@ impl Shared {
             !matches!(before, LinkPhase::Down(_))
         });
         if went && why != DownReason::Closed {
-            tracing::warn!(%why, "redis link is down, trying on");
+            tracing::warn!(%why, "the link to Redis is down; calls fail at once while it is probed");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Where connections come from.
+//! The sources of connections.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,10 +10,11 @@ use redis::{AsyncConnectionConfig, Client, ErrorKind, PushInfo, PushKind, RedisE
 use tokio::sync::Notify;
 use url::{ParseError, Url};
 
+use crate::eviction::Eviction;
 use crate::options::{InvalidOption, LinkOptions};
 use crate::state::DownReason;
 
-/// Where connections come from.
+/// The source of connections.
 pub(crate) enum Source {
     Server(Box<Client>),
     #[cfg(feature = "deadpool")]
@@ -24,6 +25,7 @@ pub(crate) enum Source {
 pub(crate) struct Dialed {
     pub(crate) connection: MultiplexedConnection,
     pub(crate) gone: Arc<AtomicBool>,
+    pub(crate) eviction: Eviction,
 }
 
 impl Source {
@@ -36,6 +38,11 @@ impl Source {
                 .exec_async(&mut dialed.connection)
                 .await
                 .map_err(|error| turned_away(&error))?;
+            // A server that is slow to answer this is one that answers.
+            let reading = Eviction::read(&mut dialed.connection);
+            if let Ok(eviction) = tokio::time::timeout(options.connect_timeout / 4, reading).await {
+                dialed.eviction = eviction;
+            }
             Ok(dialed)
         };
         tokio::time::timeout(options.connect_timeout, attempt).await.unwrap_or(Err(DownReason::Unreachable))
@@ -60,10 +67,10 @@ impl Source {
                 connection
             }
         };
-        Ok(Dialed { connection, gone })
+        Ok(Dialed { connection, gone, eviction: Eviction::Unknown })
     }
 
-    /// Forgets idle connections: those of a pool may lead to a server that was demoted, and a `PING` does not tell.
+    /// Forgets idle connections: those of a pool may lead to a server that was demoted, and a `PING` does not show it.
     pub(crate) fn distrust(&self) {
         match self {
             Self::Server(_) => {}
@@ -155,7 +162,8 @@ fn check(url: &Url) -> Result<(), InvalidOption> {
 fn tcp(command_timeout: Duration) -> TcpSettings {
     let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(15));
     let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
-    // Bytes that nobody acknowledged for this long end the connection, so that it does not outlive its calls by minutes.
+    // Bytes that nobody acknowledged for this long end the connection, so that it does not outlive its calls by
+    // minutes.
     #[cfg(any(target_os = "android", target_os = "linux"))]
     let settings = settings.set_user_timeout((command_timeout * 4).max(Duration::from_secs(2)));
     settings

@@ -1,25 +1,25 @@
-//! Whether the link can be used, as seen from outside.
+//! The state of the link, as seen from outside.
 
 use std::fmt;
 
 /// The state of a link at one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkState {
-    /// Whether calls go through.
+    /// The phase, which shows whether calls go through.
     pub phase: LinkPhase,
-    /// How often the link has come up: it grows with every new connection and whenever a slow or silent server
-    /// answers again. A caller that sees it grow re-publishes what it could not write meanwhile.
+    /// The number of times the link has come up: it grows with every new connection and whenever a slow or silent
+    /// server answers again. A caller that sees it grow re-publishes what it could not write meanwhile.
     pub epoch: u64,
 }
 
 impl LinkState {
-    /// Whether calls go through.
+    /// Returns whether calls go through.
     pub fn is_up(&self) -> bool {
         self.phase == LinkPhase::Up
     }
 }
 
-/// Whether calls go through.
+/// The phase of a link: calls go through, wait, or fail at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkPhase {
     /// Calls are sent.
@@ -31,7 +31,7 @@ pub enum LinkPhase {
     Down(DownReason),
 }
 
-/// Why calls fail at once.
+/// The reason why calls fail at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DownReason {

@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
-use crate::news::{Confirmed, Hub, News};
+use crate::notifications::{Confirmed, Hub, Notification};
 use crate::options::LinkOptions;
 
 /// Keeps the wanted channels subscribed until the link is closed.
@@ -30,7 +30,7 @@ struct Session {
     misses: u32,
 }
 
-/// Why a session ended; there is nothing to do about it but to make another one.
+/// The end of a session; the only remedy is to make another one.
 struct Ended;
 
 impl Subscriber {
@@ -102,10 +102,10 @@ impl Subscriber {
 
     fn pass_on(&self, message: &redis::Msg) {
         let payload = message.get_payload_bytes().into();
-        self.hub.publish(News { channel: message.get_channel_name().into(), payload });
+        self.hub.publish(Notification { channel: message.get_channel_name().into(), payload });
     }
 
-    /// A half-open connection delivers nothing and looks like a quiet channel; only a question tells them apart.
+    /// A half-open connection delivers nothing and appears as a quiet channel; only a request distinguishes them.
     async fn probe(&self, session: &mut Session) -> Result<(), Ended> {
         match timeout(self.options.command_timeout, session.sink.ping::<redis::Value>()).await {
             Ok(Ok(_)) => session.misses = 0,

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::backoff::{Backoff, jitter};
-use crate::script::send;
+use crate::eviction::Eviction;
+use crate::reply::send;
 use crate::shared::{Connection, Shared};
 use crate::state::{DownReason, LinkPhase};
 
@@ -16,10 +18,12 @@ pub(crate) struct Watchdog {
     misses: u32,
     /// Between attempts while nobody answers.
     away: Backoff,
-    /// Between replacements of connections to a server that turned out to be a replica: a new connection may well lead to it
-    /// again.
+    /// Between replacements of connections to a server that turned out to be a replica: a new connection may well lead
+    /// to it again.
     demoted: Backoff,
     replaced: Option<Instant>,
+    /// Heartbeats since the policy was read.
+    beats: u32,
 }
 
 impl Watchdog {
@@ -31,6 +35,7 @@ impl Watchdog {
             away: Backoff::new(FIRST_WAIT, longest),
             demoted: Backoff::new(FIRST_WAIT, LONGEST_DEMOTED_WAIT),
             replaced: None,
+            beats: 0,
         }
     }
 
@@ -58,8 +63,8 @@ impl Watchdog {
         }
     }
 
-    /// Asks the server whether it is there. A connection that stays silent is let go: it may be half-open, which only a new
-    /// one can tell.
+    /// Asks the server whether it is there. A connection that stays silent is replaced: it may be half-open, which only
+    /// a new one can show.
     async fn probe(&mut self, connection: &Arc<Connection>) {
         let started = Instant::now();
         let mut pipe = connection.pipe.clone();
@@ -68,9 +73,23 @@ impl Watchdog {
             Ok(Ok(_)) => {
                 self.misses = 0;
                 self.shared.probed(connection, started.elapsed());
+                self.read_eviction(&mut pipe).await;
             }
             Ok(Err(error)) => drop(self.shared.failed(connection, error, started.elapsed())),
             Err(_) => self.missed(connection, started.elapsed()),
+        }
+    }
+
+    /// The policy can be changed while a connection stands.
+    async fn read_eviction(&mut self, pipe: &mut MultiplexedConnection) {
+        self.beats += 1;
+        if self.beats < BEATS_TO_A_READ {
+            return;
+        }
+        self.beats = 0;
+        let reading = Eviction::read(pipe);
+        if let Ok(eviction) = timeout(self.shared.options.command_timeout, reading).await {
+            self.shared.set_eviction(eviction);
         }
     }
 
@@ -79,7 +98,7 @@ impl Watchdog {
         self.shared.silent(connection, waited);
         if self.misses >= MISSES {
             self.misses = 0;
-            tracing::warn!("no heartbeat from redis, making a new connection");
+            tracing::warn!("Redis did not reply to three heartbeats; the connection is replaced");
             self.shared.let_go();
         }
     }
@@ -132,6 +151,8 @@ impl Watchdog {
 
 /// Heartbeats without an answer in a row that make a connection worthless.
 const MISSES: u32 = 3;
+/// A minute of heartbeats, unless they are set otherwise: rarely enough to cost nothing.
+const BEATS_TO_A_READ: u32 = 60;
 /// A hundred replicas that lost the same server come back spread over this long.
 const SPREAD: Duration = Duration::from_millis(100);
 const FIRST_WAIT: Duration = Duration::from_millis(100);

@@ -1,13 +1,14 @@
 -- Takes leases, each unless somebody else holds it.
 --
--- KEYS     the leases: "<fence> held <token> <end in µs of server time>", "<fence> free <token>" after a release; numbers have
---          16 digits and tokens 36 characters, because cutting at fixed places is several times as fast as matching
--- ARGV     ms a fence outlives its lease, then for each lease: token, ttl in ms, floor of the fence, not-after in µs of server
---          time (0: none)
+-- KEYS     the leases: "<fence> held <token> <end in µs of server time> <ttl in ms>", "<fence> free <token>" after a
+--          release; fence and end have 16 digits and tokens 36 characters, because cutting at fixed places is several
+--          times as fast as matching
+-- ARGV     ms a fence outlives its lease, then for each lease: token, ttl in ms, floor of the fence, not-after in µs
+--          of server time (0: none)
 -- returns  a line for each: "granted | busy | late, fence, ms left, seconds of the server's time, µs of it", or
 --          "refused, code, why"; one text, because a table costs as much as taking a lease
 
--- Looked up once: this runs for every lease of a crowd.
+-- Read once: this runs for every lease of a crowd.
 local call, sub, format, max = redis.call, string.sub, string.format, math.max
 -- TIME can differ between two calls in one script, hence it is asked once.
 local time = call('TIME')
@@ -31,7 +32,7 @@ local now_digits = digits(now)
 local ttl_before, ends_digits, lives, granted
 local function prepare(ttl)
   ttl_before = ttl
-  ends_digits = ' ' .. digits(now + ttl * 1000)
+  ends_digits = ' ' .. digits(now + ttl * 1000) .. ' ' .. format('%d', ttl)
   -- The key outlives the lease: a clock that steps back, or a floor that was ahead of it, must not send the fence back.
   lives = format('%d', ttl + kept)
   granted = reply('granted', now_digits, ttl)
@@ -48,13 +49,20 @@ local function acquire(key, value, token, ttl, floor, not_after)
   end
   local last = 0
   if value then
-    local state, owner, ends = sub(value, 17, 22), sub(value, 23, 58), nil
+    local state, owner, ends, lasts = sub(value, 17, 22), sub(value, 23, 58), nil, nil
     last = tonumber(sub(value, 1, 16))
     if state == ' held ' then
-      ends = tonumber(sub(value, 60))
+      ends, lasts = tonumber(sub(value, 60, 75)), tonumber(sub(value, 77))
     end
-    if not last or not (ends or state == ' free ' and #value == 58) then
+    if not last or not (ends and lasts or state == ' free ' and #value == 58) then
       return 'refused NOTALEASE the key holds something that is not a lease'
+    end
+    -- The clock has stepped back: nobody's lease lasts longer for it than it was granted for.
+    if ends and ends > now + lasts * 1000 then
+      ends = now + lasts * 1000
+      local lease = sub(value, 1, 59) .. digits(ends) .. sub(value, 76)
+      call('SET', key, lease, 'PX', format('%d', lasts + kept))
+      written[key] = lease
     end
     if ends and now < ends then
       local left = math.floor((ends - now) / 1000)

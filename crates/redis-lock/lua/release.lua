@@ -17,17 +17,17 @@ local function release(key, value, token)
   if sub(value, 23, 58) ~= token then
     return '0'
   end
-  -- A release whose reply was lost is asked again; it has happened once already.
+  -- A release whose reply was lost is sent again; it has happened once already.
   if sub(value, 17, 22) == ' free ' then
     return '1'
   end
   -- One that has ended is nobody's.
-  if now >= tonumber(sub(value, 60)) then
+  if now >= tonumber(sub(value, 60, 75)) then
     return '0'
   end
   call('SET', key, sub(value, 1, 16) .. ' free ' .. token, 'PX', tombstone)
   if channel ~= '' then
-    -- Whoever is not allowed to tell has given the lease back all the same; those who wait look by themselves.
+    -- A holder that may not publish has given the lease back all the same; waiters poll by themselves.
     redis.pcall('PUBLISH', channel, key)
   end
   return '1'

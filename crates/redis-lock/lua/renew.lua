@@ -19,12 +19,12 @@ local value = redis.call('GET', KEYS[1])
 if not value then
   return reply('lost')
 end
-local ends = tonumber(string.sub(value, 60))
+local ends = tonumber(string.sub(value, 60, 75))
 if not ends or string.sub(value, 23, 58) ~= token or now >= ends then
   return reply('lost')
 end
 ends = now + ttl * 1000
 local low = ends % 1000000
-local lease = string.format('%s%010d%06d', string.sub(value, 1, 59), (ends - low) / 1000000, low)
+local lease = string.format('%s%010d%06d %d', string.sub(value, 1, 59), (ends - low) / 1000000, low, ttl)
 redis.call('SET', KEYS[1], lease, 'PX', ttl + ARGV[4])
 return reply('renewed')

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use crate::error::AcquireError;
 use crate::guard::{Grant, Guard, Sent};
-use crate::janitor::Errand;
+use crate::janitor::PendingRelease;
 use crate::lease::{Acquired, LeaseToken};
 use crate::lock::RedisLock;
 use crate::options::AcquireOptions;
@@ -15,8 +15,8 @@ use crate::verbs::wrote_nothing;
 
 /// One acquire with one token, whose requests can be repeated: the server recognises the token.
 ///
-/// While a request may have been executed without our knowing, the acquire is in doubt; dropped in doubt, it leaves the release
-/// to the janitor.
+/// While a request may have been executed without our knowing, the acquire is in doubt; dropped in doubt, it leaves the
+/// release to the janitor.
 pub(crate) struct Acquire<'a> {
     lock: &'a RedisLock,
     key: &'a str,
@@ -81,7 +81,7 @@ impl Drop for Acquire<'_> {
     fn drop(&mut self) {
         if self.in_doubt {
             let until = Instant::now() + self.ttl + self.options.patience;
-            self.lock.hand_to_janitor(Errand::new(self.key.to_owned(), self.token, until, true));
+            self.lock.hand_to_janitor(PendingRelease::new(self.key.to_owned(), self.token, until, true));
         }
     }
 }

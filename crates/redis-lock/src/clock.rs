@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// One look at every clock that may have moved on without us.
+/// One reading of every clock that may have moved on without us.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     /// Stands still while the machine is suspended.
@@ -20,8 +20,8 @@ impl Reading {
         Self { monotonic: read(ClockId::Monotonic), boot: read(BOOT), wall: read(ClockId::Realtime) }
     }
 
-    /// How much time may have passed since `earlier`; `None` when the process seems to have been suspended or migrated, and
-    /// nobody can tell for how long.
+    /// The longest time that may have passed since `earlier`; `None` when the process seems to have been suspended or
+    /// migrated, and the time cannot be known.
     pub(crate) fn since(&self, earlier: &Self) -> Option<Duration> {
         let monotonic = self.monotonic.saturating_sub(earlier.monotonic);
         let elapsed = monotonic.max(self.boot.saturating_sub(earlier.boot));
@@ -62,9 +62,9 @@ impl Term {
     }
 }
 
-/// How far two undisciplined clocks drift apart at worst.
+/// The largest drift between two undisciplined clocks.
 const DRIFT: f64 = 0.01;
-/// What rounding to milliseconds and scheduling take.
+/// The time that rounding to milliseconds and scheduling take.
 const MARGIN: Duration = Duration::from_millis(5);
 
 #[cfg(test)]

@@ -1,17 +1,17 @@
-//! Why there is no lease, sorted by what the caller does next.
+//! The errors of leases, sorted by what the caller does next.
 
 use std::time::Duration;
 
 use solekey_redis_link::LinkError;
 
-/// Why no lease was acquired.
+/// The reason why no lease was acquired.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcquireError {
     /// Somebody else holds it; try again when it may be free.
     #[error("the lease is held by somebody else")]
     Busy {
-        /// What was left of their lease when the server looked.
+        /// The rest of their lease at the time of the server's reply.
         remaining: Duration,
     },
     /// The server saw every request after its not-after instant; nothing was written.
@@ -20,8 +20,8 @@ pub enum AcquireError {
     /// The lease was granted, but nothing was left of it when the answer was here.
     #[error("the lease was over when its grant arrived")]
     Lost,
-    /// A request may have been executed, and its fate could not be found out in time. The lease is released in the background if
-    /// it exists, and ends by its time at the latest.
+    /// A request may have been executed, and its fate could not be found out in time. The lease is released in the
+    /// background if it exists, and ends by its time at the latest.
     #[error("it is not known whether the lease was granted")]
     Ambiguous,
     /// Redis cannot be asked; nothing was written.
@@ -32,7 +32,7 @@ pub enum AcquireError {
     Invalid {
         /// The argument that is wrong.
         field: &'static str,
-        /// What belongs there.
+        /// The value that belongs there.
         expected: &'static str,
     },
 }
@@ -42,7 +42,7 @@ pub enum AcquireError {
 #[error("the lease is lost")]
 pub struct LeaseLost;
 
-/// Why a lease was not prolonged.
+/// The reason why a lease was not prolonged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RenewError {
     /// It is over.

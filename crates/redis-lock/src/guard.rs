@@ -12,31 +12,31 @@ use tokio::time::{sleep, timeout};
 
 use crate::clock::{Reading, Term};
 use crate::error::{LeaseLost, RenewError};
-use crate::janitor::Errand;
+use crate::janitor::PendingRelease;
 use crate::lease::{Fence, LeaseToken, Released, Renewed};
 use crate::lock::RedisLock;
 
 /// A lease that is held, until its deadline at the latest.
 ///
-/// Before every act that needs the lease, ask [`ensure`](Self::ensure) with the time the act takes. A lease by itself is not mutual
-/// exclusion: hand [`fence`](Self::fence) to whatever you write to.
+/// Before every act that needs the lease, ask [`ensure`](Self::ensure) with the time the act takes. A lease by itself
+/// is not mutual exclusion: hand [`fence`](Self::fence) to whatever you write to.
 ///
 /// Dropping a guard does no IO: a task of the [`RedisLock`] releases the lease.
 pub struct Guard {
-    hold: Arc<Hold>,
+    hold: Arc<HeldLease>,
     keeper: Option<JoinHandle<()>>,
     given_back: bool,
 }
 
-/// What a guard and its keeper share.
-struct Hold {
+/// The state that a guard and its keeper share.
+struct HeldLease {
     lock: RedisLock,
     key: String,
     token: LeaseToken,
     fence: Fence,
     ttl: Duration,
     state: Mutex<State>,
-    /// When the state has changed: an idle one costs a lease nothing.
+    /// Notified when the state has changed: an idle one costs a lease nothing.
     changed: Notify,
 }
 
@@ -44,7 +44,7 @@ struct Hold {
 struct State {
     term: Term,
     deadline: Instant,
-    /// When the server forgets the lease at the latest.
+    /// The latest instant at which the server forgets the lease.
     over: Instant,
     lost: bool,
 }
@@ -77,7 +77,7 @@ impl Guard {
         let Grant { key, token, fence, ttl, remaining, sent } = grant;
         let sent = if mutant("lease_counts_from_the_reply") { Sent::now() } else { sent };
         let state = Mutex::new(State::new(&lock, sent, remaining));
-        let hold = Arc::new(Hold { lock, key, token, fence, ttl, state, changed: Notify::new() });
+        let hold = Arc::new(HeldLease { lock, key, token, fence, ttl, state, changed: Notify::new() });
         Self { hold, keeper: None, given_back: false }
     }
 
@@ -91,24 +91,25 @@ impl Guard {
         self.hold.fence
     }
 
-    /// Who holds the lease.
+    /// The token of the lease's holder.
     pub fn token(&self) -> LeaseToken {
         self.hold.token
     }
 
-    /// When the lease ends if the machine is not suspended: counted from before the request was sent, less drift and margins.
+    /// The instant at which the lease ends if the machine is not suspended: counted from before the request was sent,
+    /// less drift and margins.
     ///
     /// [`remaining`](Self::remaining) also sees suspends.
     pub fn deadline(&self) -> Instant {
         self.hold.state().deadline
     }
 
-    /// How long it is safe to act; zero once the lease is lost.
+    /// The time left in which it is safe to act; zero once the lease is lost.
     pub fn remaining(&self) -> Duration {
         self.hold.remaining()
     }
 
-    /// Whether an act that takes `budget` at most still fits into the lease.
+    /// Checks that an act that takes `budget` at most still fits into the lease.
     ///
     /// # Errors
     ///
@@ -125,15 +126,15 @@ impl Guard {
     /// Nothing is lost.
     pub async fn lost(&self) {
         loop {
-            // Before the state is looked at, so that no change falls between the two.
+            // Before the state is read, so that no change falls between the two.
             let mut changed = pin!(self.hold.changed.notified());
             changed.as_mut().enable();
             let remaining = self.remaining();
             if remaining.is_zero() {
                 return;
             }
-            // A timer stands still while the machine is suspended, hence the clocks are looked at every second.
-            let _ = timeout(remaining.min(LOOK), changed).await;
+            // A timer stands still while the machine is suspended, hence the clocks are read every second.
+            let _ = timeout(remaining.min(CHECK_EVERY), changed).await;
         }
     }
 
@@ -181,7 +182,7 @@ impl Guard {
                     self.given_back = true;
                     return Ok(released);
                 }
-                // A release is idempotent by its token, so that one of unknown fate is simply asked again.
+                // A release is idempotent by its token, so that one of unknown fate is simply sent again.
                 Err(error) if error.is_unknown() && attempt < RELEASE_ATTEMPTS => attempt += 1,
                 Err(error) => return Err(error),
             }
@@ -214,7 +215,7 @@ impl fmt::Debug for Guard {
     }
 }
 
-impl Hold {
+impl HeldLease {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -266,7 +267,7 @@ impl Hold {
 
     fn hand_to_janitor(&self) {
         let until = self.state().over;
-        self.lock.hand_to_janitor(Errand::new(self.key.clone(), self.token, until, false));
+        self.lock.hand_to_janitor(PendingRelease::new(self.key.clone(), self.token, until, false));
     }
 }
 
@@ -285,7 +286,7 @@ impl State {
     }
 }
 
-/// How often a suspended machine is looked for.
-const LOOK: Duration = Duration::from_secs(1);
+/// The longest pause between two checks for a suspended machine.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// After this many requests of unknown fate the janitor takes over.
 const RELEASE_ATTEMPTS: u32 = 2;

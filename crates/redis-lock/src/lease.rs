@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-/// Who holds a lease: unique per acquire, so that a retry is recognised and a release never frees somebody else's.
+/// The token of a lease's holder: unique per acquire, so that a retry is recognised and a release never frees another
+/// holder's lease.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LeaseToken(Uuid);
 
@@ -58,26 +59,27 @@ impl fmt::Display for Fence {
     }
 }
 
-/// What the server says to an acquire.
+/// The server's reply to an acquire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acquired {
     /// The token holds the lease, by this request or by an earlier one.
     Granted {
         /// The number of this grant; a repeated request gets the same one.
         fence: Fence,
-        /// What was left of the lease when the server looked.
+        /// The rest of the lease at the time of the server's reply.
         remaining: Duration,
     },
     /// Somebody else holds it.
     Busy {
-        /// What was left of their lease when the server looked.
+        /// The rest of their lease at the time of the server's reply.
         remaining: Duration,
     },
-    /// The request reached the server after its not-after instant, or after its own token was released. Nothing was written.
+    /// The request reached the server after its not-after instant, or after its own token was released. Nothing was
+    /// written.
     Late,
 }
 
-/// What the server says to a renewal.
+/// The server's reply to a renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Renewed {
     /// The lease lasts for its whole time from here on.
@@ -88,7 +90,7 @@ pub enum Renewed {
     Late,
 }
 
-/// What the server says to a release.
+/// The server's reply to a release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Released {
     /// The token held the lease until now.

@@ -1,8 +1,8 @@
-//! A Redis lease (`SET NX PX` semantics) with a fencing token, idempotent acquire and an honest deadline.
+//! A Redis lease (`SET NX PX` semantics) with a fencing token, idempotent acquire and a pessimistic deadline.
 //!
-//! **A lease by itself is not mutual exclusion.** Its holder can be paused for longer than the lease lasts, the server can lose it in a
-//! failover, and its clock can be set. It decides who tries first; what you write to decides who may, by refusing every
-//! [`Fence`] that is not greater than the last it has seen.
+//! **A lease by itself is not mutual exclusion.** Its holder can be paused for longer than the lease lasts, the server
+//! can lose it in a failover, and its clock can be set. It decides who tries first; the resource that is written to
+//! decides who may, by refusing every [`Fence`] that is not greater than the last it has seen.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -30,18 +30,21 @@
 //! # }
 //! ```
 //!
-//! # What it does about the usual accidents
+//! # The usual accidents
 //!
-//! - *The answer to an acquire is lost.* The request is repeated with the same token, which the server recognises. If nothing is heard in
-//!   time the outcome is [`Ambiguous`](AcquireError::Ambiguous), and the lease is released in the background.
-//! - *A request is executed long after its sender gave up.* It carries a not-after instant of the server's clock, and leaves
-//!   nothing behind.
-//! - *The data is gone* (`FLUSHALL`, a failover that lost writes). Fences grow with the server's clock as well as by counting.
+//! - *The answer to an acquire is lost.* The request is repeated with the same token, which the server recognises. If
+//!   nothing is heard in time the outcome is [`Ambiguous`](AcquireError::Ambiguous), and the lease is released in the
+//!   background.
+//! - *A request is executed long after its sender gave up.* It carries a not-after instant of the server's clock, and
+//!   leaves nothing behind.
+//! - *The data is gone* (`FLUSHALL`, a failover that lost writes). Fences grow with the server's clock as well as by
+//!   counting.
 //! - *The machine was suspended.* Deadlines count from before the send, on the clock that went furthest.
-//! - *A guard or an acquire is dropped.* No IO in `Drop`: a bounded task releases by token, or the lease ends by its time.
+//! - *A guard or an acquire is dropped.* No IO in `Drop`: a bounded task releases by token, or the lease ends by its
+//!   time.
 //!
-//! Each lease is one string key: `<fence> held <token> <end>`, after a release `<fence> free <token>`. It is kept for a day
-//! after the end or the release, for its fence.
+//! Each lease is one string key: `<fence> held <token> <end>`, after a release `<fence> free <token>`. It is kept for a
+//! day after the end or the release, for its fence.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::acquire::Acquire;
 use crate::error::AcquireError;
 use crate::guard::Guard;
-use crate::janitor::{Errand, Janitor};
+use crate::janitor::{Janitor, PendingRelease};
 use crate::lease::{Acquired, LeaseToken, Released, Renewed};
 use crate::options::{AcquireOptions, LockOptions};
 use crate::verbs::Verbs;
@@ -73,8 +73,8 @@ impl RedisLock {
 
     /// Takes the lease `key` for `ttl`, waiting at most `max_wait` while somebody else holds it.
     ///
-    /// Waiters are woken by a message when the lease is released, and look by themselves every 25 to 250 ms, so that a lost message
-    /// costs one look. There is no queue: any of them may be next.
+    /// Waiters are woken by a message when the lease is released, and poll by themselves every 25 to 250 ms, so that a
+    /// lost message costs one poll. There is no queue: any of them may be next.
     ///
     /// # Errors
     ///
@@ -123,7 +123,8 @@ impl RedisLock {
         self.inner.janitor.shutdown().await;
     }
 
-    /// The server's time `within` from now, in µs, for [`acquire_raw`](Self::acquire_raw); 0 until a reply has told its clock.
+    /// The server's time `within` from now, in µs, for [`acquire_raw`](Self::acquire_raw); 0 until a reply has shown
+    /// its clock.
     pub fn not_after(&self, within: Duration) -> u64 {
         self.inner.verbs.not_after(within)
     }
@@ -178,14 +179,14 @@ impl RedisLock {
         self.inner.verbs.release(key, token).await
     }
 
-    /// Has the lease released in the background, as often as it takes within `ttl`; does no IO itself, so that a `Drop` can call
-    /// it.
+    /// Has the lease released in the background, as often as it takes within `ttl`; does no IO itself, so that a `Drop`
+    /// can call it.
     pub fn release_later(&self, key: &str, token: LeaseToken, ttl: Duration) {
-        self.hand_to_janitor(Errand::new(key.to_owned(), token, Instant::now() + ttl, true));
+        self.hand_to_janitor(PendingRelease::new(key.to_owned(), token, Instant::now() + ttl, true));
     }
 
-    pub(crate) fn hand_to_janitor(&self, errand: Errand) {
-        self.inner.janitor.hand(errand);
+    pub(crate) fn hand_to_janitor(&self, pending_release: PendingRelease) {
+        self.inner.janitor.hand(pending_release);
     }
 
     pub(crate) fn verbs(&self) -> &Verbs {
@@ -199,7 +200,7 @@ impl RedisLock {
     async fn wait(&self) -> Waiting {
         let Verbs { link, options, .. } = &self.inner.verbs;
         let Some(channel) = &options.channel else { return Waiting(None) };
-        // Where push is out of work, waiters look by themselves and need not wait for it.
+        // Where subscriptions do not work, waiters poll by themselves and need not wait for them.
         let link = link.with_timeout(link.timeout().min(CONFIRMATION));
         let subscribe = || link.subscribe([Arc::clone(channel)]);
         self.inner.resident.get_or_init(subscribe).await;
@@ -217,17 +218,17 @@ impl fmt::Debug for RedisLock {
 struct Waiting(Option<Subscription>);
 
 impl Waiting {
-    /// Returns when the lease may be free, when it is time to look, or after `left`.
+    /// Returns when the lease may be free, when it is time to poll, or after `left`.
     async fn until_free(&mut self, key: &str, busy_for: Duration, left: Duration) {
-        let look = Duration::from_millis(fastrand::u64(POLL_MS));
+        let pause = Duration::from_millis(fastrand::u64(POLL_MS));
         let expiry = busy_for + PAST_EXPIRY;
-        let _ = timeout(look.min(expiry).min(left), self.news_of(key)).await;
+        let _ = timeout(pause.min(expiry).min(left), self.changes_of(key)).await;
     }
 
-    async fn news_of(&mut self, key: &str) {
+    async fn changes_of(&mut self, key: &str) {
         while let Some(subscription) = &mut self.0 {
             match subscription.next().await {
-                Some(Event::News(news)) if *news.payload != *key.as_bytes() => {}
+                Some(Event::Notification(notification)) if *notification.payload != *key.as_bytes() => {}
                 Some(_) => return,
                 None => self.0 = None,
             }
@@ -236,9 +237,9 @@ impl Waiting {
     }
 }
 
-/// How often a waiter looks without news.
+/// The pause between two polls of a waiter that hears nothing.
 const POLL_MS: std::ops::RangeInclusive<u64> = 25..=250;
-/// How long a waiter grants the server to confirm its subscription.
+/// The longest time that a waiter grants the server to confirm its subscription.
 const CONFIRMATION: Duration = Duration::from_millis(100);
-/// A look at the very millisecond of an expiry would come too early.
+/// A poll at the very millisecond of an expiry would come too early.
 const PAST_EXPIRY: Duration = Duration::from_millis(2);

@@ -1,19 +1,20 @@
-//! What a lock may be told.
+//! The options of a lock.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::AcquireError;
 
-/// What all leases of a [`RedisLock`](crate::RedisLock) have in common.
+/// The options that all leases of a [`RedisLock`](crate::RedisLock) have in common.
 #[derive(Clone, Debug)]
 pub struct LockOptions {
-    /// How far the server's clock may be stepped without a holder acting past its lease; taken off every deadline. Default: 50 ms.
+    /// The largest step of the server's clock that no holder acts past its lease for; taken off every deadline.
+    /// Default: 50 ms.
     pub step_allowance: Duration,
-    /// The channel on which releases are told to those who wait; the same for all processes that share leases. `None` leaves
-    /// waiting to polling. Default: `solekey:lock`.
+    /// The channel on which releases are published to waiters; the same for all processes that share leases. `None`
+    /// leaves waiting to polling. Default: `solekey:lock`.
     pub channel: Option<Arc<str>>,
-    /// How long the last fence is remembered after its lease was released or has ended. Default: one day.
+    /// The time that the last fence is remembered after its lease was released or has ended. Default: one day.
     pub tombstone: Duration,
 }
 
@@ -27,13 +28,13 @@ impl Default for LockOptions {
     }
 }
 
-/// What one acquire may be told.
+/// The options of one acquire.
 #[derive(Clone, Copy, Debug)]
 pub struct AcquireOptions {
     /// The fence will be greater than this: the highest one known from whatever the lease guards. Default: 0.
     pub floor: u64,
-    /// How long to go on asking while the fate of a request is unknown. No request is executed later than this after it was sent,
-    /// once the server's clock is known. Default: 1 s.
+    /// The time for which to go on sending while the fate of a request is unknown. No request is executed later than
+    /// this after it was sent, once the server's clock is known. Default: 1 s.
     pub patience: Duration,
 }
 

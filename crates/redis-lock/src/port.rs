@@ -11,7 +11,7 @@ use solekey_redis_link::LinkError;
 
 use crate::{Acquired, LeaseToken, RedisLock, verbs::wrote_nothing};
 
-/// The door of each account: `{prefix}:{account key}:lease`.
+/// The lease of each account: `{prefix}:{account key}:lease`.
 #[derive(Clone, Debug)]
 pub struct RedisLease {
     lock: RedisLock,

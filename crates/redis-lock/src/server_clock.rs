@@ -1,4 +1,4 @@
-//! What the server's clock will say, estimated from the times in its replies.
+//! The server's clock, estimated from the times in its replies.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -47,7 +47,7 @@ impl Sample {
         self.epoch != best.epoch || tighter || stale || !self.agrees_with(best)
     }
 
-    /// Whether both can be true of one clock that was not set in between.
+    /// Returns whether both can be true of one clock that was not set in between.
     fn agrees_with(&self, best: &Self) -> bool {
         let earliest = best.server_us + micros(self.sent.saturating_duration_since(best.received));
         let slack = micros(SLACK);

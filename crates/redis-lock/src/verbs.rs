@@ -19,6 +19,11 @@ static ACQUIRE: Script = Script::new(include_str!("../lua/acquire.lua")).with_mu
         "if state == ' free ' and owner == token then",
         "if false then",
     ),
+    script_mutant(
+        "redis_lease_waits_for_a_clock_that_stepped_back",
+        "if ends and ends > now + lasts * 1000 then",
+        "if false then",
+    ),
 ]);
 
 static RENEW: Script = Script::new(include_str!("../lua/renew.lua")).with_mutants(&[
@@ -28,6 +33,7 @@ static RENEW: Script = Script::new(include_str!("../lua/renew.lua")).with_mutant
         "if not value then value = string.rep('0', 15) .. '1 held ' .. token .. string.format(' %.0f', now + ttl * 1000) end if false then",
     ),
     script_mutant("renewal_of_any_token", "or string.sub(value, 23, 58) ~= token", ""),
+    script_mutant("renewal_of_what_has_ended", "or now >= ends then", "then"),
 ]);
 
 static RELEASE: Script = Script::new(include_str!("../lua/release.lua")).with_mutants(&[script_mutant(
@@ -36,12 +42,12 @@ static RELEASE: Script = Script::new(include_str!("../lua/release.lua")).with_mu
     "if false then",
 )]);
 
-/// The scripts over one link, and what their replies tell about the server's clock.
+/// The scripts over one link, and the estimate of the server's clock that their replies give.
 #[derive(Clone, Debug)]
 pub(crate) struct Verbs {
     pub(crate) link: RedisLink,
     trips: Trips,
-    /// What all acquires have in common, and all releases.
+    /// The arguments that all acquires have in common, and all releases.
     acquires: Arc<ScriptArgs>,
     releases: Arc<ScriptArgs>,
     pub(crate) options: Arc<LockOptions>,
@@ -147,13 +153,13 @@ fn check(ttl: Duration) -> Result<(), LinkError> {
     Err(LinkError::NotApplied { why: "ttl: expected at most a year".into() })
 }
 
-/// Whether an acquire has certainly left no lease behind.
+/// Returns whether an acquire has certainly left no lease behind.
 pub(crate) fn wrote_nothing(error: &LinkError) -> bool {
     let refused = matches!(error, LinkError::Refused { code, .. } if REFUSALS.contains(&code.as_str()));
     refused || error.is_not_applied()
 }
 
-/// What concerns one lease is said in its line, as a server would say it.
+/// Reads a refusal: it concerns one lease, so it stands in that lease's line, in the form of a server's error.
 fn refusal(line: &str) -> Result<(), LinkError> {
     let Some((code, message)) = line.strip_prefix("refused ").and_then(|rest| rest.split_once(' ')) else {
         return Ok(());
@@ -172,7 +178,7 @@ fn words<const N: usize>(reply: &str) -> Option<(&str, [u64; N])> {
     Some((verdict, numbers))
 }
 
-/// What the script says of its own before it has written anything.
+/// The refusals that the script itself raises before it has written anything.
 const REFUSALS: [&str; 2] = ["NOTALEASE", "FENCESPENT"];
 /// No lease lasts longer, and no fence outlives its lease for longer.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);

@@ -45,23 +45,34 @@
 //! # What is here
 //!
 //! - [`Config`] and [`Environment`]: every key is in `docs/configuration.md` of the repository. An unknown key, or a value
-//!   that cannot work, is a [`ConfigError`] that names the key and never repeats a value.
-//! - [`Server`]: [`bind`](Server::bind) opens what the configuration names, [`run`](Server::run) serves until it is told to
-//!   stop, and drains. Paths, answers and errors are in `docs/http.md`, metrics in `docs/metrics.md`.
-//! - [`doctor`]: what a set-up is worth, before a night shows it.
+//!   that cannot work, is a [`ConfigError`] that names the key and never repeats a value. [`Config::check`] finds all that is wrong
+//!   at once, or lists each value and its origin; [`Config::schema`] is the JSON Schema of the file.
+//! - [`Server`]: [`bind`](Server::bind) opens what the configuration names, [`run`](Server::run) serves until it is
+//!   asked to stop, and drains. Paths, answers and errors are in `docs/http.md`, metrics in `docs/metrics.md`.
+//! - [`Mirrors`]: files of command line tools of this host, kept fresh. A [`Server`] has those that its configuration names.
+//! - [`doctor`]: checks a set-up before it has to work.
 //!
 //! # What is not promised
 //!
-//! There is no authentication: who reaches the address has the tokens. Nothing is terminated, cached or rewritten for the
+//! There is no authentication: programs that reach the address have the tokens; pages in browsers do not, although they reach
+//! loopback. Nothing is terminated, cached or rewritten for the
 //! gateway's own requests; it asks here for a token and calls its provider's API itself.
 
 mod api;
+mod code_assist;
 mod config;
 mod connections;
 pub mod doctor;
+#[cfg(test)]
+mod fixture;
+mod guard;
+mod hosts;
 mod listener;
 mod metrics;
+mod mirror;
 mod server;
+mod socket_file;
 
-pub use config::{Config, ConfigError, Environment, Listen};
+pub use config::{Checked, Config, ConfigError, Environment, Listen, Origin, Setting};
+pub use mirror::{MirrorFiles, Mirrors};
 pub use server::{Server, ServerError};

@@ -1,14 +1,10 @@
 //! A bound address.
 
-use std::{
-    fmt, fs, io,
-    os::unix::{fs::PermissionsExt as _, net::UnixStream as BlockingStream},
-    path::{Path, PathBuf},
-};
+use std::io;
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use crate::Listen;
+use crate::{Listen, connections::Peer, guard::Admission, hosts::is_loopback, socket_file::SocketFile};
 
 /// A listening socket; a socket file is removed when it is dropped.
 #[derive(Debug)]
@@ -30,6 +26,13 @@ pub(crate) enum Connection {
     Unix(UnixStream),
 }
 
+/// A connection, and what is known of its other side.
+pub(crate) struct Accepted {
+    pub(crate) connection: Connection,
+    pub(crate) peer: Peer,
+    pub(crate) by: Admission,
+}
+
 impl Listener {
     pub(crate) async fn bind(listen: &Listen) -> io::Result<Self> {
         match listen {
@@ -39,59 +42,33 @@ impl Listener {
                 Ok(Self { socket: Socket::Tcp(socket), address, _file: None })
             }
             Listen::Unix(path) => {
-                remove_abandoned(path)?;
-                let socket = UnixListener::bind(path)?;
-                let file = Some(SocketFile(path.clone()));
-                fs::set_permissions(path, fs::Permissions::from_mode(OWNER_AND_GROUP))?;
-                Ok(Self { socket: Socket::Unix(socket), address: listen.clone(), _file: file })
+                let (socket, file) = SocketFile::bind(path)?;
+                Ok(Self { socket: Socket::Unix(socket), address: listen.clone(), _file: Some(file) })
             }
         }
     }
 
-    /// Where it listens: with the port that the system chose.
+    /// Returns the address at which it listens, with the port that the system chose.
     pub(crate) fn address(&self) -> &Listen {
         &self.address
     }
 
     /// # Cancel safety
     /// Dropped midway, no connection is lost.
-    pub(crate) async fn accept(&self) -> io::Result<Connection> {
+    pub(crate) async fn accept(&self) -> io::Result<Accepted> {
         match &self.socket {
             Socket::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
+                let (stream, address) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                Ok(Connection::Tcp(stream))
+                let ip = address.ip().to_canonical();
+                let peer = if is_loopback(ip) { Peer::Local } else { Peer::Address(ip) };
+                Ok(Accepted { connection: Connection::Tcp(stream), peer, by: Admission::Loopback })
             }
-            Socket::Unix(listener) => Ok(Connection::Unix(listener.accept().await?.0)),
+            Socket::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let peer = stream.peer_cred().map_or(Peer::Local, |user| Peer::User(user.uid()));
+                Ok(Accepted { connection: Connection::Unix(stream), peer, by: Admission::SocketFile })
+            }
         }
     }
 }
-
-struct SocketFile(PathBuf);
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        // Somebody may have removed it already; it is of no use to anybody without us.
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-impl fmt::Debug for SocketFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// A process that was killed leaves its socket file behind; one that nobody listens on is removed.
-fn remove_abandoned(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::FileTypeExt as _;
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.file_type().is_socket() => match BlockingStream::connect(path) {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
-            _ => Err(io::ErrorKind::AddrInUse.into()),
-        },
-        _ => Ok(()),
-    }
-}
-
-const OWNER_AND_GROUP: u32 = 0o660;

@@ -3,23 +3,29 @@
 use std::{io, sync::Arc, time::Duration};
 
 use solekey::{BuildError, DEFAULT_DRAIN, Observer, Shutdown, Solekey, core::InputError};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::{self, Api},
+    api::{Api, HttpApi},
     config::{Config, Listen},
-    connections::{self, GRACE},
+    connections::{self, GRACE, Limits},
+    hosts::Hosts,
     listener::Listener,
     metrics::Metrics,
+    mirror::Mirrors,
 };
 
 /// A sidecar that is bound to its address.
 pub struct Server {
     listener: Listener,
+    limits: Limits,
+    hosts: Hosts,
     api: Arc<Api>,
+    mirrors: Mirrors,
 }
 
-/// Why the server does not start.
+/// The reason why the server does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
@@ -31,7 +37,7 @@ pub enum ServerError {
     Listen {
         /// The address.
         address: Listen,
-        /// Why not.
+        /// The error of the bind.
         #[source]
         source: io::Error,
     },
@@ -42,7 +48,8 @@ pub enum ServerError {
 
 impl Server {
     /// Binds the address and opens what the configuration names. A Redis or PostgreSQL that is away is no error: the
-    /// server starts, warns, and waits for it.
+    /// server starts, warns, and waits for it. The soft limit of this process' descriptors is raised to the hard one, at most
+    /// 65,536: half of them, at most 4,096, are for connections.
     ///
     /// # Errors
     /// The address cannot be bound, a URL cannot be read, or the SQLite file or state folder cannot be opened.
@@ -54,15 +61,19 @@ impl Server {
         let listener = Listener::bind(&address).await;
         let listener = listener.map_err(|source| ServerError::Listen { address, source })?;
         let (providers, warnings) = (config.provider_names(), config.warnings());
-        let coordination = config.coordination();
+        let (coordination, files) = (config.coordination(), config.mirrors().clone());
+        let (limits, hosts) = (Limits::of_process(), config.hosts().clone());
         let metrics = Arc::new(Metrics::of(&providers));
         let builder = config.into_builder().observer(Arc::clone(&metrics) as Arc<dyn Observer>);
         let solekey = builder.build().await.map_err(ServerError::from_build)?;
         tracing::info!(address = %listener.address(), coordination, "bound");
-        Ok(Self { listener, api: Arc::new(Api { solekey, metrics, providers, warnings }) })
+        let mirrors = Mirrors::start(&solekey, files);
+        let files = mirrors.troubles();
+        let api = Arc::new(Api { solekey, metrics, providers, warnings, files });
+        Ok(Self { listener, limits, hosts, api, mirrors })
     }
 
-    /// Where it listens: with the port that the system chose.
+    /// Returns the address at which it listens, with the port that the system chose.
     pub fn address(&self) -> &Listen {
         self.listener.address()
     }
@@ -72,21 +83,20 @@ impl Server {
         &self.api.solekey
     }
 
-    /// Serves until `stop` is ready. Then nothing new is claimed, `/readyz` says 503, tokens at hand go on being
-    /// served, and refreshes whose request was sent are waited for; at last connections end. All of that takes less than
-    /// 25 s.
+    /// Serves until `stop` is ready. Then nothing new is claimed, `/readyz` returns 503, tokens at hand go on being
+    /// served, and refreshes whose request was sent are waited for; what they brought is in the mirrored files, too. At
+    /// last connections end. All of that takes less than 25 s.
     ///
     /// # Cancel safety
-    /// Dropped midway, connections are cut and refreshes go on until the runtime ends.
+    /// Dropped midway, connections are cut, mirrors end where they are, and refreshes go on until the runtime ends.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Shutdown {
-        let Self { listener, api } = self;
+        let Self { listener, limits, hosts, api, mirrors } = self;
         let closing = CancellationToken::new();
-        let router = api::router(Arc::clone(&api));
+        let http = HttpApi::new(Arc::clone(&api), hosts);
         let drained = async {
             stop.await;
             tracing::info!("draining");
-            api.solekey.start_draining();
-            let shutdown = api.solekey.shutdown(DRAIN).await;
+            let shutdown = drain(&api.solekey, mirrors).await;
             closing.cancel();
             shutdown
         };
@@ -97,7 +107,7 @@ impl Server {
             }
         };
         let (shutdown, (), ()) =
-            tokio::join!(drained, warned, connections::serve(listener, router, closing.clone()));
+            tokio::join!(drained, warned, connections::serve(listener, http, limits, closing.clone()));
         tracing::info!(in_doubt = shutdown.in_doubt, "stopped");
         shutdown
     }
@@ -118,17 +128,28 @@ impl std::fmt::Debug for Server {
     }
 }
 
+/// Ends an instance and the mirrors of its accounts within [`DRAIN`]. The mirrors first: what they write last is read
+/// from a store that the instance closes.
+async fn drain(solekey: &Solekey, mirrors: Mirrors) -> Shutdown {
+    let deadline = Instant::now() + DRAIN;
+    solekey.start_draining();
+    if timeout_at(deadline, mirrors.stop()).await.is_err() {
+        tracing::warn!("not all mirrored files were brought up to date in time; the next start does that");
+    }
+    solekey.shutdown(deadline.saturating_duration_since(Instant::now())).await
+}
+
 async fn warn_at_start(api: &Api) {
     for warning in &api.warnings {
-        tracing::warn!("{warning}");
+        tracing::warn!(%warning, "the configuration has a risk; the sidecar starts nevertheless");
     }
     let health = api.solekey.health().await;
     if !health.store {
-        tracing::warn!("the store does not answer; nothing is refreshed until it does");
+        tracing::warn!("the store does not respond; nothing is refreshed until it does");
     } else if health.cache == Some(false) {
-        tracing::warn!("Redis does not answer; replicas coordinate through the store alone until it does");
+        tracing::warn!("Redis does not respond; replicas coordinate through the store alone until it does");
     }
 }
 
-/// What is left for connections fits before the 25 s are over.
+/// The longest time for refreshes and mirrors: the rest of the 25 s is left for connections.
 const DRAIN: Duration = DEFAULT_DRAIN.saturating_sub(GRACE);

@@ -16,7 +16,7 @@ use solekey_sim::fleet::{self, Run, Tally};
 /// Solekey under hostile schedules, from seeds.
 #[derive(Parser, Debug)]
 struct Arguments {
-    /// How many seeds.
+    /// The number of seeds.
     #[arg(long, default_value_t = 1000)]
     seeds: u64,
     /// The first one.
@@ -31,7 +31,7 @@ struct Arguments {
     /// Shows how often what happened.
     #[arg(long)]
     tally: bool,
-    /// How many threads; all cores unless said.
+    /// The number of threads; all cores unless given.
     #[arg(long)]
     threads: Option<usize>,
 }

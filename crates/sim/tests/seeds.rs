@@ -10,7 +10,7 @@ use std::{
 
 use solekey_sim::fleet::{self, Tally};
 
-/// A minute of two cores.
+/// Some seconds of two cores.
 const SEEDS: u64 = 300;
 
 #[test]
@@ -109,11 +109,11 @@ const EVERYTHING: &[&str] = &[
     "fault: lease: refused",
     "fault: lease: reply lost",
     "fault: lease: request lost",
-    "fault: shelf: lost",
-    "fault: shelf: refused",
-    "fault: shelf: reply lost",
-    "fault: shelf: request lost",
-    "fault: shelf: twice",
+    "fault: cache: lost",
+    "fault: cache: refused",
+    "fault: cache: reply lost",
+    "fault: cache: request lost",
+    "fault: cache: twice",
     "fault: store: late",
     "fault: store: refused",
     "fault: store: reply lost",
@@ -131,7 +131,7 @@ const EVERYTHING: &[&str] = &[
     "nemesis: provider down",
     "nemesis: provider wants a nonce",
     "nemesis: redis away",
-    "nemesis: shelf lost",
+    "nemesis: shared cache lost",
     "nemesis: store away",
     "nemesis: store clock ahead",
     "nemesis: store clock back",
@@ -153,18 +153,18 @@ const EVERYTHING: &[&str] = &[
     "published: verdict",
     "settle",
     "shutdown",
-    "told: does not belong here",
-    "told: log in, the outcome of a refresh stayed in doubt",
-    "told: log in, the provider refused the refresh token",
-    "told: retry, a refresh is under way",
-    "told: retry, the outcome of a refresh is in doubt",
-    "told: retry, the provider does not accept our client credentials",
-    "told: retry, the provider is unavailable",
-    "told: retry, the resource rejects a freshly refreshed token",
-    "told: retry, the store is unavailable",
-    "told: shutting down",
-    "told: stale token",
-    "told: token",
-    "told: unknown",
+    "answered: does not belong here",
+    "answered: log in, the outcome of a refresh stayed in doubt",
+    "answered: log in, the provider refused the refresh token",
+    "answered: retry, a refresh is under way",
+    "answered: retry, the outcome of a refresh is in doubt",
+    "answered: retry, the provider does not accept our client credentials",
+    "answered: retry, the provider is unavailable",
+    "answered: retry, the resource rejects a freshly refreshed token",
+    "answered: retry, the store is unavailable",
+    "answered: shutting down",
+    "answered: stale token",
+    "answered: token",
+    "answered: unknown",
     "verdict: log in",
 ];

@@ -1,11 +1,14 @@
--- What all scripts about a row share; each of them is this text followed by its own.
--- KEYS[1] the row, a hash. ARGV[1] the account's name, perhaps sealed.
+-- What all scripts about a row share; each of them is spent.lua, this text and its own.
+-- KEYS[1] the row, a hash. KEYS[2] the account's archive. ARGV[1] the account's name, perhaps sealed.
 -- The meaning of every change is the function of the same name in solekey-core's row.rs.
 -- Absent fields are absent options. Numbers stay below 2^53, where Lua counts exactly; text() writes them
 -- without an exponent.
 local FORMAT = 1
 local MAX_PRESENTED = 64
 local DIGITS = 32
+local STEP = 1000000
+-- 400 days; a longer life of refresh tokens counts instead.
+local SPENT_KEPT = 400 * 86400000000
 
 local function text(number) return string.format('%.0f', number) end
 
@@ -19,17 +22,23 @@ for at = 1, #flat, 2 do
   row[flat[at]] = flat[at + 1]
 end
 
--- Fingerprints that were pushed out of `presented`.
-local forgotten = {}
+-- Fingerprints that the row neither holds nor lists any more: those that were presented, which are archived, and the
+-- others.
+local spent, released = {}, {}
+-- The day until which archived ones are remembered.
+local spent_until = 0
 
--- {outcome, now, fields and values of the row, forgotten fingerprints}
+-- Whether the row's instants were moved.
+local followed = 0
+
+-- {outcome, now, fields and values of the row, spent fingerprints and until when, released fingerprints, followed (0 or 1)}
 local function reply(outcome)
   local fields = {}
   for name, value in pairs(row) do
     fields[#fields + 1] = name
     fields[#fields + 1] = value
   end
-  return {outcome, text(now), fields, forgotten}
+  return {outcome, text(now), fields, spent, text(spent_until), released, followed}
 end
 
 if tonumber(row.format or '0') > FORMAT then return reply('unreadable') end
@@ -43,7 +52,7 @@ local function later(span, from) if span ~= '' then return text((from or now) + 
 
 local function save()
   row.format = text(FORMAT)
-  row.name = ARGV[1]
+  if ARGV[1] ~= '' then row.name = ARGV[1] end
   local set, drop = {}, {}
   for name, value in pairs(row) do
     if before[name] ~= value then
@@ -63,6 +72,25 @@ local function done(outcome)
   return reply(outcome)
 end
 
+local function changed(outcome)
+  row.changed_at = text(now)
+  return done(outcome)
+end
+
+-- A clock that has stepped back behind the last change: what was to last for a time from there lasts as long from now.
+local INSTANTS = {'made_at', 'expires_at', 'refresh_expires_at', 'open_first_at', 'open_until', 'evidence_at',
+  'until_at', 'due_at', 'changed_at'}
+local ahead = number('changed_at') - now
+if ahead >= STEP then
+  for _, name in ipairs(INSTANTS) do
+    if row[name] then row[name] = text(math.max(number(name) - ahead, 0)) end
+  end
+  followed = 1
+  save()
+  before = {}
+  for name, value in pairs(row) do before[name] = value end
+end
+
 -- `presented` is one string of fingerprints, newest first.
 local function knows(token)
   local presented = row.presented or ''
@@ -76,8 +104,11 @@ local function remember(token)
   if knows(token) then return end
   local presented = token .. (row.presented or '')
   local kept = MAX_PRESENTED * DIGITS
+  local life = number('refresh_expires_at') - number('made_at')
+  spent_until = day(now + math.max(life, SPENT_KEPT))
   for at = kept + 1, #presented, DIGITS do
-    forgotten[#forgotten + 1] = string.sub(presented, at, at + DIGITS - 1)
+    spent[#spent + 1] = string.sub(presented, at, at + DIGITS - 1)
+    archive(KEYS[2], spent[#spent], spent_until, day(now))
   end
   row.presented = string.sub(presented, 1, kept)
 end
@@ -94,8 +125,8 @@ local function close()
 end
 
 -- until_at is an instant or nil.
-local function judge(generation, ruling, why, until_at, strikes)
-  row.verdict_of, row.ruling, row.why, row.until_at, row.strikes = generation, ruling, why, until_at, strikes
+local function set_verdict(generation, decision, why, until_at, strikes)
+  row.verdict_of, row.ruling, row.why, row.until_at, row.strikes = generation, decision, why, until_at, strikes
 end
 
 local function forget_evidence() row.evidence_at, row.evidence_interval = nil, nil end
@@ -104,7 +135,9 @@ local function forget_evidence() row.evidence_at, row.evidence_interval = nil, n
 -- latest from now.
 local function replace(attempt, claim, from, facts, as_of)
   local refresh = facts and option(facts[2])
-  if row.access and row.refresh and row.refresh ~= refresh then remember(row.refresh) end
+  local replaced = row.left or row.refresh
+  if replaced and replaced ~= refresh then remember(replaced) end
+  row.left = nil
   row.generation, row.made_by, row.made_from = attempt, claim, from
   row.minted = text(math.max(number('minted'), tonumber(attempt)))
   row.access, row.refresh, row.made_at, row.expires_at, row.refresh_expires_at = nil, nil, nil, nil, nil

@@ -4,21 +4,23 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use solekey_core::{
-    Account, Answer, AnswerNote, ClaimId, Content, Found, Generation, InputError, KEEP_ANSWERS, Sealed,
-    StoreTime,
-    ports::{Answers, Enrolment, Trouble},
+    Account, Answer, AnswerNote, ClaimId, Found, Generation, InputError, KEEP_ANSWERS, Sealed, StoreTime,
+    mutant,
+    ports::{Answers, Registration, Trouble},
 };
-use solekey_redis_link::{LinkError, Pipeline, RedisLink, Script, Value, cmd, script_mutant};
+use solekey_redis_link::{Eviction, LinkError, Pipeline, RedisLink, Script, Value, cmd, script_mutant};
 
 use crate::{
     names::Names,
+    primary::{of_primary, probe},
     trouble::{Garbled, decode, of_change, of_read},
 };
 
-/// The second place of every rotated pair, in Redis.
+/// The second location of every rotated pair, in Redis.
 ///
-/// An account's answers are one hash, kept for [`KEEP_ANSWERS`] after the last of them was written: the two newest, and beside
-/// them the two newest without a usable token, for the operator. The enrolment is a key of its own without an end.
+/// An account's answers are one hash, kept for [`KEEP_ANSWERS`] after the last of them was written: the two newest, and
+/// in addition the two newest that were not understood. The registration is a key of its own without an
+/// end.
 #[derive(Clone, Debug)]
 pub struct RedisAnswers {
     link: RedisLink,
@@ -26,7 +28,7 @@ pub struct RedisAnswers {
 }
 
 impl RedisAnswers {
-    /// A place of answers whose keys begin with `prefix`.
+    /// A location of answers whose keys begin with `prefix`.
     ///
     /// # Errors
     /// The prefix is empty, too long, or holds characters that mean something in key patterns.
@@ -34,28 +36,34 @@ impl RedisAnswers {
         Ok(Self { link, names: Names::new(prefix)? })
     }
 
-    async fn look(&self, account: &Account) -> Result<Look, LinkError> {
+    async fn contents(&self, account: &Account) -> Result<Contents, LinkError> {
         let mut all = cmd("HGETALL");
         all.arg(self.names.answers(account.key()));
-        let mut enrolment = cmd("GET");
-        enrolment.arg(self.names.enrolment());
-        // The enrolment is read second. Were the place to lose its data and be enrolled anew in between, the new
-        // enrolment's time would say that what is missing may have been lost; the old one would vouch for it.
-        let pipeline = Pipeline::new().cmd(all).cmd(enrolment).cmd(cmd("TIME"));
-        let replies: Vec<Value> =
-            self.link.pipeline(&pipeline).await?.into_iter().collect::<Result<_, _>>()?;
-        let [answers, enrolment, time] =
-            replies.try_into().map_err(|_| LinkError::Shape { expected: "one reply per command" })?;
+        let mut registration = cmd("GET");
+        registration.arg(self.names.registration());
+        let probe = probe(self.names.registration());
+        // The registration is read second. Were the location to lose its data and be registered anew in between, the
+        // new registration's time would show that what is missing may have been lost; the old one would vouch for it.
+        let pipeline = Pipeline::new().cmd(probe).cmd(all).cmd(registration).cmd(cmd("TIME"));
+        let replies: [Result<Value, LinkError>; 4] = self
+            .link
+            .pipeline(&pipeline)
+            .await?
+            .try_into()
+            .map_err(|_| LinkError::Shape { expected: "one reply per command" })?;
+        let [probed, answers, registration, time] = replies;
+        of_primary(probed)?;
+        let (answers, registration, time) = (answers?, registration?, time?);
         let (secs, micros): (u64, u64) = decode(time)?;
         let now = StoreTime::from_micros(secs * 1_000_000 + micros);
-        Ok(Look { answers: decode(answers)?, enrolment: decode(enrolment)?, now })
+        Ok(Contents { answers: decode(answers)?, registration: decode(registration)?, now })
     }
 }
 
-/// What one round trip shows.
-struct Look {
+/// The contents found in one round trip.
+struct Contents {
     answers: HashMap<String, Vec<u8>>,
-    enrolment: Option<Vec<u8>>,
+    registration: Option<Vec<u8>>,
     now: StoreTime,
 }
 
@@ -78,20 +86,26 @@ impl Answers for RedisAnswers {
     }
 
     async fn newest(&self, account: &Account) -> Result<Found, Trouble> {
-        let Look { answers, enrolment, now } = self.look(account).await.map_err(of_read)?;
-        let enrolment =
-            enrolment.ok_or_else(|| Trouble::not_applied("this place of answers is not enrolled"))?;
-        let Enrolment { since, .. } = serde_json::from_slice(&enrolment).map_err(Trouble::not_applied)?;
-        let mut newest: Option<Answer> = None;
+        let Contents { answers, registration, now } = self.contents(account).await.map_err(of_read)?;
+        let registration =
+            registration.ok_or_else(|| Trouble::not_applied("this location of answers is not registered"))?;
+        let Registration { since, .. } =
+            serde_json::from_slice(&registration).map_err(Trouble::not_applied)?;
+        let (mut newest, mut unread): (Option<Answer>, Option<Answer>) = (None, None);
         for value in answers.values() {
             // One that cannot be read is doubt, not absence.
             let answer = read(value, now).ok_or_else(|| Trouble::not_applied(Garbled { what: "answer" }))?;
-            let newer = newest.as_ref().is_none_or(|newest| name(&newest.note) < name(&answer.note));
-            if is_usable(&answer.note) && newer {
-                newest = Some(answer);
+            let best = if is_usable(&answer.note) { &mut newest } else { &mut unread };
+            if best.as_ref().is_none_or(|best| name(&best.note) < name(&answer.note)) {
+                *best = Some(answer);
             }
         }
-        Ok(Found { newest, kept_since: since })
+        let of = |answer: &Option<Answer>| answer.as_ref().map(|answer| name(&answer.note));
+        let unread = unread.filter(|answer| Some(name(&answer.note)) > of(&newest));
+        // An account's answers are one value: where there is one, none was evicted since it was written.
+        let evicted = newest.is_none() && unread.is_none() && self.link.eviction() == Eviction::Possible;
+        let kept_since = if evicted && !mutant("evicting_location_vouches") { NEVER } else { since };
+        Ok(Found { newest, unread, kept_since })
     }
 
     async fn reseal(
@@ -111,11 +125,22 @@ impl Answers for RedisAnswers {
         call.run::<i64>().await.map(drop).map_err(of_change)
     }
 
-    async fn enrol(&self, enrolment: &Enrolment) -> Result<Enrolment, Trouble> {
-        let text = serde_json::to_vec(enrolment).map_err(Trouble::not_applied)?;
-        let call = self.link.script(&ENROL).key(self.names.enrolment()).arg(text);
+    async fn register(&self, registration: &Registration) -> Result<Registration, Trouble> {
+        let text = serde_json::to_vec(registration).map_err(Trouble::not_applied)?;
+        let call = self.link.script(&REGISTER).key(self.names.registration()).arg(text);
         let there: Vec<u8> = call.run().await.map_err(of_change)?;
-        serde_json::from_slice(&there).map_err(Trouble::not_applied)
+        if let Ok(there) = serde_json::from_slice(&there) {
+            return Ok(there);
+        }
+        self.register_anew(registration).await?;
+        Ok(registration.clone())
+    }
+
+    async fn register_anew(&self, registration: &Registration) -> Result<(), Trouble> {
+        let text = serde_json::to_vec(registration).map_err(Trouble::not_applied)?;
+        let mut set = cmd("SET");
+        set.arg(self.names.registration()).arg(text);
+        self.link.query::<Value>(&set).await.map(drop).map_err(of_change)
     }
 }
 
@@ -141,7 +166,7 @@ fn digits(generation: Generation) -> String {
 }
 
 fn is_usable(note: &AnswerNote) -> bool {
-    !matches!(note.content, Content::Unusable)
+    note.content.is_usable()
 }
 
 static WRITE: Script = Script::new(include_str!("../lua/write_answer.lua")).with_mutants(&[
@@ -150,7 +175,9 @@ static WRITE: Script = Script::new(include_str!("../lua/write_answer.lua")).with
 ]);
 static RESEAL: Script = Script::new(include_str!("../lua/reseal_answer.lua"));
 static ERASE: Script = Script::new(include_str!("../lua/erase_answers.lua"));
-static ENROL: Script = Script::new(include_str!("../lua/enrol.lua"));
+static REGISTER: Script = Script::new(include_str!("../lua/register.lua"));
 
+/// A time since which no location keeps everything.
+const NEVER: StoreTime = StoreTime::from_micros(u64::MAX);
 const USABLE: &str = "u";
 const UNUSABLE: &str = "x";

@@ -3,11 +3,11 @@
 use std::{collections::HashMap, time::Duration};
 
 use solekey_core::{
-    ClaimId, Evidence, Facts, Fingerprint, First, Generation, Open, Row, Ruling, Sealed, StoreTime, Verdict,
-    ports::Record,
+    ClaimId, Decision, Evidence, Facts, Fingerprint, First, Generation, Open, Row, Sealed, StoreTime,
+    Verdict, ports::Record,
 };
 
-use crate::{trouble::Garbled, words};
+use crate::{arguments, trouble::Garbled};
 
 /// The hash of a row, as the scripts write it: numbers in decimal, ids and fingerprints in hex, absent options as
 /// absent fields. Instants are microseconds on the server's clock.
@@ -36,7 +36,8 @@ impl Fields {
         self.0.get("name").map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Whether the row holds the refresh token or remembers having presented it; true where that cannot be read.
+    /// Returns whether the row holds the refresh token or remembers having presented it; true where that cannot be
+    /// read.
     pub(crate) fn knows(&self, token: Fingerprint) -> bool {
         let (Ok(held), Ok(presented)) = (self.fingerprint("refresh"), self.presented()) else { return true };
         held == Some(token) || presented.contains(&token)
@@ -58,8 +59,10 @@ impl Fields {
             verdict: self.verdict()?,
             evidence: self.evidence()?,
             presented: self.presented()?,
+            left: self.fingerprint("left")?,
             rotations: self.number("rotations")?.unwrap_or_default(),
             due_at: self.instant("due_at")?,
+            changed_at: self.instant("changed_at")?.unwrap_or_default(),
         })
     }
 
@@ -89,15 +92,15 @@ impl Fields {
     }
 
     fn verdict(&self) -> Read<Option<Verdict<StoreTime>>> {
-        let ruling = match self.text("ruling")? {
+        let decision = match self.text("ruling")? {
             None => return Ok(None),
-            Some(LOG_IN) => Ruling::LogIn { why: self.word("why")? },
-            Some(NOT_BEFORE) => Ruling::NotBefore { at: self.time("until_at")?, why: self.word("why")? },
+            Some(LOG_IN) => Decision::LogIn { why: self.word("why")? },
+            Some(NOT_BEFORE) => Decision::NotBefore { at: self.time("until_at")?, why: self.word("why")? },
             Some(_) => return Err(Garbled { what: "ruling" }),
         };
         let strikes = self.number("strikes")?.and_then(|strikes| u8::try_from(strikes).ok());
         let strikes = strikes.ok_or(Garbled { what: "strikes" })?;
-        Ok(Some(Verdict { generation: self.generation("verdict_of")?, ruling, strikes }))
+        Ok(Some(Verdict { generation: self.generation("verdict_of")?, decision, strikes }))
     }
 
     fn evidence(&self) -> Read<Option<Evidence>> {
@@ -125,7 +128,7 @@ impl Fields {
     }
 
     fn word<T: serde::de::DeserializeOwned>(&self, name: &'static str) -> Read<T> {
-        words::parse(self.required(name)?).ok_or(Garbled { what: name })
+        arguments::parse(self.required(name)?).ok_or(Garbled { what: name })
     }
 
     fn generation(&self, name: &'static str) -> Read<Generation> {
@@ -155,9 +158,9 @@ impl Fields {
     }
 }
 
-/// A ruling's word.
+/// The word for a decision.
 pub(crate) const LOG_IN: &str = "log_in";
-/// A ruling's word; the commit script writes it, too.
+/// The word for a decision; the commit script writes it, too.
 pub(crate) const NOT_BEFORE: &str = "not_before";
 
 /// A fingerprint's length in hex.

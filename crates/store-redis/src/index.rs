@@ -1,4 +1,4 @@
-//! Which accounts there are, and when each wants to be looked at.
+//! The indexes of all accounts, and of the times at which they are due.
 //!
 //! Both indexes are keys of their own, written after the row. What a crash in between loses, [`rebuild`] finds again;
 //! an entry that comes too early is noticed at the row and corrected.
@@ -6,12 +6,15 @@
 use std::time::Duration;
 
 use solekey_core::{Account, AccountKey, StoreTime};
-use solekey_redis_link::{Cmd, LinkError, Pipeline, RedisLink, Script, ScriptArgs, Value, cmd};
+use solekey_redis_link::{
+    Cmd, LinkError, Pipeline, RedisLink, Script, ScriptArgs, Value, cmd, script_mutant,
+};
 
 use crate::{
     fields::Fields,
     labels::Labels,
     names::Names,
+    primary::{of_primary, probe},
     reservation::AMEND,
     trouble::{decode, micros},
 };
@@ -53,9 +56,10 @@ pub(crate) async fn take(
         if wanted == 0 {
             break;
         }
-        let call = link.script(&TAKE).key(&index).arg(micros(hold)).arg(wanted);
+        let call = link.script(&TAKE).key(&index).key(names.due_clock(provider));
+        let call = call.arg(micros(hold)).arg(wanted);
         let (pushed, accounts): (u64, Vec<String>) = call.run().await?;
-        taken.extend(hold_rows(link, names, labels, hold, (&index, pushed), &accounts).await?);
+        taken.extend(hide_rows(link, names, labels, hold, (&index, pushed), &accounts).await?);
         if accounts.len() < wanted {
             break;
         }
@@ -64,7 +68,7 @@ pub(crate) async fn take(
 }
 
 /// Lets the rows decide: what is due there and was not taken by somebody else is ours.
-async fn hold_rows(
+async fn hide_rows(
     link: &RedisLink,
     names: &Names,
     labels: &Labels,
@@ -74,11 +78,11 @@ async fn hold_rows(
 ) -> Result<Vec<Account>, LinkError> {
     let keys: Vec<AccountKey> = accounts.iter().filter_map(|account| AccountKey::parse(account)).collect();
     let holds = keys.iter().fold(Pipeline::new(), |pipeline, key| {
-        pipeline.script(&HOLD, ScriptArgs::new().key(names.row(*key)).arg(micros(hold)))
+        pipeline.script(&HOLD, ScriptArgs::new().key(names.row(*key)).arg("").arg(micros(hold)))
     });
     let (mut taken, mut amends) = (Vec::new(), Pipeline::new());
     for (key, reply) in keys.iter().zip(link.pipeline(&holds).await?) {
-        let (ours, due, name): (bool, String, Vec<u8>) = decode(reply?)?;
+        let Some((ours, due, name)) = held(reply?)? else { continue };
         let args = ScriptArgs::new().key(index).arg(key.to_string()).arg(pushed).arg(due);
         amends = amends.script(&AMEND, args);
         if ours {
@@ -88,6 +92,14 @@ async fn hold_rows(
     // The rows are held already; an index left behind them is corrected when its entry comes up again.
     let _ = link.pipeline(&amends).await;
     Ok(taken)
+}
+
+/// Whether the row is ours, when it is due and its name; nothing of a row that a newer version wrote.
+fn held(reply: Value) -> Result<Option<(bool, String, Vec<u8>)>, LinkError> {
+    match &reply {
+        Value::Array(parts) if parts.len() == HELD_PARTS => decode(reply).map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// One page of account keys after `cursor`.
@@ -100,7 +112,11 @@ pub(crate) async fn page(
     let from = cursor.map_or_else(|| "-".to_owned(), |after| format!("({after}"));
     let mut range = cmd("ZRANGEBYLEX");
     range.arg(names.accounts()).arg(from).arg("+").arg("LIMIT").arg(0).arg(limit);
-    let keys: Vec<String> = link.query(&range).await?;
+    let replies = link.pipeline(&Pipeline::new().cmd(probe(names.accounts())).cmd(range)).await?;
+    let [probed, keys]: [Result<Value, LinkError>; 2] =
+        replies.try_into().map_err(|_| LinkError::Shape { expected: "one reply per command" })?;
+    of_primary(probed)?;
+    let keys: Vec<String> = decode(keys?)?;
     Ok(keys.iter().filter_map(|key| AccountKey::parse(key)).collect())
 }
 
@@ -165,8 +181,19 @@ async fn re_enter(
     Ok(accounts.len() as u64)
 }
 
-static TAKE: Script = Script::new(include_str!("../lua/take.lua"));
-static HOLD: Script = Script::new(include_str!("../lua/hold.lua"));
+static TAKE: Script = Script::new(include_str!("../lua/take.lua")).with_mutants(&[script_mutant(
+    "redis_index_waits_for_a_clock_that_stepped_back",
+    "if stepped then step = now end",
+    "",
+)]);
+static HOLD: Script = row_script!("hide_until.lua").with_mutants(&[script_mutant(
+    "redis_takes_rows_of_newer_versions",
+    "if tonumber(row.format or '0') > FORMAT then",
+    "if false then",
+)]);
+
+/// What the script answers about a row that it can read.
+const HELD_PARTS: usize = 3;
 
 /// Rows per round trip: a few hundred kilobytes at most with ordinary credentials.
 pub(crate) const BATCH: usize = 100;
@@ -174,5 +201,5 @@ pub(crate) const BATCH: usize = 100;
 /// Rounds of one call that may come up with nothing but entries ahead of their rows; the next call goes on.
 const ROUNDS: usize = 16;
 
-/// Keys looked at per step of a scan: well below a millisecond of the server's time.
+/// Keys read per step of a scan: well below a millisecond of the server's time.
 const SCANNED: usize = 1_000;

@@ -13,7 +13,7 @@ pub trait SealNames: fmt::Debug + Send + Sync + 'static {
     fn open(&self, account: AccountKey, sealed: &[u8]) -> Option<Vec<u8>>;
 }
 
-/// How names stand in rows: provider and id, a line each, sealed where there is a seal.
+/// The form of names in rows: provider and id, a line each, sealed where there is a seal.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Labels(Option<Arc<dyn SealNames>>);
 
@@ -34,14 +34,18 @@ impl Labels {
     pub(crate) fn read(&self, key: AccountKey, name: &[u8]) -> Option<Account> {
         let account = self.try_read(key, name);
         if account.is_none() {
-            tracing::warn!(account = %key, "the name in a row cannot be read: another seal key?");
+            tracing::warn!(
+                account = %key,
+                "the name in a row does not open; listings and due scans leave the account out"
+            );
         }
         account
     }
 
     fn try_read(&self, key: AccountKey, name: &[u8]) -> Option<Account> {
         let opened = self.0.as_ref().and_then(|seal| seal.open(key, name));
-        // A name that was written before there was a seal is told from a false one by the key, which is its hash.
+        // A name that was written before there was a seal is distinguished from a false one by the key, which is its
+        // hash.
         opened.and_then(|clear| named(key, &clear)).or_else(|| named(key, name))
     }
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use solekey_core::{AccountKey, Fingerprint, InputError};
 
-/// What everything under one prefix is called.
+/// The names of all keys under one prefix.
 #[derive(Clone, Debug)]
 pub(crate) struct Names(Arc<str>);
 
 impl Names {
     pub(crate) fn new(prefix: &str) -> Result<Self, InputError> {
-        // A brace in the prefix would move the cluster's hash tag away from the account, the others mean something in the
-        // pattern of a scan.
+        // A brace in the prefix would move the cluster's hash tag away from the account, the others mean something in
+        // the pattern of a scan.
         let good = !prefix.is_empty()
             && prefix.len() <= MAX_PREFIX
             && prefix.chars().all(|c| c.is_ascii_graphic() && !"{}*?[]\\".contains(c));
@@ -28,14 +28,25 @@ impl Names {
         self.of_account(account, ROW)
     }
 
+    /// The account's archive of spent tokens.
+    pub(crate) fn archive(&self, account: AccountKey) -> String {
+        self.of_account(account, "spent")
+    }
+
     /// The account's answers.
     pub(crate) fn answers(&self, account: AccountKey) -> String {
         self.of_account(account, "ans")
     }
 
-    /// Who holds or has presented a refresh token at this provider. The provider's name stays out, as everywhere.
+    /// The key of the accounts that hold or have presented a refresh token at this provider. The provider's name stays
+    /// out, as everywhere.
     pub(crate) fn token(&self, provider: &str, token: Fingerprint) -> String {
-        format!("{}:rt:{:016x}:{token}", self.0, hashed(provider))
+        format!("{}:rt:{{{}}}:{:016x}:{token}", self.0, share(token), hashed(provider))
+    }
+
+    /// The part of the archive of all accounts that has a token once it is spent. It is where the token's accounts are.
+    pub(crate) fn share_of_archive(&self, token: Fingerprint) -> String {
+        format!("{}:rt:{{{}}}:spent", self.0, share(token))
     }
 
     /// The index of all accounts, in the order of their keys.
@@ -43,9 +54,14 @@ impl Names {
         self.of_store("accounts")
     }
 
-    /// The index of a provider's accounts by the time they want to be looked at.
+    /// The index of a provider's accounts by the time at which they are due.
     pub(crate) fn due(&self, provider: &str) -> String {
-        format!("{}:due:{:016x}", self.0, hashed(provider))
+        format!("{}:due:{{{:016x}}}", self.0, hashed(provider))
+    }
+
+    /// The clock of that index.
+    pub(crate) fn due_clock(&self, provider: &str) -> String {
+        format!("{}:clock", self.due(provider))
     }
 
     /// The store's identity and its pins.
@@ -53,8 +69,8 @@ impl Names {
         self.of_store("meta")
     }
 
-    /// The enrolment of the place of answers.
-    pub(crate) fn enrolment(&self) -> String {
+    /// The registration of the location of answers.
+    pub(crate) fn registration(&self) -> String {
         self.of_store("identity")
     }
 
@@ -78,7 +94,13 @@ impl Names {
     }
 }
 
-/// What stands for a provider's name.
+/// The first byte of a token: it divides what is about tokens into 256 parts, each of which is in one place.
+fn share(token: Fingerprint) -> String {
+    let digits = token.to_string();
+    digits[..2].to_owned()
+}
+
+/// The hash that stands for a provider's name.
 fn hashed(provider: &str) -> u64 {
     let hash = Sha256::digest(provider.as_bytes());
     hash[..8].iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte))
@@ -86,7 +108,7 @@ fn hashed(provider: &str) -> u64 {
 
 const ROW: &str = "rec";
 
-/// Long enough for any naming scheme, short beside the values.
+/// Long enough for any naming scheme, short compared with the values.
 const MAX_PREFIX: usize = 128;
 
 #[cfg(test)]
@@ -96,8 +118,9 @@ mod tests {
 
     use super::*;
 
+    /// A18.
     #[test]
-    fn a18_the_account_is_the_hash_tag_of_its_keys_and_is_read_back_from_its_row() {
+    fn the_account_is_the_hash_tag_of_its_keys_and_is_read_back_from_its_row() {
         let names = Names::new("solekey").unwrap();
         let key = Account::new("p", "x").unwrap().key();
         assert_eq!(names.row(key), format!("solekey:{{{key}}}:rec"));

@@ -1,4 +1,4 @@
-//! What a script about a row answers.
+//! The reply of a script about a row.
 
 use std::collections::HashMap;
 
@@ -19,9 +19,25 @@ pub(crate) struct Reply {
     pub(crate) outcome: Outcome,
     now: StoreTime,
     fields: Fields,
-    /// Tokens that the row no longer remembers.
-    forgotten: Vec<Fingerprint>,
+    /// Tokens that the row neither holds nor lists any more.
+    released: Vec<Released>,
+    /// The row's instants were moved to a clock that stepped back.
+    pub(crate) followed: bool,
 }
+
+/// A token that an account's row neither holds nor lists any more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Released {
+    pub(crate) token: Fingerprint,
+    /// The day until which it is remembered as spent; `None` where it was never presented.
+    pub(crate) spent_until: Option<u16>,
+    /// The time of the change.
+    pub(crate) at: StoreTime,
+}
+
+/// Outcome, time, row, tokens that moved to the archive, the day until which it remembers them, other tokens released,
+/// whether the row's instants were moved.
+type Answered = (String, u64, HashMap<String, Vec<u8>>, Vec<String>, u16, Vec<String>, bool);
 
 /// The first word of an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,24 +47,31 @@ pub(crate) enum Outcome {
     Moved,
     Late,
     Presented,
+    Lesser,
     Unreadable,
 }
 
 impl Reply {
     pub(crate) fn read(reply: Value) -> Result<Self, LinkError> {
-        let (outcome, now, fields, forgotten): (String, u64, HashMap<String, Vec<u8>>, Vec<String>) =
-            decode(reply)?;
+        let (outcome, now, fields, spent, until, released, followed): Answered = decode(reply)?;
+        let now = StoreTime::from_micros(now);
         let outcome = match outcome.as_str() {
             "done" => Outcome::Done,
             "same" => Outcome::Same,
             "moved" => Outcome::Moved,
             "late" => Outcome::Late,
             "presented" => Outcome::Presented,
+            "lesser" => Outcome::Lesser,
             "unreadable" => Outcome::Unreadable,
             _ => return Err(LinkError::Shape { expected: "the outcome of a script" }),
         };
-        let forgotten = forgotten.iter().filter_map(|token| Fingerprint::parse(token)).collect();
-        Ok(Self { outcome, now: StoreTime::from_micros(now), fields: Fields::new(fields), forgotten })
+        let spent = spent.iter().map(|token| (token, Some(until)));
+        let released = spent.chain(released.iter().map(|token| (token, None)));
+        let released = released.filter_map(|(token, spent_until)| {
+            Some(Released { token: Fingerprint::parse(token)?, spent_until, at: now })
+        });
+        let released = released.collect();
+        Ok(Self { outcome, now, fields: Fields::new(fields), released, followed })
     }
 
     /// The row as the script left it.
@@ -67,22 +90,33 @@ impl Reply {
             Outcome::Moved => Err(StoreError::Moved(Box::new(self.loaded()?))),
             Outcome::Late => Err(StoreError::Late),
             Outcome::Presented => Err(StoreError::AlreadyPresented),
+            Outcome::Lesser => Err(StoreError::Lesser),
             Outcome::Unreadable => Err(unreadable(&self.fields)),
         }
     }
 
-    /// The tokens whose reservation the row no longer needs.
-    pub(crate) fn forgotten(&self) -> impl Iterator<Item = Fingerprint> + '_ {
-        self.forgotten.iter().copied().filter(|token| !self.fields.knows(*token))
+    /// The row if the script wrote it.
+    pub(crate) fn written(&self) -> Result<Loaded, StoreError> {
+        if self.followed { self.loaded() } else { self.accepted() }
     }
 
-    /// Whether the row is left alone by this version, or holds or remembers the token.
+    /// The tokens whose reservation the row no longer needs.
+    pub(crate) fn released(&self) -> impl Iterator<Item = Released> + '_ {
+        self.released.iter().copied().filter(|released| !self.fields.knows(released.token))
+    }
+
+    /// Returns the answer to whether the account knows a token; true where that cannot be read.
+    pub(crate) fn knows(&self) -> bool {
+        matches!(self.outcome, Outcome::Presented | Outcome::Unreadable)
+    }
+
+    /// Returns whether the row is left alone by this version, or holds or remembers the token.
     pub(crate) fn needs(&self, token: Fingerprint) -> bool {
         self.outcome == Outcome::Unreadable || self.fields.knows(token)
     }
 }
 
-/// Whether a newer version wrote the row, as the error that says so.
+/// The error for a row that a newer version wrote.
 pub(crate) fn unreadable(fields: &Fields) -> StoreError {
     match fields.format() {
         Ok(found) if found > ROW_FORMAT => StoreError::UnreadableFormat { found },

@@ -1,23 +1,28 @@
 //! Each refresh token of a provider belongs to one account, unless an operator insists.
 //!
-//! A token's key lists the accounts that hold or have presented it. An account enters itself *before* its row takes the
+//! A token's key lists the accounts that hold or have presented it, until their rows list it no more; the archive next
+//! to it has those that were presented from then on. An account enters itself *before* its row takes the
 //! token, so that of two logins at once one is refused. What a crash in between leaves is an entry without a row that
-//! knows the token; it is struck out by the next login that meets it, once it is too old to be somebody's work in progress.
-//! A row is never lost for it.
+//! knows the token; it is struck out by the next login that meets it, once it is too old to be somebody's work in
+//! progress. A row is never lost for it.
 
 use std::time::Duration;
 
 use solekey_core::{Account, AccountKey, Fingerprint, StoreTime};
-use solekey_redis_link::{Cmd, LinkError, RedisLink, Script, ScriptArgs, Value, cmd};
+use solekey_redis_link::{LinkError, Pipeline, RedisLink, Script, ScriptArgs, Value, script_mutant};
 
-use crate::{fields::Fields, names::Names, trouble::decode};
+use crate::{
+    names::Names,
+    reply::{Released, Reply},
+    trouble::decode,
+};
 
-/// What came of reserving a token.
+/// The outcome of reserving a token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Reservation {
     /// Our entry; `None` when somebody else is there, or there is no token.
     pub(crate) entry: Option<Entry>,
-    /// Somebody else is there, and we did not insist.
+    /// Somebody else is there, or the token is spent, and we did not insist.
     pub(crate) elsewhere: bool,
     /// The row must have taken the token by then: later, others may have struck the entry out.
     pub(crate) not_after: StoreTime,
@@ -43,7 +48,7 @@ impl Reservation {
     }
 }
 
-/// What the script says.
+/// The reply of the script.
 struct Answer {
     entered: bool,
     now: u64,
@@ -61,7 +66,7 @@ impl Answer {
 /// Another account at a token, and when it entered.
 type Other = (AccountKey, u64);
 
-/// Enters the account at the token, unless others are there. One who insists enters beside them.
+/// Enters the account at the token, unless others are there. An insisting one enters in addition to them.
 pub(crate) async fn reserve(
     link: &RedisLink,
     names: &Names,
@@ -69,25 +74,28 @@ pub(crate) async fn reserve(
     token: Fingerprint,
     insist: bool,
 ) -> Result<Reservation, LinkError> {
-    let key = names.token(account.provider(), token);
-    let mut answer = enter(link, &key, account, insist).await?;
-    if !answer.entered && strike_out(link, names, &key, token, &answer).await? {
-        answer = enter(link, &key, account, insist).await?;
+    let args = entering(names, account, token, insist);
+    let mut answer = enter(link, args.clone()).await?;
+    if !answer.entered {
+        let ignored = strike_out(link, names, account, token, &answer).await?;
+        if !ignored.is_empty() {
+            answer = enter(link, ignored.into_iter().fold(args, ScriptArgs::arg)).await?;
+        }
     }
     Ok(Reservation::of(token, &answer))
 }
 
-/// The script call that enters the account beside whoever is there: for a token that the provider has just given it.
+/// The script call that enters the account in addition to all that are there: for a token that the provider has just
+/// given it.
 pub(crate) fn insisting(
     names: &Names,
     account: &Account,
     token: Fingerprint,
 ) -> (&'static Script, ScriptArgs) {
-    let key = names.token(account.provider(), token);
-    (&RESERVE, ScriptArgs::new().key(key).arg(account.key().to_string()).arg(1))
+    (&RESERVE, entering(names, account, token, true))
 }
 
-/// What came of that call.
+/// The outcome of that call.
 pub(crate) fn insisted(token: Fingerprint, reply: Value) -> Result<Reservation, LinkError> {
     Ok(Reservation::of(token, &Answer::read(reply)?))
 }
@@ -98,57 +106,83 @@ pub(crate) fn withdrawing(names: &Names, account: &Account, entry: Entry) -> (&'
     (&AMEND, ScriptArgs::new().key(key).arg(account.key().to_string()).arg(entry.at).arg(""))
 }
 
-/// The command that takes the account's entry away.
-pub(crate) fn releasing(names: &Names, account: &Account, token: Fingerprint) -> Cmd {
-    let mut command = cmd("ZREM");
-    command.arg(names.token(account.provider(), token)).arg(account.key().to_string());
-    command
+/// The script call that takes the account's entry away, and puts a spent token into the archive.
+pub(crate) fn releasing(
+    names: &Names,
+    account: &Account,
+    Released { token, spent_until, at }: Released,
+) -> (&'static Script, ScriptArgs) {
+    let keys =
+        ScriptArgs::new().key(names.token(account.provider(), token)).key(names.share_of_archive(token));
+    let until = spent_until.map(|day| day.to_string()).unwrap_or_default();
+    let args = keys.arg(account.key().to_string()).arg(at.as_micros()).arg(token.to_string()).arg(until);
+    (&RELEASE, args)
 }
 
-async fn enter(link: &RedisLink, key: &str, account: &Account, insist: bool) -> Result<Answer, LinkError> {
-    let call = link.script(&RESERVE).key(key).arg(account.key().to_string()).arg(u8::from(insist));
-    Answer::read(call.run().await?)
+fn entering(names: &Names, account: &Account, token: Fingerprint, insist: bool) -> ScriptArgs {
+    let keys =
+        ScriptArgs::new().key(names.token(account.provider(), token)).key(names.share_of_archive(token));
+    keys.arg(account.key().to_string()).arg(u8::from(insist)).arg(token.to_string())
 }
 
-/// Removes entries that no row stands behind; whether any was removed.
+/// Removes entries that no row stands behind. Returns their accounts, and those with a row that does not know the token
+/// any more.
 async fn strike_out(
     link: &RedisLink,
     names: &Names,
-    key: &str,
+    account: &Account,
     token: Fingerprint,
     Answer { now, others, .. }: &Answer,
-) -> Result<bool, LinkError> {
-    let mut struck_out = false;
+) -> Result<Vec<String>, LinkError> {
+    let key = names.token(account.provider(), token);
+    let mut without_row = Vec::new();
     for (other, at) in others {
-        if Duration::from_micros(now.saturating_sub(*at)) <= ABANDONED {
+        let in_progress = Duration::from_micros(now.saturating_sub(*at)) <= ABANDONED;
+        if in_progress || knows(link, names, *other, token).await? {
             continue;
         }
-        if knows(link, names, *other, token).await? {
-            continue;
+        if *at > 0 {
+            let call = link.script(&AMEND).key(&key).arg(other.to_string()).arg(*at).arg("");
+            call.run::<bool>().await?;
         }
-        let call = link.script(&AMEND).key(key).arg(other.to_string()).arg(*at).arg("");
-        struck_out |= call.run::<bool>().await?;
+        without_row.push(other.to_string());
     }
-    Ok(struck_out)
+    Ok(without_row)
 }
 
-/// Whether the account's row holds the token or remembers having presented it.
+async fn enter(link: &RedisLink, args: ScriptArgs) -> Result<Answer, LinkError> {
+    let reply = link.pipeline(&Pipeline::new().script(&RESERVE, args)).await?.pop();
+    Answer::read(reply.unwrap_or(Ok(Value::Nil))?)
+}
+
+/// Returns whether the account holds the token or has presented it; true where that cannot be read.
 async fn knows(
     link: &RedisLink,
     names: &Names,
     account: AccountKey,
     token: Fingerprint,
 ) -> Result<bool, LinkError> {
-    let mut row = cmd("HGETALL");
-    row.arg(names.row(account));
-    Ok(Fields::new(link.query(&row).await?).knows(token))
+    let call = link.script(&KNOWS).key(names.row(account)).key(names.archive(account));
+    Ok(Reply::read(call.arg("").arg(token.to_string()).run().await?)?.knows())
 }
 
 /// Removes or moves an entry of a sorted set unless somebody else was there first.
 pub(crate) static AMEND: Script = Script::new(include_str!("../lua/amend.lua"));
-static RESERVE: Script = Script::new(include_str!("../lua/reserve.lua"));
+static RESERVE: Script =
+    Script::new(concat!(include_str!("../lua/spent.lua"), include_str!("../lua/reserve.lua"))).with_mutants(
+        &[script_mutant(
+            "redis_archive_of_others_is_not_asked",
+            "or ARGV[2] ~= '1' and archived",
+            "or false and archived",
+        )],
+    );
+static RELEASE: Script =
+    Script::new(concat!(include_str!("../lua/spent.lua"), include_str!("../lua/release.lua"))).with_mutants(
+        &[script_mutant("redis_release_does_not_archive", "if is_spent and not", "if false and not")],
+    );
+static KNOWS: Script = row_script!("knows.lua");
 
-/// How long after entering a login may still be executed.
+/// The longest time after entering that a login may still be executed.
 const GOOD_FOR: Duration = Duration::from_secs(30);
 
 /// Entries of this age are nobody's work in progress: twice [`GOOD_FOR`], against steps of the server's clock.

@@ -4,22 +4,24 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use solekey_core::{
-    Account, AccountKey, Claim, ClaimId, Commit, Content, InputError, Login, LoginEffect, NewFacts, Row,
-    Ruling, Sealed, Settle, StoreTime,
+    Account, AccountKey, Claim, ClaimId, Commit, Content, Decision, InputError, Login, LoginEffect, NewFacts,
+    Row, Sealed, Settle, StoreTime,
     ports::{Loaded, LoggedIn, Page, Store, StoreError, StoreIdentity, Trouble},
 };
-use solekey_redis_link::{Pipeline, RedisLink, Script, ScriptArgs, ScriptCall, Value, script_mutant};
+use solekey_redis_link::{
+    LinkError, Pipeline, RedisLink, Script, ScriptArgs, ScriptCall, Value, script_mutant,
+};
 use uuid::Uuid;
 
 use crate::{
+    arguments::word,
     fields::{Fields, LOG_IN, NOT_BEFORE},
     index::{self, BATCH},
     labels::{Labels, SealNames},
     names::Names,
     reply::{Outcome, Reply, unreadable},
     reservation::{self, Entry, Reservation},
-    trouble::{countable, generation, micros, of_change, of_read},
-    words::word,
+    trouble::{Garbled, countable, generation, micros, of_change, of_read},
 };
 
 /// Account rows in Redis.
@@ -29,7 +31,8 @@ use crate::{
 ///
 /// Around a change stand keys of their own: before it, the reservation of the refresh token that comes in; after it, the
 /// two indexes. A crash in between costs an entry there, never a row: an unused reservation is struck out after a
-/// minute by whoever meets it, and [`rebuild_index`](Self::rebuild_index) enters what the indexes miss.
+/// minute by whoever meets it, and [`rebuild_index`](Self::rebuild_index) enters what the indexes miss. A login that
+/// could not enter its account there is reported as [unknown](Trouble::Unknown): repeating it enters the account.
 #[derive(Clone, Debug)]
 pub struct RedisStore {
     link: RedisLink,
@@ -53,8 +56,8 @@ impl RedisStore {
         self
     }
 
-    /// Walks over all rows and enters each into the indexes of [`list`](Store::list) and [`due`](Store::due) where it is
-    /// missing; returns how many rows there are. Slow, in small steps; meant to be run now and then.
+    /// Walks over all rows and enters each into the indexes of [`list`](Store::list) and [`due`](Store::due) where it
+    /// is missing; returns how many rows there are. Slow, in small steps; meant to be run now and then.
     ///
     /// # Errors
     /// Redis could not be asked; what was entered stays.
@@ -67,28 +70,44 @@ impl RedisStore {
 
     /// A call of a script about the account's row; its own arguments come after these.
     fn call<'a>(&'a self, script: &'a Script, account: &Account) -> ScriptCall<'a> {
-        self.link.script(script).key(self.names.row(account.key())).arg(self.labels.write(account))
+        let names = &self.names;
+        let call = self.link.script(script).key(names.row(account.key())).key(names.archive(account.key()));
+        call.arg(self.labels.write(account))
     }
 
-    /// Brings what stands around the row up to it. Failing that, the change stands all the same.
-    async fn follow_up(&self, account: &Account, reply: &Reply, reserved: Option<Entry>) {
+    /// Brings what stands around the row up to it. Failing that, the change stands all the same; the error says that
+    /// the indexes may not know of it.
+    async fn follow_up(
+        &self,
+        account: &Account,
+        reply: &Reply,
+        reserved: Option<Entry>,
+    ) -> Result<(), LinkError> {
         let mut commands = Pipeline::new();
-        if let Ok(Loaded { record: Some(record), .. }) = reply.accepted() {
+        if let Ok(Loaded { record: Some(record), .. }) = reply.written() {
             let entering = index::entering(&self.names, account, record.row.due_at);
             commands = entering.into_iter().fold(commands, Pipeline::cmd);
         }
-        for token in reply.forgotten() {
-            commands = commands.cmd(reservation::releasing(&self.names, account, token));
+        let entries = commands.len();
+        for released in reply.released() {
+            let (script, args) = reservation::releasing(&self.names, account, released);
+            commands = commands.script(script, args);
         }
         if let Some(entry) = reserved.filter(|entry| !reply.needs(entry.token)) {
             let (script, args) = reservation::withdrawing(&self.names, account, entry);
             commands = commands.script(script, args);
         }
-        let outcome = self.link.pipeline(&commands).await;
-        let failed = outcome.map(|replies| replies.into_iter().find_map(Result::err));
-        if let Some(error) = failed.unwrap_or_else(Some) {
-            tracing::debug!(account = %account.key(), %error, "indexes or reservations stay behind their row");
+        let stays = |what, error: &LinkError| {
+            tracing::debug!(account = %account.key(), %error, "{what} stay behind their row");
+        };
+        let sent = self.link.pipeline(&commands).await;
+        let mut replies = sent.inspect_err(|error| stays("indexes and reservations", error))?.into_iter();
+        let entered: Vec<_> = replies.by_ref().take(entries).collect();
+        if let Some(error) = replies.find_map(Result::err) {
+            stays("reservations", &error);
         }
+        let entered = entered.into_iter().try_for_each(|reply| reply.map(drop));
+        entered.inspect_err(|error| stays("indexes", error))
     }
 
     async fn change(
@@ -96,11 +115,21 @@ impl RedisStore {
         account: &Account,
         call: ScriptCall<'_>,
         reserved: Option<Entry>,
-    ) -> Result<(Outcome, Loaded), StoreError> {
+    ) -> Result<Changed, StoreError> {
         let reply = call.run().await.and_then(Reply::read).map_err(of_change)?;
-        self.follow_up(account, &reply, reserved).await;
-        Ok((reply.outcome, reply.accepted()?))
+        let entered = self.follow_up(account, &reply, reserved).await;
+        Ok(Changed { outcome: reply.outcome, loaded: reply.accepted()?, entered })
     }
+}
+
+/// A change that was made.
+struct Changed {
+    outcome: Outcome,
+    loaded: Loaded,
+    /// Whether the indexes know of it. Where they do not, a login is not done. Other changes find an entry there, which
+    /// comes too early at worst; the few that do not, such as a commit into a row that was forgotten, are entered by
+    /// the next change or rebuild.
+    entered: Result<(), LinkError>,
 }
 
 #[async_trait]
@@ -124,7 +153,12 @@ impl Store for RedisStore {
     }
 
     async fn load(&self, account: &Account) -> Result<Loaded, StoreError> {
-        self.call(&LOAD, account).run().await.and_then(Reply::read).map_err(of_read)?.accepted()
+        let reply = self.call(&LOAD, account).run().await.and_then(Reply::read).map_err(of_read)?;
+        if reply.followed {
+            // Failing that, the index finds out by itself.
+            let _entered = self.follow_up(account, &reply, None).await;
+        }
+        reply.accepted()
     }
 
     async fn claim(&self, account: &Account, claim: &Claim) -> Result<Loaded, StoreError> {
@@ -144,8 +178,7 @@ impl Store for RedisStore {
             .arg(not_after.as_micros())
             .arg(word(&cause))
             .arg(presents.to_string());
-        let (_, loaded) = self.change(account, call, None).await?;
-        Ok(loaded)
+        Ok(self.change(account, call, None).await?.loaded)
     }
 
     async fn commit(
@@ -154,9 +187,10 @@ impl Store for RedisStore {
         commit: &Commit,
         payload: &Sealed,
     ) -> Result<Loaded, StoreError> {
-        let Commit { note, seen, evidence, due_in, as_of } = *commit;
+        let Commit { note, seen, evidence, due_in, as_of, forgotten } = *commit;
         let args = ScriptArgs::new()
             .key(self.names.row(account.key()))
+            .key(self.names.archive(account.key()))
             .arg(self.labels.write(account))
             .arg(generation(note.attempt)?)
             .arg(note.claim.to_string())
@@ -167,7 +201,9 @@ impl Store for RedisStore {
             .arg(kind(&note.content))
             .arg(&facts(note.content.facts())[..])
             .arg(payload.as_bytes())
-            .arg(instant(as_of));
+            .arg(instant(as_of))
+            .arg(optional(forgotten.map(|forgotten| forgotten.id)))
+            .arg(span(forgotten.map(|forgotten| forgotten.span)));
         let token = note.content.facts().and_then(|facts| facts.refresh);
         let mut both = Pipeline::new();
         if let Some(token) = token {
@@ -179,20 +215,18 @@ impl Store for RedisStore {
         let reply = replies.pop().unwrap_or(Ok(Value::Nil)).and_then(Reply::read).map_err(of_change)?;
         let reserved = token.zip(replies.pop()).and_then(|(token, reply)| {
             let reservation = reply.and_then(|reply| reservation::insisted(token, reply));
-            let failed =
-                |error| tracing::warn!(account = %account.key(), %error, "a refresh token is not reserved");
-            reservation.map_err(failed).ok()?.entry
+            reservation.map_err(|error| warn_not_reserved(account, &error)).ok()?.entry
         });
-        self.follow_up(account, &reply, reserved).await;
+        let _entered = self.follow_up(account, &reply, reserved).await;
         reply.accepted()
     }
 
     async fn settle(&self, account: &Account, settle: &Settle) -> Result<Loaded, StoreError> {
         let Settle { id, from, verdict, due_in } = *settle;
-        let (ruling, why, ends_in) = match verdict.map(|verdict| verdict.ruling) {
+        let (decision, why, ends_in) = match verdict.map(|verdict| verdict.decision) {
             None => ("", String::new(), None),
-            Some(Ruling::LogIn { why }) => (LOG_IN, word(&why), None),
-            Some(Ruling::NotBefore { at, why }) => (NOT_BEFORE, word(&why), Some(at)),
+            Some(Decision::LogIn { why }) => (LOG_IN, word(&why), None),
+            Some(Decision::NotBefore { at, why }) => (NOT_BEFORE, word(&why), Some(at)),
         };
         let strikes = verdict.map_or(0, |verdict| verdict.strikes);
         let call = self
@@ -200,12 +234,11 @@ impl Store for RedisStore {
             .arg(id.to_string())
             .arg(generation(from)?)
             .arg(span(due_in))
-            .arg(ruling)
+            .arg(decision)
             .arg(why)
             .arg(span(ends_in))
             .arg(strikes);
-        let (_, loaded) = self.change(account, call, None).await?;
-        Ok(loaded)
+        Ok(self.change(account, call, None).await?.loaded)
     }
 
     async fn login(
@@ -214,7 +247,7 @@ impl Store for RedisStore {
         login: &Login,
         payload: &Sealed,
     ) -> Result<LoggedIn, StoreError> {
-        let Login { id, facts: new, accept_spent, due_in, as_of } = *login;
+        let Login { id, facts: new, accept_spent, accept_lesser, amends, due_in, as_of } = *login;
         let reservation = match new.refresh {
             // The row is as it was, whatever became of the reservation.
             Some(token) => reservation::reserve(&self.link, &self.names, account, token, accept_spent)
@@ -231,10 +264,17 @@ impl Store for RedisStore {
             .arg(span(due_in))
             .arg(&facts(Some(new))[..])
             .arg(payload.as_bytes())
-            .arg(instant(as_of));
+            .arg(instant(as_of))
+            .arg(u8::from(accept_lesser))
+            .arg(optional(amends));
         match self.change(account, call, reservation.entry).await {
-            Ok((Outcome::Same, loaded)) => Ok(LoggedIn { effect: LoginEffect::Same, loaded }),
-            Ok((_, loaded)) => Ok(LoggedIn { effect: LoginEffect::New, loaded }),
+            Ok(Changed { outcome, loaded, entered }) => {
+                // An account that no index knows is neither listed nor ever due: it is not in yet. Repeating finds the
+                // row as it should be, and enters it.
+                entered.map_err(StoreError::unknown)?;
+                let same = outcome == Outcome::Same;
+                Ok(LoggedIn { effect: if same { LoginEffect::Same } else { LoginEffect::New }, loaded })
+            }
             // A login has no end of its own; what ended is the reservation, and repeating makes a new one.
             Err(StoreError::Late) => {
                 Err(StoreError::not_applied("the reservation of the refresh token ended"))
@@ -244,8 +284,8 @@ impl Store for RedisStore {
     }
 
     async fn delete(&self, account: &Account, id: ClaimId) -> Result<Loaded, StoreError> {
-        let (_, loaded) = self.change(account, self.call(&DELETE, account).arg(id.to_string()), None).await?;
-        Ok(loaded)
+        let call = self.call(&DELETE, account).arg(id.to_string());
+        Ok(self.change(account, call, None).await?.loaded)
     }
 
     async fn reseal(
@@ -255,8 +295,7 @@ impl Store for RedisStore {
         payload: &Sealed,
     ) -> Result<Loaded, StoreError> {
         let call = self.call(&RESEAL, account).arg(made_by.to_string()).arg(payload.as_bytes());
-        let (_, loaded) = self.change(account, call, None).await?;
-        Ok(loaded)
+        Ok(self.change(account, call, None).await?.loaded)
     }
 
     async fn list(
@@ -298,7 +337,8 @@ impl Store for RedisStore {
     }
 }
 
-/// What a listing shows of a row: nothing of a tombstone, of one a newer version wrote, or where there is none.
+/// The part of a row that a listing shows: nothing of a tombstone, of one a newer version wrote, or where there is
+/// none.
 fn shown(fields: &Fields, key: AccountKey, labels: &Labels) -> Option<(Account, Row)> {
     if fields.is_empty() {
         return None;
@@ -307,9 +347,32 @@ fn shown(fields: &Fields, key: AccountKey, labels: &Labels) -> Option<(Account, 
         tracing::debug!(error = %unreadable(fields), "a row is left out of the listing");
         return None;
     }
-    let row =
-        fields.row().inspect_err(|error| tracing::warn!(account = %key, %error, "left out of the listing"));
-    row.ok().filter(|row| !row.is_gone()).and_then(|row| Some((labels.read(key, fields.name())?, row)))
+    let row = fields.row();
+    if row.as_ref().is_ok_and(Row::is_gone) {
+        return None;
+    }
+    let account = labels.read(key, fields.name())?;
+    let row = row.inspect_err(|error| warn_unreadable(&account, error)).ok()?;
+    Some((account, row))
+}
+
+fn warn_not_reserved(account: &Account, error: &LinkError) {
+    tracing::warn!(
+        provider = account.provider(),
+        account = %account.key(),
+        %error,
+        "a refresh token was not reserved after its commit; another account could log in with it until the next \
+            refresh"
+    );
+}
+
+fn warn_unreadable(account: &Account, error: &Garbled) {
+    tracing::warn!(
+        provider = account.provider(),
+        account = %account.key(),
+        %error,
+        "a row cannot be read; it is left out of the listing"
+    );
 }
 
 /// The four arguments in which scripts take facts.
@@ -325,7 +388,7 @@ fn kind(content: &Content) -> &'static str {
         Content::Rotated(_) => "rotated",
         Content::LoggedIn(_) => "logged_in",
         Content::Deleted => "deleted",
-        Content::Unusable => "unusable",
+        Content::Unread => "unread",
     }
 }
 
@@ -341,18 +404,23 @@ fn span(span: Option<Duration>) -> String {
     optional(span.map(micros))
 }
 
-macro_rules! row_script {
-    ($file:literal) => {
-        Script::new(concat!(include_str!("../lua/row.lua"), include_str!(concat!("../lua/", $file))))
-    };
-}
-
-static LOAD: Script = row_script!("load.lua");
+static LOAD: Script = row_script!("load.lua").with_mutants(&[script_mutant(
+    "redis_row_waits_for_a_clock_that_stepped_back",
+    "if ahead >= STEP then",
+    "if false then",
+)]);
 static CLAIM: Script = row_script!("claim.lua").with_mutants(&[
-    script_mutant("redis_claim_over_attempt_in_flight", "or in_flight() then", "then"),
+    script_mutant(
+        "redis_claim_does_not_archive",
+        "archive(KEYS[2], spent[#spent], spent_until, day(now))",
+        "",
+    ),
+    script_mutant("redis_archive_forgets_by_count", "if until_day(oldest, at) >= today then return end", ""),
+    script_mutant("redis_claim_over_attempt_in_flight", "or in_flight() or", "or"),
     script_mutant("redis_late_claim_is_made", "if now > tonumber(not_after) then", "if false then"),
 ]);
 static COMMIT: Script = row_script!("commit.lua").with_mutants(&[
+    script_mutant("redis_forgotten_attempt_is_none", "if forgotten and row.refresh then", "if false then"),
     script_mutant(
         "redis_commit_of_an_older_answer",
         "tonumber(attempt) <= number('generation') or not fits",
@@ -366,18 +434,23 @@ static COMMIT: Script = row_script!("commit.lua").with_mutants(&[
 ]);
 static SETTLE: Script = row_script!("settle.lua").with_mutants(&[script_mutant(
     "redis_settle_wipes_first",
-    "if row.open_first == row.open_attempt then",
-    "if true then",
+    "if row.open_first == row.open_attempt and",
+    "if",
 )]);
 static LOGIN: Script = row_script!("login.lua").with_mutants(&[
     script_mutant("redis_login_with_spent_token", "(knows(refresh) or elsewhere == '1')", "elsewhere == '1'"),
+    script_mutant("redis_archive_is_not_asked", "archived(KEYS[2], refresh, day(now))", "false"),
     script_mutant(
         "redis_login_with_token_of_another",
         "(knows(refresh) or elsewhere == '1')",
         "knows(refresh)",
     ),
 ]);
-static DELETE: Script = row_script!("delete.lua");
+static DELETE: Script = row_script!("delete.lua").with_mutants(&[script_mutant(
+    "redis_held_counts_as_presented",
+    "if left and not knows(left) then",
+    "if left then remember(left) elseif false then",
+)]);
 static RESEAL: Script = row_script!("reseal.lua").with_mutants(&[script_mutant(
     "redis_reseal_of_any_credential",
     "or row.made_by ~= ARGV[2] then",
@@ -387,5 +460,5 @@ static IDENTITY: Script = Script::new(include_str!("../lua/identity.lua"));
 static PIN: Script = Script::new(include_str!("../lua/pin.lua"));
 static REPIN: Script = Script::new(include_str!("../lua/repin.lua"));
 
-/// Batches looked through for one page of a provider that has few of many accounts; the next page goes on.
+/// Batches read for one page of a provider that has few of many accounts; the next page goes on.
 const BATCHES_PER_PAGE: usize = 16;

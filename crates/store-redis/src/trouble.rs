@@ -1,4 +1,4 @@
-//! What is known about a failed call, in core's words.
+//! The conversion of failed calls into core's errors.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use solekey_core::{
 };
 use solekey_redis_link::{FromRedisValue, LinkError, Value};
 
-/// A change that may have been made unless the link knows better. Never repeated here: the id it carries makes repeating
-/// it safe for whoever asked for it.
+/// A change that may have been made unless the link knows better. Never repeated here: the id it carries makes
+/// repeating it safe for whoever asked for it.
 pub(crate) fn of_change(error: LinkError) -> Trouble {
     if error.is_not_applied() { Trouble::not_applied(error) } else { Trouble::unknown(error) }
 }
@@ -28,7 +28,7 @@ pub(crate) struct Garbled {
 }
 
 impl Garbled {
-    /// What was stored is as it was.
+    /// The stored state is as it was.
     pub(crate) fn in_read(self) -> StoreError {
         StoreError::not_applied(self)
     }

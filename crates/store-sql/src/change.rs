@@ -6,22 +6,23 @@ use solekey_core::{
     ports::{Loaded, Record, StoreError},
 };
 
-/// What a change is decided on.
+/// The facts that a change is decided on.
 pub(crate) struct Seen {
     /// The store's time.
     pub(crate) now: StoreTime,
-    /// Another account of the provider holds or has presented the refresh token asked about.
+    /// Another account of the provider holds or has presented the refresh token asked about, or the archive remembers
+    /// it.
     pub(crate) claimed_elsewhere: bool,
 }
 
-/// One conditional change of one row: a wish `T` with an effect `E`.
+/// One conditional change of one row: a request `T` with an effect `E`.
 pub(crate) struct Change<T, E> {
     pub(crate) account: Account,
-    /// What goes beside the row when its generation changes.
+    /// The payload stored with the row when its generation changes.
     pub(crate) payload: Sealed,
-    /// It also goes beside the row when that stays as it is.
+    /// True if the payload is also stored when the row stays as it is.
     pub(crate) replaces_payload: bool,
-    /// The refresh token to look for among other accounts.
+    /// The refresh token to search for among other accounts and in the archive.
     pub(crate) asks_about: Option<Fingerprint>,
     /// Nobody else may bring that token at the same instant.
     #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite has one writer at a time"))]
@@ -32,14 +33,14 @@ pub(crate) struct Change<T, E> {
     /// The function on [`Row`] that the change is.
     pub(crate) apply: fn(&mut Row, &Seen, &T) -> Result<E, Refusal>,
     /// Its argument.
-    pub(crate) wish: T,
+    pub(crate) request: T,
 }
 
-/// What comes of a change that is not refused.
+/// The outcome of a change that is not refused.
 pub(crate) struct Outcome<E> {
     pub(crate) effect: E,
     pub(crate) before: Loaded,
-    /// What is to be written; nothing where that is there already.
+    /// The record to write; nothing where that is there already.
     pub(crate) after: Option<Record>,
 }
 
@@ -67,7 +68,7 @@ impl Change<Login, LoginEffect> {
     pub(crate) fn login(account: &Account, login: &Login, payload: &Sealed) -> Self {
         let change =
             Self::of(account, *login, |row, seen, login| row.login(login, seen.claimed_elsewhere, seen.now));
-        let is_exclusive = !login.accept_spent;
+        let is_exclusive = !login.accept_spent && login.amends.is_none();
         Self { payload: payload.clone(), asks_about: login.facts.refresh, is_exclusive, ..change }
     }
 }
@@ -78,6 +79,17 @@ impl Change<ClaimId, ()> {
             row.delete(*id, seen.now);
             Ok(())
         })
+    }
+}
+
+/// The row's instants on a clock that stepped back, which every change sees to.
+#[cfg(feature = "postgres")]
+pub(crate) struct Follow;
+
+#[cfg(feature = "postgres")]
+impl Change<Follow, ()> {
+    pub(crate) fn follow(account: &Account) -> Self {
+        Self::of(account, Follow, |_, _, Follow| Ok(()))
     }
 }
 
@@ -92,7 +104,7 @@ impl Change<Reseal, ()> {
 }
 
 impl<T, E> Change<T, E> {
-    fn of(account: &Account, wish: T, apply: fn(&mut Row, &Seen, &T) -> Result<E, Refusal>) -> Self {
+    fn of(account: &Account, request: T, apply: fn(&mut Row, &Seen, &T) -> Result<E, Refusal>) -> Self {
         Self {
             account: account.clone(),
             payload: Sealed::default(),
@@ -101,15 +113,23 @@ impl<T, E> Change<T, E> {
             is_exclusive: false,
             not_after: None,
             apply,
-            wish,
+            request,
         }
     }
 
-    /// What it makes of a row that was read.
-    pub(crate) fn decide(&self, before: Loaded, claimed_elsewhere: bool) -> Result<Outcome<E>, StoreError> {
-        let old = before.record.as_ref().map_or_else(Row::unborn, |record| record.row.clone());
-        let mut row = old.clone();
-        let effect = match (self.apply)(&mut row, &Seen { now: before.now, claimed_elsewhere }, &self.wish) {
+    /// The outcome of the change for a row that was read.
+    pub(crate) fn decide(
+        &self,
+        mut before: Loaded,
+        claimed_elsewhere: bool,
+    ) -> Result<Outcome<E>, StoreError> {
+        let old = before.record.as_ref().map_or_else(Row::empty, |record| record.row.clone());
+        if let Some(record) = &mut before.record {
+            record.row.follow(before.now);
+        }
+        let mut row = before.record.as_ref().map_or_else(Row::empty, |record| record.row.clone());
+        let effect = match (self.apply)(&mut row, &Seen { now: before.now, claimed_elsewhere }, &self.request)
+        {
             Ok(effect) => effect,
             Err(refusal) => return Err(refused(refusal, before)),
         };
@@ -135,10 +155,11 @@ fn refused(refusal: Refusal, loaded: Loaded) -> StoreError {
         Refusal::Moved => StoreError::Moved(Box::new(loaded)),
         Refusal::Late => StoreError::Late,
         Refusal::AlreadyPresented => StoreError::AlreadyPresented,
+        Refusal::Lesser => StoreError::Lesser,
     }
 }
 
-/// Of a change without an effect to tell of: the row.
+/// The row, of a change without an effect to report.
 pub(crate) fn row(((), loaded): ((), Loaded)) -> Loaded {
     loaded
 }

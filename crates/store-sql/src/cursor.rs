@@ -1,4 +1,4 @@
-//! Where the next page of a listing starts.
+//! The position at which the next page of a listing starts.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 

@@ -1,9 +1,9 @@
-//! How laws are drawn: in every run the same, so that what they catch they catch again.
+//! The configuration of property tests: in every run the same, so that what they catch they catch again.
 
 use proptest::test_runner::{Config, RngSeed};
 
-/// `PROPTEST_RNG_SEED` draws others than those of every day. With a seed nothing has to be written down beside the
-/// sources to be repeated.
+/// `PROPTEST_RNG_SEED` draws other cases than those of every day. With a seed nothing has to be written down next to
+/// the sources to be repeated.
 pub(crate) fn config() -> Config {
     let asked = Config::default();
     let rng_seed =

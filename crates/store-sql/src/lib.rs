@@ -16,26 +16,27 @@
 //! let loaded = store.load(&Account::new("acme", "alice")?).await?;
 //! assert!(loaded.record.is_none()); // nobody logged in
 //!
-//! // Another process of this host opens the same file, and is told that it is the same store.
-//! let beside = SqliteStore::open(folder.path().join("solekey.db")).await?;
-//! assert_eq!(store.identity().await?.id, beside.identity().await?.id);
-//! # beside.close().await;
+//! // Another process of this host opens the same file, and finds that it is the same store.
+//! let other = SqliteStore::open(folder.path().join("solekey.db")).await?;
+//! assert_eq!(store.identity().await?.id, other.identity().await?.id);
+//! # other.close().await;
 //! # store.close().await;
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! [`PostgresStore`] keeps them in a PostgreSQL database that all replicas share, in a schema of its own;
-//! [`PostgresNews`] tells processes that share one where to look, for where there is no Redis to do it.
-//! [`PostgresOnlooker`] asks a server what it is worth as a store.
+//! [`PostgresChangeFeed`] notifies processes that share one of changed accounts, for where there is no Redis to do it.
+//! [`PostgresReadOnly`] reads the condition of a server: its fitness as a store.
 //!
 //! Every change reads the row, applies the function of the same name on [`Row`](solekey_core::Row) and writes it back
 //! on the condition that nobody wrote it meanwhile, so the database adds durability and order, and no meaning.
 //!
 //! # What is not promised
 //!
-//! A file on a network drive is not one file: SQLite is for the processes of one host, on a disk of it. A PostgreSQL that
-//! fails over to a standby which had not heard of a change yet forgets it; answers kept elsewhere bring back the newest pair.
+//! A file on a network drive is not one file: SQLite is for the processes of one host, on a disk of it. A PostgreSQL
+//! that fails over to a standby which had not heard of a change yet forgets it; answers kept elsewhere bring back the
+//! newest pair.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -54,7 +55,7 @@ mod sqlite;
 
 #[cfg(feature = "postgres")]
 pub use postgres::{
-    PostgresCondition, PostgresError, PostgresNews, PostgresOnlooker, PostgresProtection, PostgresStore,
+    PostgresChangeFeed, PostgresCondition, PostgresError, PostgresProtection, PostgresReadOnly, PostgresStore,
 };
 #[cfg(feature = "sqlite")]
 pub use sqlite::{OpenError, SqliteStore};

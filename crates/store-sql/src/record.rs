@@ -1,9 +1,9 @@
-//! How a row stands in its columns.
+//! The form of a row in its columns.
 
 use std::collections::BTreeSet;
 
 use solekey_core::{
-    Fingerprint, ROW_FORMAT, Row, Sealed, StoreTime,
+    Fingerprint, ROW_FORMAT, Row, Sealed, StoreTime, mutant,
     ports::{Record, StoreError},
 };
 
@@ -52,8 +52,18 @@ pub(crate) fn time(micros: i64) -> StoreTime {
     StoreTime::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
+/// The number by which the archive keeps a token, with all its bits.
+pub(crate) fn short(token: u64) -> i64 {
+    i64::from_be_bytes(token.to_be_bytes())
+}
+
 /// The refresh tokens that the account holds or has presented.
 pub(crate) fn tokens(row: &Row) -> BTreeSet<Fingerprint> {
     let held = row.facts.and_then(|facts| facts.refresh);
     row.presented.iter().copied().chain(held).collect()
+}
+
+/// The newest format of rows that are due for this version.
+pub(crate) fn newest_due() -> i64 {
+    if mutant("rows_of_newer_versions_are_due") { i64::MAX } else { i64::from(ROW_FORMAT) }
 }

@@ -37,8 +37,8 @@
 //! - [`redis`]: Redis and Valkey servers that can be paused, killed and restarted.
 //! - [`postgres`]: PostgreSQL servers that can be killed and restarted.
 //! - [`proxy`]: a TCP proxy that swallows, loses, holds, delays, cuts and refuses.
-//! - [`conformance`]: a list of cases per port. A store, lease, cache or place of answers of your own runs it.
-//! - [`model`]: adapters beside the ports in memory, asked the same at random.
+//!
+//! Whoever writes an adapter for one of the ports tests it with `solekey-conformance`, which stands on this crate.
 //!
 //! The examples of the repository put a coordinator over these: `cargo run -p solekey-examples --bin in_memory`.
 //!
@@ -48,12 +48,12 @@
 //! memory forget with their process: they are for tests and not a store. The authorization server knows the refresh
 //! grant, and no login form, no code and no consent.
 
-pub mod conformance;
 pub mod memory;
-pub mod model;
 mod ports;
 pub mod postgres;
 mod process;
 pub mod provider;
 pub mod proxy;
 pub mod redis;
+#[doc(hidden)]
+pub mod wait;

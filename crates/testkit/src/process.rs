@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
+use crate::wait::BOUND;
+
 /// A running server. Killed when dropped, and also when this process dies without dropping anything.
 #[derive(Debug)]
 pub(crate) struct ServerProcess {
@@ -48,11 +50,11 @@ impl ServerProcess {
         !matches!(self.server.try_wait(), Ok(None))
     }
 
-    /// SIGSTOP; returns once the process has stopped.
+    /// SIGSTOP; returns once the process has stopped: within microseconds, unless it sits in an uninterruptible call.
     pub(crate) fn pause(&self) -> io::Result<()> {
         let pid = Pid::from_child(&self.server);
         kill_process(pid, Signal::STOP)?;
-        let deadline = Instant::now() + STOP_BOUND;
+        let deadline = Instant::now() + BOUND;
         while waitid(WaitId::Pid(pid), WaitIdOptions::STOPPED | WaitIdOptions::NOHANG)?.is_none() {
             if Instant::now() > deadline {
                 return Err(io::ErrorKind::TimedOut.into());
@@ -92,9 +94,6 @@ fn watchdog(pid: u32) -> io::Result<Child> {
         .spawn()
 }
 
-/// The kernel stops a process within microseconds, unless it sits in an uninterruptible call.
-const STOP_BOUND: Duration = Duration::from_secs(5);
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -105,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_watchdog_kills_the_server_when_its_pipe_closes() {
-        let mut server = Command::new("sleep").arg("20").spawn().unwrap();
+        let mut server = Command::new("sleep").arg("600").spawn().unwrap();
         let mut watchdog = watchdog(server.id()).unwrap();
         assert!(server.try_wait().unwrap().is_none());
         drop(watchdog.stdin.take());

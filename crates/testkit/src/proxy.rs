@@ -23,12 +23,13 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 
-use crate::ports::free_port;
+use crate::{ports::free_port, wait::BOUND};
 
 mod pump;
 
-/// What a [`FaultProxy`] does with the bytes and connections it meets.
+/// The treatment of bytes and connections by a [`FaultProxy`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Passes everything on.
@@ -75,17 +76,23 @@ impl FaultProxy {
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn start(upstream: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, free_port())).await?;
+        let listener = bind().await?;
         let address = listener.local_addr()?;
         let accepted = Arc::new(AtomicU64::new(0));
         let (orders, inbox) = mpsc::channel(1);
         let mode = watch::Sender::new(Mode::Pass);
-        let desk = Desk { address, upstream, mode, accepted: accepted.clone(), connections: JoinSet::new() };
-        let task = tokio::spawn(desk.run(listener, inbox));
+        let endpoint_state = EndpointState {
+            address,
+            upstream,
+            mode,
+            accepted: accepted.clone(),
+            connections: JoinSet::new(),
+        };
+        let task = tokio::spawn(endpoint_state.run(listener, inbox));
         Ok(Self { address, orders, accepted, task })
     }
 
-    /// Where clients connect; stays the same in every mode.
+    /// Returns the address for clients; it stays the same in every mode.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -120,7 +127,7 @@ struct Order {
 }
 
 /// The task behind a proxy; its connections go when it goes.
-struct Desk {
+struct EndpointState {
     address: SocketAddr,
     upstream: SocketAddr,
     mode: watch::Sender<Mode>,
@@ -128,28 +135,28 @@ struct Desk {
     connections: JoinSet<()>,
 }
 
-impl Desk {
+impl EndpointState {
     async fn run(mut self, listener: TcpListener, mut inbox: mpsc::Receiver<Order>) {
-        let mut door = Some(listener);
+        let mut listener = Some(listener);
         loop {
             tokio::select! {
                 // An order comes first, so that no connection is accepted on the strength of an old mode.
                 biased;
                 order = inbox.recv() => match order {
-                    Some(order) => self.obey(order, &mut door).await,
+                    Some(order) => self.obey(order, &mut listener).await,
                     None => return,
                 },
                 Some(_) = self.connections.join_next() => {}
-                client = accept(door.as_ref()), if self.connections.len() < MAX_CONNECTIONS => self.admit(client),
+                client = accept(listener.as_ref()), if self.connections.len() < MAX_CONNECTIONS => self.admit(client),
             }
         }
     }
 
-    async fn obey(&mut self, Order { mode, done }: Order, door: &mut Option<TcpListener>) {
+    async fn obey(&mut self, Order { mode, done }: Order, listener: &mut Option<TcpListener>) {
         if mode == Mode::Refuse {
-            *door = None;
-        } else if door.is_none() {
-            *door = self.reopen().await;
+            *listener = None;
+        } else if listener.is_none() {
+            *listener = self.reopen().await;
         }
         self.mode.send_replace(mode);
         if matches!(mode, Mode::Cut | Mode::Refuse) {
@@ -168,7 +175,8 @@ impl Desk {
 
     /// Binds the port again. Somebody may sit on it for a moment, hardly for as long as this tries.
     async fn reopen(&self) -> Option<TcpListener> {
-        for _ in 0..REOPEN_TRIES {
+        let give_up = Instant::now() + BOUND;
+        while Instant::now() < give_up {
             match TcpListener::bind(self.address).await {
                 Ok(listener) => return Some(listener),
                 Err(_) => tokio::time::sleep(REOPEN_PAUSE).await,
@@ -179,9 +187,21 @@ impl Desk {
     }
 }
 
-/// The next client; never, while the door is closed.
-async fn accept(door: Option<&TcpListener>) -> TcpStream {
-    let Some(listener) = door else { return std::future::pending().await };
+/// Binds a port of its own: another process may take a free one first.
+async fn bind() -> io::Result<TcpListener> {
+    let mut bound = TcpListener::bind((Ipv4Addr::LOCALHOST, free_port())).await;
+    for _ in 1..PORT_TRIES {
+        if bound.is_ok() {
+            break;
+        }
+        bound = TcpListener::bind((Ipv4Addr::LOCALHOST, free_port())).await;
+    }
+    bound
+}
+
+/// Accepts the next client; never returns without a listener.
+async fn accept(listener: Option<&TcpListener>) -> TcpStream {
+    let Some(listener) = listener else { return std::future::pending().await };
     loop {
         if let Ok((client, _)) = listener.accept().await {
             return client;
@@ -194,6 +214,6 @@ async fn accept(door: Option<&TcpListener>) -> TcpStream {
 /// More than any test opens, fewer than a usual limit of descriptors.
 const MAX_CONNECTIONS: usize = 400;
 
-/// Together five seconds.
-const REOPEN_TRIES: u32 = 500;
+/// Losing the race for a port is rare; five times in a row means something else.
+const PORT_TRIES: u32 = 5;
 const REOPEN_PAUSE: Duration = Duration::from_millis(10);

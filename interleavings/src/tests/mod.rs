@@ -1,4 +1,4 @@
-//! What has to hold in every interleaving.
+//! The properties that hold in every interleaving.
 
 mod fixture;
 mod flights;

@@ -4,7 +4,7 @@ use shuttle::thread;
 use solekey_core::Generation;
 
 use crate::{
-    Asked, Entry, ProcessCache, Times,
+    Entry, ProcessCache, ReadStart, Times,
     explore::{sample, sample_fair},
     sync::{
         Arc,
@@ -19,13 +19,13 @@ fn cache() -> Arc<Cache> {
     Arc::new(ProcessCache::new(4))
 }
 
-fn entry(number: u64, asked: Asked) -> Entry<u64> {
+fn entry(number: u64, asked: ReadStart) -> Entry<u64> {
     let times = Times { ahead_from: moment(3_000), good_until: moment(3_540), valid_until: moment(3_600) };
     Entry::new(generation(number), number, times, asked)
 }
 
 fn fill(cache: &Cache, number: u64) {
-    cache.fill(key(), entry(number, cache.asking(moment(0))));
+    cache.fill(key(), entry(number, cache.begin_read(moment(0))));
 }
 
 fn served(cache: &Cache) -> Option<Generation> {
@@ -78,71 +78,71 @@ fn what_was_taken_out_is_not_read_again_whatever_is_under_way() {
 }
 
 #[test]
-fn a_mark_is_not_lost_to_a_look_that_began_before_it() {
+fn a_mark_is_not_lost_to_a_read_that_began_before_it() {
     sample(|| {
         let cache = cache();
         fill(&cache, 1);
-        let asked = cache.asking(moment(1));
-        let look = Arc::clone(&cache);
-        let look = thread::spawn(move || look.fill(key(), entry(1, asked)));
+        let asked = cache.begin_read(moment(1));
+        let reader = Arc::clone(&cache);
+        let reader = thread::spawn(move || reader.fill(key(), entry(1, asked)));
         cache.reject(key(), generation(1), moment(2));
         assert!(cache.get(key()).unwrap().is_rejected());
-        look.join().unwrap();
+        reader.join().unwrap();
         assert!(cache.get(key()).unwrap().is_rejected());
     });
 }
 
 #[test]
-fn news_of_a_newer_token_is_not_lost_to_a_look_that_began_before_it() {
+fn a_notification_of_a_newer_token_is_not_lost_to_a_read_that_began_before_it() {
     sample(|| {
         let cache = cache();
         fill(&cache, 1);
-        let asked = cache.asking(moment(1));
-        let look = Arc::clone(&cache);
-        let look = thread::spawn(move || look.fill(key(), entry(1, asked)));
+        let asked = cache.begin_read(moment(1));
+        let reader = Arc::clone(&cache);
+        let reader = thread::spawn(move || reader.fill(key(), entry(1, asked)));
         cache.heard(key(), generation(2), moment(2));
-        look.join().unwrap();
+        reader.join().unwrap();
         let entry = cache.get(key()).unwrap();
         assert!(entry.is_behind() && cache.needs_confirmation(&entry, moment(2)));
     });
 }
 
 #[test]
-fn a_gap_is_not_forgotten_by_a_look_that_began_before_it() {
+fn a_gap_is_not_forgotten_by_a_read_that_began_before_it() {
     sample(|| {
         let cache = cache();
         fill(&cache, 1);
-        let asked = cache.asking(moment(1));
-        let look = Arc::clone(&cache);
-        let look = thread::spawn(move || {
-            look.fill(key(), entry(1, asked));
-            look.get(key()).unwrap().confirm(asked);
+        let asked = cache.begin_read(moment(1));
+        let reader = Arc::clone(&cache);
+        let reader = thread::spawn(move || {
+            reader.fill(key(), entry(1, asked));
+            reader.get(key()).unwrap().confirm(asked);
         });
         cache.mark_unconfirmed_all();
-        look.join().unwrap();
+        reader.join().unwrap();
         let entry = cache.get(key()).unwrap();
         assert!(cache.needs_confirmation(&entry, moment(1)));
-        entry.confirm(cache.asking(moment(1)));
+        entry.confirm(cache.begin_read(moment(1)));
         assert!(!cache.needs_confirmation(&entry, moment(1)));
     });
 }
 
 #[test]
-fn of_callers_at_once_one_looks() {
+fn of_concurrent_callers_one_reads() {
     sample(|| {
         let cache = cache();
         fill(&cache, 1);
-        let looks = Arc::new(AtomicUsize::new(0));
+        let reads = Arc::new(AtomicUsize::new(0));
         let callers = [(); 3].map(|()| {
-            let (cache, looks) = (Arc::clone(&cache), Arc::clone(&looks));
+            let (cache, reads) = (Arc::clone(&cache), Arc::clone(&reads));
             thread::spawn(move || {
                 let entry = cache.get(key()).unwrap();
                 if cache.take_confirmation(&entry, moment(100)).is_some() {
-                    looks.fetch_add(1, SeqCst);
+                    reads.fetch_add(1, SeqCst);
                 }
             })
         });
         join(callers);
-        assert_eq!(looks.load(SeqCst), 1);
+        assert_eq!(reads.load(SeqCst), 1);
     });
 }

@@ -14,13 +14,13 @@ use crate::{
     tests::fixture::{generation, give_up_somewhere, join, key},
 };
 
-/// A shelf with one place, and those who wait for it to be filled.
-struct Shelf {
+/// A cache with one entry, and the waiters for it to be filled.
+struct CacheEntry {
     filled: AtomicU64,
     waits: Arc<WaitMap>,
 }
 
-impl Shelf {
+impl CacheEntry {
     fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self { filled: AtomicU64::new(0), waits: WaitMap::new(limit) })
     }
@@ -30,8 +30,8 @@ impl Shelf {
         self.waits.wake(key(), generation(number));
     }
 
-    /// Registers, looks, and sleeps without a timer: a wake-up that is lost is a sleep without an end, which the checker
-    /// calls a deadlock.
+    /// Registers, checks, and sleeps without a timer: a wake-up that is lost is a sleep without an end, which the
+    /// checker calls a deadlock.
     async fn await_at_least(&self, number: u64) {
         let mut waiting = self.waits.register(key());
         while self.filled.load(SeqCst) < number {
@@ -39,7 +39,7 @@ impl Shelf {
         }
     }
 
-    /// What a map looks like that nobody waits in any more.
+    /// Checks that the map is the same as one that was never used: nobody waits in it any more.
     fn assert_deserted(&self) {
         let never_used = WaitMap::new(LIMIT);
         assert_eq!(format!("{:?}", self.waits), format!("{never_used:?}"));
@@ -52,93 +52,93 @@ const LIMIT: usize = 10;
 #[test]
 fn a_wake_up_between_registering_and_awaiting_is_never_lost() {
     every(|| {
-        let shelf = Shelf::new(LIMIT);
-        let waiter = Arc::clone(&shelf);
+        let shared_cache = CacheEntry::new(LIMIT);
+        let waiter = Arc::clone(&shared_cache);
         let waiter = thread::spawn(move || block_on(waiter.await_at_least(1)));
-        shelf.publish(1);
+        shared_cache.publish(1);
         waiter.join().unwrap();
-        shelf.assert_deserted();
+        shared_cache.assert_deserted();
     });
 }
 
 #[test]
 fn everybody_who_waits_hears_every_owner() {
     sample(|| {
-        let shelf = Shelf::new(LIMIT);
+        let shared_cache = CacheEntry::new(LIMIT);
         let waiters = [2, 1, 2].map(|number| {
-            let shelf = Arc::clone(&shelf);
-            thread::spawn(move || block_on(shelf.await_at_least(number)))
+            let shared_cache = Arc::clone(&shared_cache);
+            thread::spawn(move || block_on(shared_cache.await_at_least(number)))
         });
-        let other = Arc::clone(&shelf);
+        let other = Arc::clone(&shared_cache);
         let other = thread::spawn(move || other.publish(1));
-        shelf.publish(2);
+        shared_cache.publish(2);
         other.join().unwrap();
         join(waiters);
-        shelf.assert_deserted();
+        shared_cache.assert_deserted();
     });
 }
 
 #[test]
 fn a_waiter_that_leaves_at_any_await_takes_nobody_with_it_and_leaves_nothing_behind() {
     sample(|| {
-        let shelf = Shelf::new(LIMIT);
+        let shared_cache = CacheEntry::new(LIMIT);
         let leavers = [(); 2].map(|()| {
-            let shelf = Arc::clone(&shelf);
+            let shared_cache = Arc::clone(&shared_cache);
             thread::spawn(move || {
-                give_up_somewhere(pin!(shelf.await_at_least(1)));
+                give_up_somewhere(pin!(shared_cache.await_at_least(1)));
             })
         });
-        let stayer = Arc::clone(&shelf);
+        let stayer = Arc::clone(&shared_cache);
         let stayer = thread::spawn(move || block_on(stayer.await_at_least(1)));
-        shelf.publish(1);
+        shared_cache.publish(1);
         join(leavers);
         stayer.join().unwrap();
-        shelf.assert_deserted();
+        shared_cache.assert_deserted();
     });
 }
 
 #[test]
 fn a_wait_that_was_dropped_halfway_keeps_its_wake_up() {
     sample(|| {
-        let shelf = Shelf::new(LIMIT);
-        let publisher = Arc::clone(&shelf);
+        let shared_cache = CacheEntry::new(LIMIT);
+        let publisher = Arc::clone(&shared_cache);
         let publisher = thread::spawn(move || publisher.publish(1));
-        let mut waiting = shelf.waits.register(key());
-        while shelf.filled.load(SeqCst) < 1 {
-            // As in a race against a timer that the timer wins: the next look comes after the next wake-up.
+        let mut waiting = shared_cache.waits.register(key());
+        while shared_cache.filled.load(SeqCst) < 1 {
+            // As in a race against a timer that the timer wins: the next check comes after the next wake-up.
             if give_up_somewhere(pin!(waiting.woken())).is_none() {
                 block_on(waiting.woken());
             }
         }
         drop(waiting);
         publisher.join().unwrap();
-        shelf.assert_deserted();
+        shared_cache.assert_deserted();
     });
 }
 
 #[test]
 fn a_gap_wakes_who_registered_before_it() {
     every(|| {
-        let shelf = Shelf::new(LIMIT);
-        let mut waiting = shelf.waits.register(key());
-        let gap = Arc::clone(&shelf);
+        let shared_cache = CacheEntry::new(LIMIT);
+        let mut waiting = shared_cache.waits.register(key());
+        let gap = Arc::clone(&shared_cache);
         let gap = thread::spawn(move || gap.waits.wake_all());
         assert_eq!(block_on(waiting.woken()), Wake::Gap);
         gap.join().unwrap();
         drop(waiting);
-        shelf.assert_deserted();
+        shared_cache.assert_deserted();
     });
 }
 
 #[test]
-fn never_do_more_than_the_limit_sit_and_all_seats_come_back() {
+fn never_more_slots_than_the_limit_are_taken_and_all_are_given_back() {
     sample(|| {
-        let shelf = Shelf::new(2);
+        let shared_cache = CacheEntry::new(2);
         let seated = Arc::new(AtomicU64::new(0));
         let guests = [(); 4].map(|()| {
-            let (shelf, seated) = (Arc::clone(&shelf), Arc::clone(&seated));
+            let (shared_cache, seated) = (Arc::clone(&shared_cache), Arc::clone(&seated));
             thread::spawn(move || {
-                let waiting = shelf.waits.register(key());
+                let waiting = shared_cache.waits.register(key());
                 // The deaf say so themselves.
                 if format!("{waiting:?}").contains("None") {
                     return;
@@ -149,9 +149,9 @@ fn never_do_more_than_the_limit_sit_and_all_seats_come_back() {
             })
         });
         join(guests);
-        assert!(shelf.waits.is_empty());
-        let seats = [(); 3].map(|()| shelf.waits.register(key()));
-        assert_eq!(shelf.waits.wake(key(), generation(1)), 2, "a seat got lost");
-        drop(seats);
+        assert!(shared_cache.waits.is_empty());
+        let slots = [(); 3].map(|()| shared_cache.waits.register(key()));
+        assert_eq!(shared_cache.waits.wake(key(), generation(1)), 2, "a slot got lost");
+        drop(slots);
     });
 }

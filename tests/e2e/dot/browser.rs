@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::site::{CLIENT_ID, CLIENT_SECRET, PASSWORD, REDIRECT_URI, Site, USER};
 
-/// What the token endpoint gave for a code.
+/// The response of the token endpoint to a code.
 pub(super) struct Granted {
     /// Its answer as it came, which is what a newcomer imports.
     pub(super) document: String,
@@ -43,9 +43,9 @@ pub(super) async fn grant(site: &Site) -> Granted {
     assert_eq!(consent.url.path(), "/o/authorize/", "{}", consent.body);
     let redirected = browser.submit(&consent, &[("allow", "Authorize")]).await.url;
     assert!(redirected.as_str().starts_with(REDIRECT_URI), "{redirected}");
-    let said: BTreeMap<_, _> = redirected.query_pairs().into_owned().collect();
-    assert_eq!(said.get("state").map(String::as_str), Some(STATE), "{redirected}");
-    redeem(site, &said["code"]).await
+    let parameters: BTreeMap<_, _> = redirected.query_pairs().into_owned().collect();
+    assert_eq!(parameters.get("state").map(String::as_str), Some(STATE), "{redirected}");
+    redeem(site, &parameters["code"]).await
 }
 
 async fn redeem(site: &Site, code: &str) -> Granted {

@@ -1,4 +1,4 @@
-//! What the referee before the token endpoint has written down.
+//! The records of the referee before the token endpoint.
 
 use std::{fs, path::Path};
 
@@ -17,7 +17,7 @@ pub(super) struct Presentation {
     pub(super) end: Option<End>,
 }
 
-/// What became of a presentation.
+/// The end of a presentation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum End {
     Answered {

@@ -18,7 +18,7 @@ use tokio::{
 use super::referee::{self, Presentation};
 use crate::{binary::target, sidecar::Settings, wait::within};
 
-/// Whether the test run does without it, by its name in `SOLEKEY_TEST_WITHOUT`.
+/// Returns whether the test run does without it, by its name in `SOLEKEY_TEST_WITHOUT`.
 pub(super) fn is_waived() -> bool {
     let without = env::var("SOLEKEY_TEST_WITHOUT").unwrap_or_default();
     without.split([',', ' ']).any(|name| name == "dot")
@@ -41,7 +41,7 @@ pub(super) struct Family {
     pub(super) revoked: usize,
 }
 
-/// What the site's tables say of the refresh tokens that it has minted.
+/// The content of the site's tables about the refresh tokens that it has minted.
 #[derive(Debug, Deserialize)]
 pub(super) struct Tables {
     /// The version of the toolkit.
@@ -68,17 +68,18 @@ impl Site {
         format!("{}{path}", self.url)
     }
 
-    /// What a user configures for such a site, and times for a token that lives for six seconds.
+    /// Returns the settings of a user for such a site, with times short enough for a killed owner's attempt to be
+    /// waited for, and long enough for a site in Python on a busy machine.
     pub(super) fn settings(&self, replica: &str, head: &str) -> Settings {
         let terms = format!(
             "client_id = \"{CLIENT_ID}\"\n\
              client_auth = \"basic\"\n\
              client_secret_env = \"GATEWAY_CLIENT_SECRET\"\n\
              replay = \"strict_family\"\n\
-             exchange_timeout = \"3s\"\n\
-             quarantine = \"5s\"\n\
-             lease.ttl = \"4s\"\n\
-             max_wait = \"20s\"\n"
+             exchange_timeout = \"10s\"\n\
+             quarantine = \"13s\"\n\
+             lease.ttl = \"11s\"\n\
+             max_wait = \"60s\"\n"
         );
         Settings {
             head: head.to_owned(),
@@ -107,7 +108,7 @@ impl Site {
         self.client.get(self.url("/families/")).send().await.unwrap().json().await.unwrap()
     }
 
-    /// What the site's resource says to this access token.
+    /// Returns the status with which the site's resource answers this access token.
     pub(super) async fn shown(&self, access_token: &str) -> StatusCode {
         self.client.get(self.url("/api/me/")).bearer_auth(access_token).send().await.unwrap().status()
     }

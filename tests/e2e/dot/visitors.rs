@@ -24,14 +24,14 @@ pub(super) struct Visitors {
     met: Vec<(&'static str, Met)>,
 }
 
-/// What one visitor has met.
+/// The observations of one visitor.
 type Met = Arc<Mutex<Meeting>>;
 
 #[derive(Default)]
 struct Meeting {
     /// The newest generation whose token the site has accepted.
     accepted: Option<u64>,
-    told_to_log_in: bool,
+    must_log_in: bool,
 }
 
 struct Visitor {
@@ -76,8 +76,8 @@ impl Visitors {
         self.everybody("new tokens for all", |meeting| meeting.accepted > before).await;
     }
 
-    pub(super) async fn everybody_is_told_to_log_in(&mut self) {
-        self.everybody("a login is asked for everywhere", |meeting| meeting.told_to_log_in).await;
+    pub(super) async fn every_caller_gets_log_in(&mut self) {
+        self.everybody("a login is asked for everywhere", |meeting| meeting.must_log_in).await;
     }
 
     async fn everybody(&mut self, what: &str, has: impl Fn(&Meeting) -> bool) {
@@ -90,7 +90,7 @@ impl Visitors {
         .await;
     }
 
-    /// Ends the visits; how many were told to log in.
+    /// Ends the visits; returns the number of visitors that have to log in.
     pub(super) async fn leave(mut self) -> usize {
         self.stop.store(true, Relaxed);
         within("the visitors leave", async {
@@ -99,13 +99,13 @@ impl Visitors {
             }
         })
         .await;
-        self.met.iter().filter(|(_, met)| met.lock().unwrap().told_to_log_in).count()
+        self.met.iter().filter(|(_, met)| met.lock().unwrap().must_log_in).count()
     }
 }
 
 impl Visitor {
-    /// Tokens that are valid, never an older one than before, or a request for patience: nothing else is acceptable, but
-    /// that a login is asked for, which ends the visits, as does a replica that is gone.
+    /// Tokens that are valid, never an older one than before, or a request for patience: nothing else is acceptable,
+    /// but that a login is asked for, which ends the visits, as does a replica that is gone.
     async fn visit(self, stop: Arc<AtomicBool>) {
         while !stop.load(Relaxed) {
             let asked = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
@@ -160,7 +160,7 @@ impl Visitor {
 
     fn leave_for_a_login(&self, body: &Value) {
         assert_eq!(body["code"], "reauth_required", "{body}");
-        self.met.lock().unwrap().told_to_log_in = true;
+        self.met.lock().unwrap().must_log_in = true;
     }
 }
 

@@ -4,24 +4,25 @@ use std::time::Duration;
 
 use solekey_core::{
     Generation, Sealed,
-    ports::{Shelf, Shelved},
+    ports::{CacheEntry, CachedToken},
 };
 
-use super::ruling;
+use super::{proof, wire_verdict};
 
-/// Reads the entry at `now`; `None` for anything that is not such an entry or has no good token.
-pub(crate) fn shelf(mut value: Vec<u8>, now: u64) -> Option<Shelf> {
+/// Reads the entry at `now`; `None` for anything that is not such an entry, has no good token, or was written later than
+/// now: the clock has stepped back, and `last` has to follow it.
+pub(crate) fn shared_cache(mut value: Vec<u8>, now: u64) -> Option<CacheEntry> {
     let end = value.iter().position(|byte| *byte == b'\n')?;
-    let Line { shelf, token_by, good, valid } = Line::read(&value[..end], now)?;
+    let Line { shared_cache, token_by, good, valid } = Line::read(&value[..end], now)?;
     value.drain(..=end);
-    let token = Shelved { generation: token_by, payload: Sealed::new(value), valid, good };
-    Some(Shelf { token: Some(token), ..shelf })
+    let token = CachedToken { generation: token_by, payload: Sealed::new(value), valid, good };
+    Some(CacheEntry { token: Some(token), ..shared_cache })
 }
 
-/// What the line says.
+/// The fields of the line.
 struct Line {
     /// All but the token.
-    shelf: Shelf,
+    shared_cache: CacheEntry,
     token_by: Generation,
     good: Duration,
     valid: Duration,
@@ -33,11 +34,15 @@ impl Line {
         if words.next()? != FORMAT {
             return None;
         }
-        let mut fields: [&[u8]; 8] = Default::default();
+        let mut fields: [&[u8]; 10] = Default::default();
         for field in &mut fields {
             *field = words.next()?;
         }
-        let [generation, token_by, good_end, valid_end, ruling, why, until, strikes] = fields;
+        let [generation, token_by, good_end, valid_end, wire_verdict, why, until, strikes, put, proof] =
+            fields;
+        if number(put)? > now {
+            return None;
+        }
         let left = |end: u64| Duration::from_micros(end.saturating_sub(now));
         let (good, valid) = (left(number(good_end)?), left(number(valid_end)?));
         if good.is_zero() || valid.is_zero() {
@@ -46,10 +51,11 @@ impl Line {
         let known = number(generation).map(Generation::new);
         let verdict = || {
             let strikes = number(strikes)?.try_into().ok()?;
-            ruling::verdict(known?, text(ruling)?, text(why)?, strikes, left(number(until)?))
+            wire_verdict::verdict(known?, text(wire_verdict)?, text(why)?, strikes, left(number(until)?))
         };
-        let shelf = Shelf { known, token: None, verdict: verdict(), rejected: None, gone: false };
-        Some(Self { shelf, token_by: Generation::new(number(token_by)?), good, valid })
+        let proof = if proof == ABSENT { Sealed::default() } else { proof::read(proof) };
+        let shared_cache = CacheEntry { known, verdict: verdict(), proof, ..CacheEntry::default() };
+        Some(Self { shared_cache, token_by: Generation::new(number(token_by)?), good, valid })
     }
 }
 
@@ -62,8 +68,10 @@ fn text(word: &[u8]) -> Option<&str> {
     std::str::from_utf8(word).ok()
 }
 
-/// A newer version may write another format; readers of this one then look at `last`.
-const FORMAT: &[u8] = b"2";
+/// A newer version may write another format; readers of this one then read `last`.
+const FORMAT: &[u8] = b"3";
+/// Stands for a field that is absent.
+const ABSENT: &[u8] = b"-";
 
 #[cfg(test)]
 mod tests {
@@ -71,38 +79,58 @@ mod tests {
     use super::{super::last::Last, *};
 
     /// Good until 30, valid until 40.
-    const FIELDS: [(&str, &str); 5] = [
+    const FIELDS: [(&str, &str); 6] = [
+        ("put", "9"),
         ("generation", "8"),
         ("token_by", "7"),
         ("good_end", "30"),
         ("valid_end", "40"),
         ("token", "sealed\nwith a line break"),
     ];
-    const ENTRY: &[u8] = b"2 8 7 30 40 - - - -\nsealed\nwith a line break";
+    const ENTRY: &[u8] = b"3 8 7 30 40 - - - - 9 -\nsealed\nwith a line break";
 
     #[test]
     fn an_entry_says_what_the_state_it_was_made_of_says() {
-        let judged = [("ruling", "not_before"), ("why", "rate_limited"), ("until", "12"), ("strikes", "3")];
-        let entry = b"2 8 7 30 40 not_before rate_limited 12 3\nsealed\nwith a line break";
+        let verdict = [
+            ("ruling", "not_before"),
+            ("why", "rate_limited"),
+            ("until", "12"),
+            ("strikes", "3"),
+            ("proof", "c2hvd24"),
+        ];
+        let entry = b"3 8 7 30 40 not_before rate_limited 12 3 9 c2hvd24\nsealed\nwith a line break";
         for (pairs, entry) in
-            [(FIELDS.to_vec(), ENTRY), ([FIELDS.as_slice(), &judged].concat(), entry.as_slice())]
+            [(FIELDS.to_vec(), ENTRY), ([FIELDS.as_slice(), &verdict].concat(), entry.as_slice())]
         {
             let fields =
                 pairs.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
-            assert_eq!(shelf(entry.to_vec(), 10), Some(Last::new(10, fields).shelf()));
+            assert_eq!(shared_cache(entry.to_vec(), 10), Some(Last::new(10, fields).shared_cache()));
         }
     }
 
     #[test]
     fn an_entry_without_a_good_token_is_none() {
-        assert!(shelf(ENTRY.to_vec(), 29).is_some());
-        assert_eq!(shelf(ENTRY.to_vec(), 30), None);
+        assert!(shared_cache(ENTRY.to_vec(), 29).is_some());
+        assert_eq!(shared_cache(ENTRY.to_vec(), 30), None);
+    }
+
+    #[test]
+    fn an_entry_that_was_written_later_than_now_is_none() {
+        assert!(shared_cache(ENTRY.to_vec(), 9).is_some());
+        assert_eq!(shared_cache(ENTRY.to_vec(), 8), None);
     }
 
     #[test]
     fn anything_else_is_not_an_entry() {
-        for value in [&b""[..], b"hello", b"1 9 9 1 1 90 90 - - - -\nx", b"2 9 1\nx", b"\xff\n"] {
-            assert_eq!(shelf(value.to_vec(), 10), None);
+        for value in [
+            &b""[..],
+            b"hello",
+            b"2 8 7 30 40 - - - - 9\nx",
+            b"3 8 7 30 40 - - - - 9\nx",
+            b"3 9 1\nx",
+            b"\xff\n",
+        ] {
+            assert_eq!(shared_cache(value.to_vec(), 10), None);
         }
     }
 }

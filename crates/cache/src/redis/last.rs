@@ -1,13 +1,13 @@
-//! What decides: newest generation, token until true expiry, verdict, rejection.
+//! The state that decides: newest generation, token until true expiry, verdict, rejection.
 
 use std::{collections::HashMap, time::Duration};
 
 use solekey_core::{
     Generation, Sealed,
-    ports::{Shelf, Shelved},
+    ports::{CacheEntry, CachedToken},
 };
 
-use super::ruling;
+use super::{proof, wire_verdict};
 
 /// The hash under `last`, read at `now` by the server's clock.
 #[derive(Debug)]
@@ -24,24 +24,31 @@ impl Last {
         Self { now, fields }
     }
 
-    /// What the shelf holds, with time left instead of instants. Fields that cannot be read count as absent: the reader
-    /// then asks the store.
-    pub(crate) fn shelf(&self) -> Shelf {
-        Shelf {
+    /// The contents of the shared cache, with time left instead of instants. Fields that cannot be read count as
+    /// absent: the reader then reads the store.
+    pub(crate) fn shared_cache(&self) -> CacheEntry {
+        CacheEntry {
             known: self.generation("generation"),
             token: self.token(),
             verdict: self.verdict(),
             rejected: self.generation("rejected"),
             gone: self.number("gone") == Some(1),
+            proof: self.proof("proof"),
+            rejected_proof: self.proof("rejected_proof"),
         }
     }
 
-    fn token(&self) -> Option<Shelved> {
+    /// Returns true if it was written later than now: the clock has stepped back.
+    pub(crate) fn is_ahead(&self) -> bool {
+        self.number("put").is_some_and(|put| put > self.now)
+    }
+
+    fn token(&self) -> Option<CachedToken> {
         let valid = self.left("valid_end")?;
         if valid.is_zero() {
             return None;
         }
-        Some(Shelved {
+        Some(CachedToken {
             generation: self.generation("token_by")?,
             payload: Sealed::new(self.fields.get("token")?.clone()),
             valid,
@@ -50,13 +57,17 @@ impl Last {
     }
 
     fn verdict(&self) -> Option<solekey_core::Verdict<Duration>> {
-        ruling::verdict(
+        wire_verdict::verdict(
             self.generation("generation")?,
             self.text("ruling")?,
             self.text("why")?,
             self.text("strikes")?.parse().ok()?,
             self.left("until")?,
         )
+    }
+
+    fn proof(&self, name: &str) -> Sealed {
+        self.fields.get(name).map(|text| proof::read(text)).unwrap_or_default()
     }
 
     fn left(&self, name: &str) -> Option<Duration> {

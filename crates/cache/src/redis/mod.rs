@@ -1,12 +1,13 @@
 //! The level that replicas share.
 
 mod cache;
+mod change_feed;
 mod fast;
 mod last;
 mod names;
-mod news;
-mod pace;
-mod ruling;
+mod proof;
+mod rate_limiter;
+mod wire_verdict;
 
 pub use cache::RedisCache;
-pub use pace::RedisPace;
+pub use rate_limiter::RedisRateLimiter;

@@ -4,12 +4,12 @@ use std::{fmt::Display, sync::Arc};
 
 use solekey_core::{Account, AccountKey, InputError};
 
-/// What everything of this cache is called.
+/// The names of all keys and channels of this cache.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
     prefix: Arc<str>,
-    /// The channel of the news.
-    pub(crate) news: Arc<str>,
+    /// The channel of the change feed.
+    pub(crate) change_feed: Arc<str>,
 }
 
 impl Names {
@@ -22,7 +22,7 @@ impl Names {
             let expected = format!("1 to {MAX_PREFIX} printable characters, none of {{}}*?[]\\");
             return Err(InputError::new("redis.prefix", expected));
         }
-        Ok(Self { prefix: prefix.into(), news: format!("{prefix}:news").into() })
+        Ok(Self { prefix: prefix.into(), change_feed: format!("{prefix}:news").into() })
     }
 
     /// The fast path's entry: ends with the token's good time.
@@ -35,10 +35,18 @@ impl Names {
         self.of(account, "last")
     }
 
-    /// When what was started at this provider. Its name stays out, as everywhere; one that no account has is nobody's.
-    pub(crate) fn pace(&self, provider: &str) -> String {
+    /// The key of the starts at this provider. Its name stays out, as everywhere; the key of a name that no account can
+    /// have is used by nobody.
+    pub(crate) fn starts(&self, provider: &str) -> String {
         let hash = Account::new(provider, "pace").map_or_else(|_| String::new(), |any| any.key().to_string());
         format!("{}:pace:{hash}", self.prefix)
+    }
+
+    /// The key of the breaker of this endpoint, whose name stays out, too.
+    pub(crate) fn breaker(&self, endpoint: &str) -> String {
+        let hash =
+            Account::new(endpoint, "unread").map_or_else(|_| String::new(), |any| any.key().to_string());
+        format!("{}:unread:{hash}", self.prefix)
     }
 
     fn of(&self, account: AccountKey, noun: impl Display) -> String {
@@ -46,7 +54,7 @@ impl Names {
     }
 }
 
-/// Long enough for any naming scheme, short beside the values.
+/// Long enough for any naming scheme, short compared with the values.
 const MAX_PREFIX: usize = 128;
 
 #[cfg(test)]
@@ -56,8 +64,9 @@ mod tests {
 
     use super::*;
 
+    /// A18.
     #[test]
-    fn a18_the_account_is_the_hash_tag_of_its_keys() {
+    fn the_account_is_the_hash_tag_of_its_keys() {
         let key = Account::new("p", "x").unwrap().key();
         let names = Names::new("solekey").unwrap();
         assert_eq!(names.tok(key), format!("solekey:{{{key}}}:tok"));

@@ -1,21 +1,21 @@
-//! What the tests share.
+//! The fixture that the tests share.
 
 use std::time::Duration;
 
-use solekey_cache::{RedisCache, RedisPace};
+use solekey_cache::{RedisCache, RedisRateLimiter};
 use solekey_core::{
-    Account, Delay, Generation, Moment, Revocation, Ruling, Sealed, Verdict,
-    ports::{Publication, Shelved},
+    Account, Decision, Delay, Generation, Moment, Revocation, Sealed, Verdict,
+    ports::{CachedToken, Publication},
 };
 use solekey_redis_link::{FromRedisValue, LinkOptions, RedisLink, cmd};
 use solekey_testkit::redis::{SharedRedis, redis_for_tests};
 
-/// A shelf of its own in a Redis that other tests use, too.
+/// A shared cache of its own in a Redis that other tests use, too.
 pub(crate) struct Fixture {
     pub(crate) cache: RedisCache,
     pub(crate) link: RedisLink,
     pub(crate) account: Account,
-    prefix: String,
+    pub(crate) prefix: String,
     _server: SharedRedis,
 }
 
@@ -35,8 +35,8 @@ impl Fixture {
         self.link.query(&command).await.unwrap()
     }
 
-    pub(crate) fn pace(&self) -> RedisPace {
-        RedisPace::new(self.link.clone(), &self.prefix).unwrap()
+    pub(crate) fn rate_limiter(&self) -> RedisRateLimiter {
+        RedisRateLimiter::new(self.link.clone(), &self.prefix).unwrap()
     }
 
     pub(crate) fn channel(&self) -> String {
@@ -51,9 +51,9 @@ impl Fixture {
 /// A loaded machine may be slow; the tests are not about that.
 pub(crate) fn patient() -> LinkOptions {
     LinkOptions {
-        command_timeout: Duration::from_secs(20),
-        connect_timeout: Duration::from_secs(20),
-        slow: Duration::from_secs(20),
+        command_timeout: Duration::from_secs(60),
+        connect_timeout: Duration::from_secs(60),
+        slow: Duration::from_secs(60),
         ..LinkOptions::default()
     }
 }
@@ -74,9 +74,9 @@ pub(crate) const VALID: Duration = Duration::from_secs(3_600);
 pub(crate) const GOOD: Duration = Duration::from_secs(3_540);
 
 /// A token of this generation, named after it.
-pub(crate) fn token(number: u64) -> Shelved {
+pub(crate) fn token(number: u64) -> CachedToken {
     let payload = Sealed::new(format!("sealed\ntoken {number}"));
-    Shelved { generation: generation(number), payload, valid: VALID, good: GOOD }
+    CachedToken { generation: generation(number), payload, valid: VALID, good: GOOD }
 }
 
 pub(crate) fn fresh(number: u64) -> Publication {
@@ -87,14 +87,19 @@ pub(crate) fn fresh(number: u64) -> Publication {
         gone: false,
         replaces: false,
         as_of: None,
+        proof: Sealed::default(),
     }
 }
 
 pub(crate) fn not_before(number: u64, at: Duration) -> Verdict<Duration> {
-    let ruling = Ruling::NotBefore { at, why: Delay::RateLimited };
-    Verdict { generation: generation(number), ruling, strikes: 2 }
+    let decision = Decision::NotBefore { at, why: Delay::RateLimited };
+    Verdict { generation: generation(number), decision, strikes: 2 }
 }
 
 pub(crate) fn log_in(number: u64) -> Verdict<Duration> {
-    Verdict { generation: generation(number), ruling: Ruling::LogIn { why: Revocation::Reused }, strikes: 0 }
+    Verdict {
+        generation: generation(number),
+        decision: Decision::LogIn { why: Revocation::Reused },
+        strikes: 0,
+    }
 }

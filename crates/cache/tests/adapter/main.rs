@@ -1,10 +1,11 @@
 //! The three parts of the cache, the shared one against a real Redis.
 #![allow(clippy::unwrap_used)]
 
+mod change_feed;
 mod conformance;
 mod fixture;
+mod lives;
 mod model;
-mod news;
 mod process;
-mod shelf;
+mod shared_cache;
 mod waits;

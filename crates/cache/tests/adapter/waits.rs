@@ -1,13 +1,11 @@
-//! Who waits, and who wakes them.
+//! Waiters and wake-ups.
 
-use std::{future::Future, pin::pin, sync::Arc, task::Context, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, task::Context};
 
 use solekey_cache::{WaitMap, Waiting, Wake};
+use solekey_testkit::wait::BOUND;
 
 use crate::fixture::{account, generation};
-
-/// Longer than anything here takes; met only when a wake-up is lost.
-const BOUND: Duration = Duration::from_secs(20);
 
 async fn woken(waiting: &mut Waiting) -> Option<Wake> {
     tokio::time::timeout(BOUND, waiting.woken()).await.ok()
@@ -27,14 +25,14 @@ fn a_wake_up_between_registering_and_awaiting_is_not_lost() {
     let map = WaitMap::new(10);
     let key = account("alice").key();
     let mut waiting = map.register(key);
-    // Here the caller looks and finds nothing; here the owner publishes.
+    // Here the caller checks and finds nothing; here the owner publishes.
     assert_eq!(map.wake(key, generation(7)), 1);
     assert_eq!(now_or_never(&mut waiting), Some(Wake::Changed(generation(7))));
-    assert_eq!(now_or_never(&mut waiting), None, "each wake-up is told once");
+    assert_eq!(now_or_never(&mut waiting), None, "each wake-up is reported once");
 }
 
 #[test]
-fn what_was_said_before_registering_is_not_heard() {
+fn a_notification_before_registering_is_not_heard() {
     let map = WaitMap::new(10);
     let key = account("alice").key();
     let mut early = map.register(key);

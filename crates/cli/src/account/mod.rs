@@ -1,10 +1,11 @@
 //! `solekey account`: what an operator does with accounts, at a running sidecar.
 
+mod export;
 mod import;
 mod sidecar;
 mod table;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 
@@ -21,16 +22,17 @@ pub(crate) struct AccountArgs {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Logs an account in with a file: flat JSON, auth.json of the Codex CLI, oauth_creds.json of the Gemini CLI, or
-    /// .credentials.json of Claude Code.
-    Import {
-        /// The file; - is standard input.
-        file: String,
+    /// Logs accounts in with files of tools and gateways: Codex CLI, Claude Code, Gemini CLI, opencode, Grok CLI, Kiro, Qwen
+    /// Code, CLIProxyAPI, exports of sub2api, flat JSON; prints a line for each account.
+    Import(import::ImportArgs),
+    /// Writes an account's document, its tokens included, into a new file of mode 0600. Whoever presents its refresh token
+    /// elsewhere may end the grant.
+    Export {
         #[command(flatten)]
         account: Account,
-        /// Takes a refresh token that was presented before: using it may revoke the grant.
-        #[arg(long)]
-        accept_spent: bool,
+        /// The file, which must not be there yet.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
     },
     /// Lists accounts and their state.
     List {
@@ -61,7 +63,7 @@ enum Command {
 /// Which sidecar.
 #[derive(Args)]
 pub(crate) struct At {
-    /// Where the sidecar listens: http://HOST:PORT or unix:PATH.
+    /// The address of the sidecar: http://HOST:PORT or unix:PATH.
     #[arg(long, global = true, env = "SOLEKEY_URL", default_value = "http://127.0.0.1:8750")]
     pub(crate) url: String,
 }
@@ -89,9 +91,10 @@ pub(crate) fn run(args: AccountArgs) -> ExitCode {
 async fn perform(args: AccountArgs) -> anyhow::Result<()> {
     let sidecar = Sidecar::new(&args.at.url)?;
     match args.command {
-        Command::Import { file, account, accept_spent } => {
-            let document = import::read(&file)?;
-            println!("{}", sidecar.log_in(&account, document, accept_spent).await?);
+        Command::Import(args) => args.run(&sidecar).await?,
+        Command::Export { account, to } => {
+            export::write(&to, &sidecar.export(&account).await?)?;
+            println!("exported to {}", to.display());
         }
         Command::List { provider, json } => list(&sidecar, provider.as_deref(), json).await?,
         Command::Show { account } => {

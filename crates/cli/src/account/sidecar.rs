@@ -1,6 +1,6 @@
 //! The running sidecar.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, anyhow, bail};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect, retry};
@@ -16,6 +16,23 @@ pub(crate) struct Sidecar {
     base: Url,
     /// As it was given, for messages.
     shown: String,
+}
+
+/// What a login may do, and when its file was written.
+pub(super) struct LoginQuery {
+    pub(super) accept_spent: bool,
+    pub(super) accept_lesser: bool,
+    pub(super) written: Option<SystemTime>,
+}
+
+impl LoginQuery {
+    fn parameters(&self) -> Vec<(&'static str, String)> {
+        let flags = [("accept_spent", self.accept_spent), ("accept_lesser", self.accept_lesser)];
+        let flags =
+            flags.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| (name, "true".to_owned()));
+        let since = self.written.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+        flags.chain(since.map(|since| ("written_at", since.as_secs().to_string()))).collect()
+    }
 }
 
 /// A page of accounts.
@@ -58,26 +75,29 @@ impl Sidecar {
         Ok(Self { http: builder.build()?, base, shown: url.to_owned() })
     }
 
-    /// `new` or `unchanged`.
+    /// `new`, `amended` or `unchanged`.
     pub(super) async fn log_in(
         &self,
         account: &Account,
         document: Vec<u8>,
-        accept_spent: bool,
+        query: LoginQuery,
     ) -> anyhow::Result<String> {
-        let mut url = self.account(account, &[])?;
-        if accept_spent {
-            url.set_query(Some("accept_spent=true"));
-        }
-        let request = self.http.request(Method::PUT, url).body(document);
+        let url = self.account(account, &[])?;
+        let request = self.http.request(Method::PUT, url).query(&query.parameters()).body(document);
         Ok(self.ask::<LoggedIn>(request).await?.login)
+    }
+
+    /// The account's document, its tokens included.
+    pub(super) async fn export(&self, account: &Account) -> anyhow::Result<Vec<u8>> {
+        let request = self.http.post(self.account(account, &["export"])?);
+        Ok(self.send(request).await?.bytes().await?.to_vec())
     }
 
     pub(super) async fn state(&self, account: &Account) -> anyhow::Result<Value> {
         self.ask(self.http.get(self.account(account, &[])?)).await
     }
 
-    /// Why its state is what it is.
+    /// Returns the reasons for its state.
     pub(crate) async fn explain(&self, account: &Account) -> anyhow::Result<Value> {
         let mut url = self.account(account, &[])?;
         url.set_query(Some("explain=true"));

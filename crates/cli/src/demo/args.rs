@@ -1,4 +1,4 @@
-//! What the demo can be told.
+//! The arguments of the demo.
 
 use std::path::PathBuf;
 
@@ -11,13 +11,13 @@ use super::dialect::Kind;
 /// processes, and a load balancer in front of them. Everything runs on this machine and is gone afterwards.
 #[derive(clap::Args, Debug)]
 pub(crate) struct DemoArgs {
-    /// How long the load runs in each of the two phases, in seconds.
+    /// Duration of the load in each of the two phases, in seconds.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = seconds)]
     pub(super) seconds: u64,
-    /// How many `solekey serve` processes share the accounts.
+    /// Number of `solekey serve` processes that share the accounts.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = replicas)]
     pub(super) replicas: usize,
-    /// How many accounts are kept fresh.
+    /// Number of accounts that are kept fresh.
     #[arg(long, value_name = "N", default_value_t = 36, value_parser = accounts)]
     pub(super) accounts: usize,
     /// The Redis server to share, used under a random prefix. Default: REDIS_URL, else a redis-server or
@@ -27,7 +27,7 @@ pub(crate) struct DemoArgs {
     /// Which provider the strict one behaves like, and whose preset the replicas are configured with.
     #[arg(long, value_enum, default_value_t)]
     pub(super) provider: Kind,
-    /// Where the provider writes down every presentation of a refresh token, as JSON lines.
+    /// File to which the provider writes every presentation of a refresh token, as JSON lines.
     #[arg(long, value_name = "FILE")]
     pub(super) log: Option<PathBuf>,
     /// Prints one JSON object to stdout; everything else goes to stderr.
@@ -36,7 +36,7 @@ pub(crate) struct DemoArgs {
 }
 
 fn seconds(text: &str) -> Result<u64, String> {
-    bounded(text, 12, 3600, "one owner is killed, and its account needs some six seconds to recover")
+    bounded(text, 12, 3600, "one owner is killed, and its account needs some eight seconds to recover")
 }
 
 fn replicas(text: &str) -> Result<usize, String> {

@@ -1,4 +1,4 @@
-//! What the replicas coordinate through.
+//! The server or file that the replicas coordinate through.
 
 use std::env;
 use std::fmt;
@@ -9,7 +9,7 @@ use redis::{AsyncConnectionConfig, aio::MultiplexedConnection};
 use solekey_testkit::redis::{RedisServer, find_server_on_path};
 use tokio::time::timeout;
 
-/// What the replicas coordinate through.
+/// The server or file that the replicas coordinate through.
 #[derive(Debug)]
 pub(super) enum Backing {
     /// A Redis server, which keeps the rows as well.
@@ -59,7 +59,7 @@ impl Backing {
     async fn given(url: &str, origin: Origin) -> anyhow::Result<Self> {
         let redis = SharedRedis { url: url.to_owned(), prefix: random_prefix(), origin, _server: None };
         let ping = async { redis::cmd("PING").exec_async(&mut redis.connect().await?).await };
-        let answer = timeout(GIVEN_BOUND, ping).await.context("it does not answer");
+        let answer = timeout(GIVEN_BOUND, ping).await.context("it does not respond");
         answer.and_then(|pong| Ok(pong?)).with_context(|| format!("cannot use {origin}"))?;
         Ok(Self::Redis(Box::new(redis)))
     }
@@ -67,7 +67,7 @@ impl Backing {
     /// Removes what the demo has left on a server that is not its own.
     ///
     /// # Errors
-    /// The server does not answer; the message says what is left.
+    /// The server does not respond; the message states what is left.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the rest.

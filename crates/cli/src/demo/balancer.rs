@@ -1,4 +1,4 @@
-//! What a load balancer knows of the replicas behind it.
+//! The state that a load balancer has of the replicas behind it.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};

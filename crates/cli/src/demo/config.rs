@@ -95,10 +95,11 @@ impl<'a> Config<'a> {
             provider: [ProviderTable {
                 name: PROVIDER,
                 ways: dialect.ways(provider, name),
-                exchange_timeout: "1s",
-                quarantine: "2s",
-                max_wait: "10s",
-                lease: LeaseTable { ttl: "3s" },
+                // Beyond what an exchange takes on a machine that is busy with other things.
+                exchange_timeout: "2s",
+                quarantine: "3s",
+                max_wait: "20s",
+                lease: LeaseTable { ttl: "4s" },
             }],
         }
     }

@@ -32,7 +32,7 @@ pub(super) struct Dialect {
     client: KeyPair,
 }
 
-/// What a `[[provider]]` says of how the provider is spoken to.
+/// The keys of a `[[provider]]` that describe the requests to the provider.
 #[derive(Serialize)]
 pub(super) struct Ways {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,7 +79,7 @@ impl Dialect {
         }
     }
 
-    /// How the replica of this name speaks to it.
+    /// Returns the keys for the replica of this name.
     pub(super) fn ways(&self, provider: &AuthorizationServer, replica: &str) -> Ways {
         let none = Ways {
             preset: None,
@@ -132,7 +132,7 @@ impl Dialect {
         }
     }
 
-    /// What is imported: the pair, as this provider's own tools keep it. No token outlives `expires_at`.
+    /// Returns the document to import: the pair, as this provider's own tools keep it. No token outlives `expires_at`.
     pub(super) fn document(&self, pair: &Pair, expires_at: SystemTime) -> Value {
         let Pair { access_token, refresh_token, .. } = pair;
         let expires_at = expires_at.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What the load measures.
+//! The measurements of the load.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 /// A request that took longer than this has waited: a token from memory takes a millisecond or two.
 pub(super) const WAITED_FROM: Duration = Duration::from_millis(20);
 
-/// What the load of one phase has measured so far.
+/// The measurements of the load of one phase so far.
 #[derive(Debug)]
 pub(super) struct Figures {
     requests: AtomicU64,
@@ -23,22 +23,22 @@ pub(super) struct Figures {
 struct Detail {
     /// Microseconds.
     waits: Histogram<u64>,
-    /// How often each kind of failure was seen; there are a handful of kinds.
+    /// The number of failures of each kind; there are a handful of kinds.
     failures: BTreeMap<String, u64>,
 }
 
-/// How one request ended.
+/// The end of one request.
 #[derive(Debug)]
 pub(super) struct Ending {
     /// From the first byte sent to the last byte of the last answer.
     pub(super) took: Duration,
     /// A connection was cut by the kill, and another replica asked.
     pub(super) retried: bool,
-    /// Why the request failed, in a few words that are the same for all of its kind.
+    /// The reason why the request failed, in a few words that are the same for all of its kind.
     pub(super) failure: Option<String>,
 }
 
-/// What the load of one phase has measured.
+/// The measurements of the load of one phase.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Traffic {
     /// Requests that have ended, each counted once.
@@ -53,10 +53,10 @@ pub(super) struct Traffic {
     pub(super) failures: BTreeMap<String, u64>,
 }
 
-/// How long those waited who had to.
+/// The waiting times of the requests that had to wait.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Waits {
-    /// How many they were.
+    /// The number of these requests.
     pub(super) count: u64,
     /// The median, in milliseconds to a tenth; zero when nobody waited.
     pub(super) p50_ms: f64,

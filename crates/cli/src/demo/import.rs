@@ -12,7 +12,7 @@ use super::dialect::Dialect;
 use super::load::chain;
 use super::provider::{Cohort, PROVIDER, TOKEN_LIFETIME};
 
-/// Who is given the credentials.
+/// The replicas that are given the credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Recipients {
     /// One replica: the others share its store.

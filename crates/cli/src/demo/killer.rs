@@ -12,7 +12,7 @@ use super::balancer::Balancer;
 use super::provider::{PROVIDER, presentation};
 use super::replica::Replica;
 
-/// What was done to whom.
+/// A kill that was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Kill {
     /// The process that is no more.
@@ -28,7 +28,7 @@ pub(super) struct Kill {
     pub(super) seq: u64,
 }
 
-/// What the killer works with.
+/// Kills an owner at the right moment.
 pub(super) struct Killer<'a> {
     pub(super) client: &'a reqwest::Client,
     pub(super) provider: &'a AuthorizationServer,
@@ -71,19 +71,19 @@ impl Killer<'_> {
 
     async fn first_held(&self) -> Presentation {
         let mut first = None;
-        let looked = |provider: &AuthorizationServer| {
+        let arrived = |provider: &AuthorizationServer| {
             first = provider.log().into_iter().find(is_held);
             first.is_some()
         };
-        self.provider.wait_until(looked).await;
+        self.provider.wait_until(arrived).await;
         first.expect("it was waited for")
     }
 
-    /// Waits for a moment at which everything that the provider has told this replica has reached the store.
+    /// Waits for a moment at which everything that the provider has sent to this replica has reached the store.
     ///
     /// A pair whose answer is on its way to the process at the moment of the kill is lost with any client whatsoever:
-    /// the provider has spent the old token, and nobody has the new one. That is another story than the one told here,
-    /// which is about a request that the provider has not processed.
+    /// the old token is spent, and nobody has the new one. The demo does not show that case, but a request that the
+    /// provider has not processed.
     async fn nothing_to_lose(&self, via: &str) {
         let mine = |line: &Presentation| line.via.as_deref() == Some(via);
         let under_way = |line: &Presentation| mine(line) && line.end_ms.is_none() && !line.held;
@@ -103,7 +103,8 @@ impl Killer<'_> {
         }
     }
 
-    /// Whether the store, as another replica reads it, has as many rotations of the account as the provider made.
+    /// Returns whether the store, as another replica reads it, has as many rotations of the account as the provider
+    /// made.
     async fn is_recorded(&self, account: &str, via: &str) -> bool {
         let made = self.provider.tally_of(account).rotations;
         let Some(other) = self.balancer.backends().iter().find(|backend| backend.name() != via) else {
@@ -145,7 +146,7 @@ impl Kill {
 }
 
 /// Makes the provider hold the next request that arrives. Dropping it ends the hold: a request whose client is still
-/// there is told to come again, unprocessed, as it may be too late to process it within the client's patience.
+/// there gets "come again", unprocessed, as it may be too late to process it within the client's patience.
 struct Holding<'a>(&'a AuthorizationServer);
 
 impl<'a> Holding<'a> {
@@ -181,20 +182,21 @@ fn recently_rotated(log: &[Presentation], mine: impl Fn(&Presentation) -> bool) 
     rotated.filter_map(|line| line.account.clone()).collect()
 }
 
-/// A token lives for six seconds, so that with a few dozen accounts one falls due every few hundred milliseconds.
-const ARRIVAL_BOUND: Duration = Duration::from_secs(7);
+/// A token lives for six seconds, so that with a few dozen accounts one falls due every few hundred milliseconds. Much
+/// longer than that: the machine may be busy.
+const ARRIVAL_BOUND: Duration = Duration::from_secs(30);
 
-/// The replica gives its request up after a second: it has to be killed, or told to come again, before that.
-const HOLD_BOUND: Duration = Duration::from_millis(500);
+/// The replica gives its request up after two seconds: it has to be killed, or get "come again", before that.
+const HOLD_BOUND: Duration = Duration::from_secs(1);
 
-/// What a replica that is not killed after all is asked to wait for, as its token lives on for longer than that.
+/// The time that a replica that is not killed after all is asked to wait: its token lives for longer than that.
 const COME_AGAIN: Duration = Duration::from_secs(1);
 const RECORDED_POLL: Duration = Duration::from_millis(5);
 
-/// The kernel closes the connection with the process; the provider hears of it at once.
-const DROP_BOUND: Duration = Duration::from_secs(5);
+/// The kernel closes the connection with the process; the provider notices it at once.
+const DROP_BOUND: Duration = Duration::from_secs(30);
 
-/// What was answered longer ago than this has been recorded, or is in no hurry.
+/// The age, in milliseconds, from which an answer has been recorded, or is in no hurry.
 const RECENT_MS: u64 = 3000;
 
 /// A replica with many accounts is not often without a request under way.

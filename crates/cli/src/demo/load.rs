@@ -23,17 +23,17 @@ pub(super) struct Load {
     pub(super) balancer: Arc<Balancer>,
     pub(super) accounts: Arc<[String]>,
     pub(super) figures: Arc<Figures>,
-    /// Where failures are told as they happen; nowhere where they are expected.
+    /// The screen that shows failures as they happen; none where they are expected.
     pub(super) screen: Option<Screen>,
 }
 
 /// Requests per second, all replicas together.
 const RATE: u32 = 300;
 
-/// A request that is not answered by then has failed: well beyond the 10 s that a replica lets its callers wait.
-pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// A request that is not answered by then has failed: well beyond the 20 s that a replica lets its callers wait.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Requests under way at once. A killed owner's account has some 5 s of its share of the load waiting; this is ten
+/// Requests under way at once. A killed owner's account has some 7 s of its share of the load waiting; this is ten
 /// times as many at the least. When it is reached the load slows down instead of growing.
 const MOST_UNDER_WAY: usize = 2000;
 
@@ -93,8 +93,8 @@ impl Load {
                 Err(Trouble::Cut(error)) => {
                     return (retried, Err(Failure::of(backend, "connection", &error)));
                 }
-                Err(Trouble::Answer { kind, said }) => {
-                    return (retried, Err(Failure::of(backend, &kind, &said)));
+                Err(Trouble::Answer { kind, detail }) => {
+                    return (retried, Err(Failure::of(backend, &kind, &detail)));
                 }
                 Ok(()) => return (retried, Ok(())),
             }
@@ -104,52 +104,53 @@ impl Load {
 
     async fn ask(&self, backend: &Backend, account: &str) -> Result<(), Trouble> {
         let url = format!("http://{}/v1/accounts/{PROVIDER}/{account}/token", backend.address());
+        let asked = since_epoch();
         let answer = self.client.get(url).send().await.map_err(Trouble::from)?;
         let status = answer.status();
         let body = answer.bytes().await.map_err(Trouble::from)?;
-        self.judge(status, &body)
+        self.check(status, &body, asked)
     }
 
-    /// Only a token that the provider accepts at this moment is a success.
-    fn judge(&self, status: StatusCode, body: &[u8]) -> Result<(), Trouble> {
+    /// Only a token that the provider accepts is a success: at this moment, or until it ended on its way here.
+    fn check(&self, status: StatusCode, body: &[u8], asked: f64) -> Result<(), Trouble> {
         if status != StatusCode::OK {
-            let said: Refusal = serde_json::from_slice(body).unwrap_or_default();
-            let kind = format!("{} {}", status.as_u16(), said.code);
-            return Err(Trouble::Answer { kind, said: said.message });
+            let refusal: Refusal = serde_json::from_slice(body).unwrap_or_default();
+            let kind = format!("{} {}", status.as_u16(), refusal.code);
+            return Err(Trouble::Answer { kind, detail: refusal.message });
         }
         let token: Token = serde_json::from_slice(body).map_err(|error| Trouble::Answer {
             kind: "200 without a token".into(),
-            said: error.to_string(),
+            detail: error.to_string(),
         })?;
-        if !self.provider.is_valid(&token.access_token) {
-            let said = token.to_string();
+        if !self.provider.is_valid(&token.access_token) && !token.ended_since(asked) {
+            let detail = token.to_string();
             return Err(Trouble::Answer {
                 kind: "200 with a token that the provider does not accept".into(),
-                said,
+                detail,
             });
         }
         Ok(())
     }
 }
 
-/// Why a try did not deliver.
+/// The reason why a try did not deliver a token.
 enum Trouble {
     /// The connection was refused, reset, or ended early.
     Cut(String),
     /// An answer, or none in time.
-    Answer { kind: String, said: String },
+    Answer { kind: String, detail: String },
 }
 
 impl From<reqwest::Error> for Trouble {
     fn from(error: reqwest::Error) -> Self {
         if error.is_timeout() {
-            return Self::Answer { kind: "timeout".into(), said: String::new() };
+            return Self::Answer { kind: "timeout".into(), detail: String::new() };
         }
         Self::Cut(chain(&error))
     }
 }
 
-/// Why a request failed.
+/// The reason why a request failed.
 #[derive(Debug)]
 struct Failure {
     kind: String,
@@ -157,8 +158,8 @@ struct Failure {
 }
 
 impl Failure {
-    fn of(backend: &Backend, kind: &str, said: &str) -> Self {
-        Self { kind: kind.to_owned(), detail: format!(" at {}: {said}", backend.name()) }
+    fn of(backend: &Backend, kind: &str, message: &str) -> Self {
+        Self { kind: kind.to_owned(), detail: format!(" at {}: {message}", backend.name()) }
     }
 }
 
@@ -168,7 +169,7 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// What a replica says of a token; shown where it is wrong, except for the token itself.
+/// The response of a replica with a token; shown if it is wrong, except for the token itself.
 #[derive(Deserialize)]
 struct Token {
     access_token: String,
@@ -180,10 +181,21 @@ struct Token {
     stale: bool,
 }
 
+impl Token {
+    /// Returns whether the token was valid when it was requested, to the second, and is not any more.
+    fn ended_since(&self, asked: f64) -> bool {
+        self.expires_at.is_some_and(|end| end >= asked.floor() && end <= since_epoch())
+    }
+}
+
+fn since_epoch() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
 impl std::fmt::Display for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { access_token: _, generation, expires_at, stale } = self;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let now = since_epoch();
         let left = expires_at.map_or_else(|| "unknown".to_owned(), |at| format!("{:.3} s", at - now));
         write!(f, "generation {generation}, stale: {stale}, time left: {left}, at {now:.3}")
     }
@@ -196,7 +208,7 @@ struct Refusal {
     message: String,
 }
 
-/// An error with its causes: reqwest's own message does not say what happened.
+/// An error with its causes: reqwest's own message does not contain the cause.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,7 +1,7 @@
 //! `solekey demo`: several replicas under load, a strict provider, one owner killed in the middle; then the same
 //! without coordination.
 //!
-//! The provider is also the referee: what is said about presentations and burned accounts is what it has seen. The
+//! The provider is also the referee: the figures of presentations and burned accounts are what it has seen. The
 //! load driver asks it about every token that a replica hands out.
 
 mod args;
@@ -110,7 +110,7 @@ async fn demo(args: &DemoArgs, screen: &Screen, backing: &Backing) -> anyhow::Re
         provider.write_log(log).with_context(|| format!("cannot write the log to {}", log.display()))?;
     }
     let kept = match outcome {
-        Ok((coordinated, uncoordinated)) => judge(args, screen, backing, &coordinated, &uncoordinated)?,
+        Ok((coordinated, uncoordinated)) => report(args, screen, backing, &coordinated, &uncoordinated)?,
         Err(error) => {
             keep(folder, &provider, screen);
             return Err(error);
@@ -147,8 +147,8 @@ async fn both_phases(
     Ok((coordinated, uncoordinated))
 }
 
-/// Prints what it came to; `true` when every promise was kept.
-fn judge(
+/// Prints the result; `true` when every promise was kept.
+fn report(
     args: &DemoArgs,
     screen: &Screen,
     backing: &Backing,
@@ -173,7 +173,7 @@ fn judge(
     Ok(shortcomings.is_empty())
 }
 
-/// After a failure the configurations and logs of the replicas are worth a look, beside what the provider has seen.
+/// Keeps the configurations and logs of the replicas after a failure, together with the provider's log.
 fn keep(folder: TempDir, provider: &AuthorizationServer, screen: &Screen) {
     let folder = folder.keep();
     // The replicas' logs are there without it.

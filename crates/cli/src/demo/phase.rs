@@ -20,7 +20,7 @@ use super::provider::{Cohort, Refereed};
 use super::replica::Replica;
 use super::screen::{Screen, View};
 
-/// What both phases share.
+/// The values that both phases share.
 pub(super) struct Stage<'a> {
     pub(super) replicas: usize,
     pub(super) accounts: usize,
@@ -34,7 +34,7 @@ pub(super) struct Stage<'a> {
     pub(super) screen: Screen,
 }
 
-/// How the replicas of a phase relate to each other.
+/// The relation of the replicas of a phase to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     /// They share a store, and one of them is killed.
@@ -43,14 +43,14 @@ pub(super) enum Mode {
     Uncoordinated,
 }
 
-/// What a phase came to.
+/// The result of a phase.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Phase {
     pub(super) pids: Vec<u32>,
     pub(super) traffic: Traffic,
     pub(super) refereed: Refereed,
     pub(super) killed: Option<Killed>,
-    /// What went wrong beside the requests: a kill that could not be done, a replica that ended by itself.
+    /// Failures other than those of requests: a kill that could not be done, a replica that ended by itself.
     pub(super) troubles: Vec<String>,
 }
 
@@ -94,8 +94,8 @@ impl Stage<'_> {
         Ok(Phase { pids, traffic: cast.figures.traffic(), refereed, killed, troubles })
     }
 
-    /// The load, and beside it the kill. The killed owner's account recovers because somebody asks for it, so the load
-    /// goes on until it has.
+    /// Runs the load, and meanwhile the kill. The killed owner's account recovers because its token is requested, so
+    /// the load goes on until it has.
     async fn play(&self, mode: Mode, cast: &mut Cast) -> anyhow::Result<Option<Killed>> {
         let load = self.load(mode, cast);
         let (recovered, until_recovered) = oneshot::channel::<Infallible>();
@@ -233,5 +233,5 @@ impl Mode {
 /// rotation or two before.
 const KILL_AT: f64 = 0.4;
 
-/// A caller waits for 10 s at the most; an account that takes longer has failed its callers.
-const RECOVERY_BOUND: Duration = Duration::from_secs(10);
+/// A caller waits for 20 s at the most; an account that takes longer has failed its callers.
+const RECOVERY_BOUND: Duration = Duration::from_secs(20);

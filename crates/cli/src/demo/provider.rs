@@ -10,10 +10,10 @@ use super::dialect::Dialect;
 /// The provider's name in the replicas' configuration.
 pub(super) const PROVIDER: &str = "strict";
 
-/// How long its access tokens live.
+/// The lifetime of its access tokens.
 pub(super) const TOKEN_LIFETIME: Duration = Duration::from_secs(6);
 
-/// How long it takes over a refresh before it processes it.
+/// The time that it waits before it processes a refresh.
 const EXCHANGE_TIME: Duration = Duration::from_millis(150);
 
 /// Starts it: single-use refresh tokens, and a spent one that comes back revokes the grant.
@@ -30,7 +30,7 @@ pub(super) async fn start(dialect: &Dialect) -> anyhow::Result<AuthorizationServ
 #[derive(Debug, Clone)]
 pub(super) struct Cohort(Vec<String>);
 
-/// What the referee counted over the accounts of one phase.
+/// The counts of the referee over the accounts of one phase.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Refereed {
     /// Requests that named a refresh token.

@@ -1,4 +1,4 @@
-//! What is printed with `--json`, and whether it is good enough.
+//! The output of `--json`, and the conditions that it has to satisfy.
 
 use serde::Serialize;
 
@@ -79,7 +79,7 @@ impl KilledReport {
     }
 }
 
-/// What the coordinated phase should have shown and did not; empty when all is well.
+/// Returns the conditions that the coordinated phase did not satisfy; empty if it satisfied all.
 pub(super) fn shortcomings(accounts: usize, phase: &Phase) -> Vec<String> {
     let Phase { pids: _, traffic, refereed, killed, troubles } = phase;
     let mut found = troubles.clone();

@@ -1,4 +1,4 @@
-//! What is seen while it runs, on stderr.
+//! The progress that is shown while it runs, on stderr.
 
 use std::io::IsTerminal as _;
 use std::sync::Arc;

@@ -19,7 +19,7 @@ pub(super) fn summary(
     // Writing into a String cannot fail.
     let _ = writeln!(text, "* successful requests that took longer than {WAITED_FROM:?}");
     if let Some(killed) = &coordinated.killed {
-        text += &told(killed);
+        text += &outcome(killed);
     }
     for (name, phase) in [("coordinated", coordinated), ("not coordinated", uncoordinated)] {
         for (kind, count) in &phase.traffic.failures {
@@ -57,7 +57,7 @@ fn waits(phase: &Phase) -> String {
     format!("{:.0} / {:.0} ms", waits.p50_ms, waits.p99_ms)
 }
 
-fn told(killed: &Killed) -> String {
+fn outcome(killed: &Killed) -> String {
     let Killed { kill, recovered_after } = killed;
     let after = recovered_after.map_or_else(
         || "has not been refreshed since".to_owned(),

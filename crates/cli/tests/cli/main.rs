@@ -2,5 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod account;
+mod config;
+mod imports;
 mod process;
 mod serve;

@@ -1,13 +1,15 @@
-//! Processes of `solekey`, and what they said.
+//! Processes of `solekey`, and their output.
 
 use std::{
     path::Path,
     process::{Output, Stdio},
-    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use solekey_testkit::provider::{AuthorizationServer, Pair, Replay};
+use solekey_testkit::{
+    provider::{AuthorizationServer, Pair, Replay},
+    wait,
+};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
@@ -26,7 +28,7 @@ pub(crate) struct Serving {
     pub(crate) url: String,
 }
 
-/// How a command ended.
+/// The end of a command.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -43,7 +45,8 @@ impl World {
     pub(crate) fn config(&self) -> String {
         let url = self.provider.token_url();
         format!(
-            "listen = \"127.0.0.1:0\"\n[[provider]]\nname = \"acme\"\ntoken_url = \"{url}\"\nclient_id = \"gateway\"\n"
+            "listen = \"127.0.0.1:0\"\n[[provider]]\nname = \"acme\"\ntoken_url = \"{url}\"\nclient_id = \"gateway\"\n\
+             exchange_timeout = \"30s\"\n"
         )
     }
 
@@ -97,6 +100,10 @@ impl Serving {
 pub(crate) fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_solekey"));
     command.current_dir(folder).env_clear().kill_on_drop(true);
+    // Nobody listens there, and nobody is to be asked there.
+    for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        command.env(name, "http://127.0.0.1:1");
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -117,7 +124,7 @@ fn ended(output: Output) -> Ended {
     Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-/// Bounds every wait of a test: longer than anything here takes on a busy machine.
+/// Bounds every wait of a test.
 pub(crate) async fn within<F: IntoFuture>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(50), future).await.expect("in time")
+    wait::within("what the test waits for", future.into_future()).await
 }

@@ -6,7 +6,7 @@ use solekey_core::{
 use uuid::Uuid;
 
 use super::retried;
-use crate::{announcement::Announcement, error::AccountError, solekey::Solekey};
+use crate::{error::AccountError, fleet::LocalPublication, solekey::Solekey};
 
 /// An account on its way out.
 pub(super) struct Deleting {
@@ -16,28 +16,28 @@ pub(super) struct Deleting {
 impl Deleting {
     pub(super) async fn run(self, solekey: Solekey) -> Result<(), AccountError> {
         solekey.ready().await?;
-        let store = solekey.instance.store();
+        let store = solekey.engine.process.store();
         let before = row(store.load(&self.account).await.map_err(AccountError::Store)?);
         let before = before.ok_or(AccountError::UnknownAccount)?;
         if before.is_gone() {
-            // Whoever deleted it may have ended before the others were told.
-            self.tell(&solekey, &before).await;
+            // Whoever deleted it may have ended before it was published.
+            self.publish(&solekey, &before).await;
             return Err(AccountError::UnknownAccount);
         }
         let id = ClaimId::new(Uuid::new_v4());
         let after = retried(|| store.delete(&self.account, id)).await.map_err(AccountError::Store)?;
         let after = row(after).ok_or(AccountError::UnknownAccount)?;
-        self.tell(&solekey, &after).await;
+        self.publish(&solekey, &after).await;
         tracing::info!(account = %self.account.key(), generation = %after.generation, "deleted");
         Ok(())
     }
 
-    /// Takes the account out here, writes the witness, and tells the others.
-    async fn tell(&self, solekey: &Solekey, tombstone: &Row) {
-        let (account, instance) = (&self.account, &solekey.instance);
+    /// Removes the account here, writes the witness, and publishes the delete.
+    async fn publish(&self, solekey: &Solekey, tombstone: &Row) {
+        let (account, engine) = (&self.account, &solekey.engine);
         let generation = tombstone.generation;
-        instance.memories.release(account.key());
-        instance.entries().remove_older(account.key(), generation);
+        engine.process.memories.release(account.key());
+        engine.process.entries().remove_older(account.key(), generation);
         let note = AnswerNote {
             attempt: generation,
             claim: tombstone.made_by,
@@ -46,13 +46,13 @@ impl Deleting {
             access_ends: None,
         };
         solekey.witness(account, Answer { note, payload: Sealed::default() }).await;
-        if let Err(error) = instance.answers().erase(account, generation).await {
+        if let Err(error) = engine.process.answers().erase(account, generation).await {
             tracing::debug!(account = %account.key(), error = &error as &dyn std::error::Error, "answers not erased yet");
         }
-        if !mutant("delete_tells_nobody") {
-            instance.publish_change(account, Announcement::gone(generation)).await;
+        if !mutant("delete_is_not_published") {
+            engine.fleet.publish_change(account, LocalPublication::gone(generation)).await;
         }
-        instance.waits().wake(account.key(), generation);
+        engine.process.waits().wake(account.key(), generation);
     }
 }
 

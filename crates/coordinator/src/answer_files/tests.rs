@@ -2,11 +2,9 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
+use solekey_conformance::answers::{self, AnswersSubject};
 use solekey_core::{AnswerNote, Content, Fingerprint, NewFacts, Sealed, StoreTime};
-use solekey_testkit::{
-    conformance::{self, answers::AnswersSubject},
-    memory::TestClock,
-};
+use solekey_testkit::memory::TestClock;
 use tempfile::TempDir;
 
 use super::*;
@@ -21,10 +19,10 @@ struct Fixture {
 }
 
 impl Fixture {
-    async fn enrolled() -> Self {
+    async fn registered() -> Self {
         let (state, clock) = (tempfile::tempdir().unwrap(), TestClock::standing());
         let files = AnswerFiles::open(state.path(), Arc::new(clock.clone())).unwrap();
-        files.enrol(&enrolment()).await.unwrap();
+        files.register(&registration()).await.unwrap();
         let account = Account::new("acme", "somebody@example.com").unwrap();
         Self { state, clock, files, account }
     }
@@ -58,47 +56,47 @@ impl Fixture {
 }
 
 #[tokio::test]
-async fn files_pass_the_list_of_places_of_answers() {
+async fn files_pass_the_list_of_locations_of_answers() {
     let build = async || {
         let state = tempfile::tempdir().unwrap();
         let files = AnswerFiles::open(state.path(), Arc::new(TestClock::tokio())).unwrap();
         AnswersSubject::new(Arc::new(files)).keeping(state)
     };
-    let report = conformance::answers::run("files", build).await;
+    let report = answers::run("files", build).await;
     println!("{report}");
-    assert_eq!(report.passed.len(), conformance::answers::CASES.len());
+    assert_eq!(report.passed.len(), answers::CASES.len());
 }
 
 #[tokio::test]
-async fn what_cannot_be_written_is_said_to_be_and_written_once_it_can() {
-    let fixture = Fixture::enrolled().await;
+async fn what_cannot_be_written_is_reported_and_written_once_it_can() {
+    let fixture = Fixture::registered().await;
     fs::write(fixture.folder(), "in the way").unwrap();
     let failed = fixture.files.write(&fixture.account, &answer(5)).await;
     assert!(matches!(failed, Err(Trouble::NotApplied(_))), "{failed:?}");
-    assert!(fixture.newest().await.is_err(), "that there is no answer cannot be told");
+    assert!(fixture.newest().await.is_err(), "absence cannot be read");
     fs::remove_file(fixture.folder()).unwrap();
     let written = fixture.write(5).await;
     assert_eq!(fixture.newest().await.unwrap(), Some(written));
 }
 
 #[tokio::test]
-async fn answers_and_enrolment_outlive_the_process_and_are_shared_with_others() {
-    let fixture = Fixture::enrolled().await;
+async fn answers_and_registration_outlive_the_process_and_are_shared_with_others() {
+    let fixture = Fixture::registered().await;
     let written = fixture.write(5).await;
     let other = fixture.reopened();
     let found = other.newest(&fixture.account).await.unwrap();
-    assert_eq!((found.newest, found.kept_since), (Some(written), enrolment().since));
-    let later = Enrolment { since: StoreTime::from_micros(99), ..enrolment() };
-    assert_eq!(other.enrol(&later).await.unwrap(), enrolment());
+    assert_eq!((found.newest, found.kept_since), (Some(written), registration().since));
+    let later = Registration { since: StoreTime::from_micros(99), ..registration() };
+    assert_eq!(other.register(&later).await.unwrap(), registration());
 }
 
 #[tokio::test]
 async fn files_and_folders_are_for_their_owner_alone_and_name_nobody() {
-    let fixture = Fixture::enrolled().await;
+    let fixture = Fixture::registered().await;
     let written = fixture.write(5).await;
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&fixture.path(&written)), 0o600);
-    assert_eq!(mode(&fixture.files.place.enrolment_path()), 0o600);
+    assert_eq!(mode(&fixture.files.place.registration_path()), 0o600);
     assert_eq!((mode(&fixture.folder()), mode(&fixture.files.place.folder)), (0o700, 0o700));
     let path = fixture.path(&written).into_os_string().into_string().unwrap();
     assert!(!path.contains("acme") && !path.contains("somebody"));
@@ -106,7 +104,7 @@ async fn files_and_folders_are_for_their_owner_alone_and_name_nobody() {
 
 #[tokio::test]
 async fn a_damaged_newest_answer_is_doubt_until_a_newer_one_is_written() {
-    let fixture = Fixture::enrolled().await;
+    let fixture = Fixture::registered().await;
     fixture.write(4).await;
     let newest = fixture.write(5).await;
     let whole = fs::read(fixture.path(&newest)).unwrap();
@@ -123,37 +121,37 @@ async fn a_damaged_newest_answer_is_doubt_until_a_newer_one_is_written() {
 
 #[tokio::test]
 async fn an_answer_under_another_ones_name_is_doubt() {
-    let fixture = Fixture::enrolled().await;
+    let fixture = Fixture::registered().await;
     let (old, new) = (fixture.write(4).await, fixture.write(5).await);
     fs::copy(fixture.path(&old), fixture.path(&new)).unwrap();
     assert!(fixture.newest().await.is_err());
 }
 
 #[tokio::test]
-async fn a_damaged_enrolment_is_doubt_and_not_replaced() {
-    let fixture = Fixture::enrolled().await;
-    fs::write(fixture.files.place.enrolment_path(), b"{").unwrap();
+async fn a_damaged_registration_is_doubt_and_not_replaced() {
+    let fixture = Fixture::registered().await;
+    fs::write(fixture.files.place.registration_path(), b"{").unwrap();
     assert!(fixture.newest().await.is_err());
-    assert!(fixture.files.enrol(&enrolment()).await.is_err());
-    assert_eq!(fs::read(fixture.files.place.enrolment_path()).unwrap(), b"{");
+    assert!(fixture.files.register(&registration()).await.is_err());
+    assert_eq!(fs::read(fixture.files.place.registration_path()).unwrap(), b"{");
 }
 
 #[tokio::test]
-async fn a_place_that_lost_everything_vouches_for_nothing_until_it_is_enrolled_anew() {
-    let fixture = Fixture::enrolled().await;
+async fn a_location_that_lost_everything_vouches_for_nothing_until_it_is_registered_again() {
+    let fixture = Fixture::registered().await;
     fixture.write(5).await;
     fs::remove_dir_all(fixture.state.path().join("answers")).unwrap();
     assert!(fixture.newest().await.is_err());
     let reopened = fixture.reopened();
-    let anew = Enrolment { since: StoreTime::from_micros(99), ..enrolment() };
-    assert_eq!(reopened.enrol(&anew).await.unwrap(), anew);
+    let anew = Registration { since: StoreTime::from_micros(99), ..registration() };
+    assert_eq!(reopened.register(&anew).await.unwrap(), anew);
     let found = reopened.newest(&fixture.account).await.unwrap();
     assert_eq!((found.newest, found.kept_since), (None, anew.since));
 }
 
 #[tokio::test]
 async fn times_age_by_the_wall_clock_and_never_grow() {
-    let fixture = Fixture::enrolled().await;
+    let fixture = Fixture::registered().await;
     let Answer { note, payload } = answer(5);
     let times = NewFacts { expires_in: Some(HOUR), ..note.content.facts().unwrap() };
     let timed = Answer { note: AnswerNote { content: Content::Rotated(times), ..note }, payload };
@@ -172,7 +170,7 @@ async fn times_age_by_the_wall_clock_and_never_grow() {
 
 #[tokio::test]
 async fn the_two_newest_stay_and_the_rest_goes() {
-    let fixture = Fixture::enrolled().await;
+    let fixture = Fixture::registered().await;
     for attempt in [3, 1, 2, 7, 5] {
         fixture.write(attempt).await;
     }
@@ -184,7 +182,7 @@ async fn the_two_newest_stay_and_the_rest_goes() {
 
 #[tokio::test]
 async fn what_a_dead_process_left_unfinished_is_no_answer_and_goes() {
-    let fixture = Fixture::enrolled().await;
+    let fixture = Fixture::registered().await;
     let written = fixture.write(5).await;
     let left = fixture.folder().join(".unfinished-0123");
     fs::write(&left, b"{\"no").unwrap();
@@ -197,6 +195,36 @@ async fn what_a_dead_process_left_unfinished_is_no_answer_and_goes() {
     assert!(!left.exists());
 }
 
+/// The folders that were synced, each with the names that it had then.
+fn synced_folders(fixture: &Fixture) -> Vec<(PathBuf, Vec<String>)> {
+    let synced = durable::synced::below(fixture.state.path()).into_iter();
+    synced.filter(|synced| synced.path.is_dir()).map(|synced| (synced.path, synced.names)).collect()
+}
+
+#[tokio::test]
+async fn an_answer_is_written_once_file_name_and_folder_are_on_the_disk() {
+    let fixture = Fixture::registered().await;
+    durable::synced::below(fixture.state.path());
+    let written = fixture.write(5).await;
+    let synced = synced_folders(&fixture);
+    let has = |folder: &Path, name: &Path| {
+        let name = name.file_name().unwrap().to_str().unwrap();
+        synced.iter().any(|(path, names)| path == folder && names.iter().any(|other| other == name))
+    };
+    assert!(has(&fixture.folder(), &fixture.path(&written)), "{synced:?}");
+    assert!(has(&fixture.files.place.folder, &fixture.folder()), "{synced:?}");
+
+    // The folder is there now, and another process that made it may have died before it was on the disk.
+    fixture.write(6).await;
+    let synced = synced_folders(&fixture);
+    assert!(synced.iter().any(|(path, _)| *path == fixture.files.place.folder), "{synced:?}");
+
+    fixture.files.erase(&fixture.account, Generation::new(6)).await.unwrap();
+    let synced = synced_folders(&fixture);
+    let erased = synced.iter().any(|(path, names)| *path == fixture.folder() && names.len() == 1);
+    assert!(erased, "{synced:?}");
+}
+
 #[test]
 fn a_folder_that_cannot_be_written_is_refused_at_once() {
     let state = tempfile::tempdir().unwrap();
@@ -205,8 +233,13 @@ fn a_folder_that_cannot_be_written_is_refused_at_once() {
     assert!(AnswerFiles::open(&file, Arc::new(TestClock::standing())).is_err());
 }
 
-fn enrolment() -> Enrolment {
-    Enrolment { store: Uuid::from_u128(7), seal_check: "check".into(), since: StoreTime::from_micros(7) }
+fn registration() -> Registration {
+    Registration {
+        store: Uuid::from_u128(7),
+        seal_check: "check".into(),
+        since: StoreTime::from_micros(7),
+        proof: String::new(),
+    }
 }
 
 fn answer(attempt: u64) -> Answer {

@@ -1,10 +1,10 @@
-//! What stands in an answer's file.
+//! The content of an answer's file.
 
 use std::{io, path::Path, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
-use solekey_core::{Answer, AnswerNote, Content, Sealed};
+use solekey_core::{Answer, AnswerNote, Sealed};
 
 use super::Name;
 
@@ -51,14 +51,14 @@ impl Written {
     }
 
     pub(super) fn is_usable(&self) -> bool {
-        !matches!(self.note.content, Content::Unusable)
+        self.note.content.is_usable()
     }
 
     pub(super) fn at(&self) -> Duration {
         Duration::from_micros(self.written_at)
     }
 
-    /// How long ago it was written; nothing when the wall clock was set back behind that.
+    /// The time since it was written; zero when the wall clock was set back behind that.
     pub(super) fn age(&self, now: Duration) -> Duration {
         now.saturating_sub(self.at())
     }

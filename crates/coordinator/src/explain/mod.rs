@@ -1,4 +1,4 @@
-//! Why an account is in its state, and what happens next.
+//! The explanation of an account's state, and of what happens next.
 
 mod story;
 
@@ -6,16 +6,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 use solekey_core::{
-    Account, Cause, Found, Generation, Need, Open, Row, Ruling, StoreTime, Verdict,
-    flight::{AnswersView, Prospect, RowView, rehearse},
-    ports::Loaded,
+    Account, Cause, Decision, Generation, Open, Row, StoreTime, Verdict,
+    flight::{AnswersView, NextStep, RowView},
+    ports::{Loaded, Record},
 };
 
-use crate::{
-    error::AccountError, instance::Instance, provider::Provider, solekey::Solekey, states::AccountState,
-};
+use crate::{accounts::AccountState, error::AccountError, seal::Witness, solekey::Solekey};
 
-/// Why an account is in its state, and what happens next: never a token. Spans are in whole seconds.
+/// The explanation of an account's state, and of what happens next: never a token. Spans are in whole seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Explanation {
@@ -23,15 +21,15 @@ pub struct Explanation {
     pub state: AccountState,
     /// The attempt that is neither settled nor committed.
     pub attempt: Option<OpenAttempt>,
-    /// What was ruled about its generation.
-    pub verdict: Option<Ruled>,
-    /// Where its credential comes from.
+    /// The verdict on its generation.
+    pub verdict: Option<VerdictView>,
+    /// The origin of its credential.
     pub history: History,
-    /// What lies beside the row.
-    pub answers: Beside,
-    /// What the process that was asked knows by itself.
-    pub here: Here,
-    /// What the next look at the account comes to.
+    /// The answers stored next to the row.
+    pub answers: StoredAnswers,
+    /// The view of the process that was asked.
+    pub here: LocalView,
+    /// The next step.
     pub next: Next,
     /// All of that in sentences.
     pub story: Vec<String>,
@@ -45,83 +43,99 @@ pub struct OpenAttempt {
     pub generation: Generation,
     /// Names its claim in the logs.
     pub claim: String,
-    /// Why the token is presented.
+    /// The reason why the token is presented.
     pub cause: Cause,
-    /// Whether an earlier attempt of the same generation stayed without an outcome.
+    /// True if an earlier attempt of the same generation stayed without an outcome.
     pub further: bool,
-    /// Since the first attempt of the generation was claimed.
+    /// The time since the first attempt of the generation was claimed.
     pub first_claimed_ago: u64,
-    /// Until it counts as in doubt; absent when it does.
+    /// The time until it counts as in doubt; absent when it does.
     pub in_flight_for: Option<u64>,
 }
 
-/// What was ruled about the generation.
+/// A verdict on a generation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Ruled {
-    /// Whether only a login helps.
+pub struct VerdictView {
+    /// True if only a login helps.
     pub log_in: bool,
-    /// Why.
+    /// The reason.
     pub why: String,
-    /// Until a refresh may be tried; absent when it may, or when only a login helps.
+    /// The time until a refresh may be tried; absent when it may, or when only a login helps.
     pub ends_in: Option<u64>,
     /// Failures in a row that led here.
     pub failures: u8,
 }
 
-/// Where the credential comes from.
+/// The origin of a credential.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct History {
-    /// Whether a login made it, and not a refresh.
+    /// True if a login made it, and not a refresh.
     pub by_login: bool,
-    /// Since it was made.
+    /// The time since it was made.
     pub made_ago: u64,
     /// The generation it was refreshed from.
     pub made_from: Option<Generation>,
-    /// How often the account was refreshed.
+    /// The number of refreshes of the account.
     pub rotations: u64,
-    /// How many refresh tokens of it are known to be spent; the newest 64 are remembered.
+    /// The number of its refresh tokens that are known to be spent; the newest 64 are remembered.
     pub spent_tokens: usize,
-    /// Since a resource last caused a rotation by refusing a token.
+    /// The time since a resource last caused a rotation by refusing a token.
     pub rejected_ago: Option<u64>,
 }
 
-/// What lies beside the row.
+/// The answers stored next to the row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Beside {
-    /// Whether the answers can be read. Where they cannot, nothing is ruled that a lost answer would contradict.
+pub struct StoredAnswers {
+    /// True if the answers can be read. While they cannot, no decision is made that a lost answer would contradict.
     pub readable: bool,
     /// The newest answer.
     pub newest: Option<Generation>,
+    /// The newest answer that was not understood: kept as it came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unread: Option<Generation>,
 }
 
-/// What the process that was asked knows by itself.
+/// The view of the process that was asked.
+/// The next step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Here {
+pub struct LocalView {
     /// The generation it serves from memory.
     pub serves: Option<Generation>,
     /// The newest generation whose access token a resource refused, and which is withheld until a rotation was tried.
     pub withheld: Option<Generation>,
     /// The newest generation it has heard of.
     pub known: Generation,
-    /// Whether it looks at the account's doubt until that is resolved.
+    /// True if it rechecks the account's doubt until that is resolved.
     pub watches: bool,
+    /// What the provider last answered it about the account instead of tokens; absent after a success.
+    pub answered: Option<ProviderAnswer>,
 }
 
-/// What the next look at the account comes to.
+/// An answer of a provider that was no success.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ProviderAnswer {
+    /// Status and error code, where a redirect leads, or the trouble of the connection; never text of the answer.
+    pub reason: String,
+    /// The time since then.
+    pub ago: u64,
+}
+
+/// The next step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Next {
-    /// What.
+    /// The step.
     pub step: Step,
-    /// When; absent where nothing has to be waited for.
+    /// The time until then; absent where nothing has to be waited for.
     pub in_seconds: Option<u64>,
-    /// What is waited for, or what ended the grant.
+    /// The reason of the wait, or of the end of the grant.
     pub why: Option<String>,
-    /// Until the account is due to be looked at.
+    /// The time until the account is due for a background refresh.
     pub due_in: Option<u64>,
 }
 
@@ -138,14 +152,14 @@ pub enum Step {
     Present,
     /// It is presented again, after an attempt in doubt.
     PresentAgain,
-    /// Another look.
+    /// Another read.
     Wait,
     /// A login, by a person.
     LogIn,
 }
 
 impl Solekey {
-    /// Why an account is in its state, and what happens next, from the store, the answers and this process' memory.
+    /// Explains an account's state, and what happens next, from the store, the answers and this process' memory.
     /// Nothing is presented and nothing changes. Two round trips, 3 s at most.
     ///
     /// # Errors
@@ -155,22 +169,23 @@ impl Solekey {
     /// Dropping the future changes nothing.
     pub async fn explain(&self, account: &Account) -> Result<Explanation, AccountError> {
         let provider = self.account_provider(account)?;
-        let asked = self.instance.now();
+        let asked = self.engine.process.now();
         let Loaded { record, now } =
-            self.instance.store().load(account).await.map_err(AccountError::Store)?;
-        let row = record.map(|record| record.row).ok_or(AccountError::UnknownAccount)?;
+            self.engine.process.store().load(account).await.map_err(AccountError::Store)?;
+        let Record { row, payload } = record.ok_or(AccountError::UnknownAccount)?;
         let state = self.state_of(account, &row, now).ok_or(AccountError::UnknownAccount)?;
-        let answers = self.instance.look_at_answers(account).await;
+        let witness = Witness::of(&row, payload, now);
+        let answers = self.engine.read_answers(account, provider, witness.as_ref()).await;
         let view = RowView { row: Some(row.clone()), now, asked };
-        let prospect = self.instance.prospect(account, provider, &view, answers);
+        let next_step = self.engine.next_step(account, provider, &view, answers);
         let mut explanation = Explanation {
             state,
             attempt: row.open.map(|open| OpenAttempt::new(&open, now)),
-            verdict: row.current_verdict().map(|verdict| Ruled::new(&verdict, now)),
+            verdict: row.current_verdict().map(|verdict| VerdictView::new(&verdict, now)),
             history: History::new(&row, now),
-            answers: Beside::new(answers),
-            here: self.instance.what_is_known(account),
-            next: Next::new(prospect, &row, now, self.instance.now()),
+            answers: StoredAnswers::new(answers),
+            here: self.local_view(account),
+            next: Next::new(next_step, &row, now, self.engine.process.now()),
             story: Vec::new(),
         };
         explanation.story = story::of(&explanation);
@@ -178,39 +193,19 @@ impl Solekey {
     }
 }
 
-impl Instance {
-    pub(crate) async fn look_at_answers(&self, account: &Account) -> AnswersView {
-        match tokio::time::timeout(PATIENCE, self.answers().newest(account)).await {
-            Ok(Ok(Found { newest, kept_since })) => {
-                AnswersView::Read { newest: newest.map(|answer| answer.note), kept_since }
-            }
-            Ok(Err(_)) | Err(_) => AnswersView::Unreadable,
-        }
-    }
-
-    /// What a flight would come to that looks after the account.
-    pub(crate) fn prospect(
-        &self,
-        account: &Account,
-        provider: &Provider,
-        view: &RowView,
-        answers: AnswersView,
-    ) -> Prospect {
-        // What is in doubt is looked at although the token is good.
-        let need = Need::Resolved;
-        let knowledge = self.knowledge_for(account.key(), provider, need);
-        let policy = *provider.policy();
-        rehearse(&self.context(&policy), need, knowledge, account.key().spread(), view, answers)
-    }
-
-    fn what_is_known(&self, account: &Account) -> Here {
-        let key = account.key();
-        let knowledge = self.memories.of(key).lock().knowledge.clone();
-        Here {
-            serves: self.entries().get(key).map(|entry| entry.generation),
+impl Solekey {
+    fn local_view(&self, account: &Account) -> LocalView {
+        let (process, key) = (&self.engine.process, account.key());
+        let knowledge = process.memories.of(key).lock().knowledge.clone();
+        LocalView {
+            serves: process.entries().get(key).map(|entry| entry.generation),
             withheld: knowledge.withheld(),
             known: knowledge.known,
-            watches: self.vigils.keep(key),
+            watches: self.background.rechecks.has(key),
+            answered: process
+                .memories
+                .answered(key)
+                .map(|(reason, at)| ProviderAnswer { reason, ago: process.now().since(at).as_secs() }),
         }
     }
 }
@@ -221,19 +216,19 @@ impl OpenAttempt {
             generation: open.attempt,
             claim: open.id.to_string(),
             cause: open.cause,
-            further: !open.is_first(),
+            further: !open.is_first() && open.cause != Cause::Forgotten,
             first_claimed_ago: now.since(open.first.at).as_secs(),
             in_flight_for: left(open.until, now),
         }
     }
 }
 
-impl Ruled {
+impl VerdictView {
     fn new(verdict: &Verdict<StoreTime>, now: StoreTime) -> Self {
         let failures = verdict.strikes;
-        match verdict.ruling {
-            Ruling::LogIn { why } => Self { log_in: true, why: why.to_string(), ends_in: None, failures },
-            Ruling::NotBefore { at, why } => {
+        match verdict.decision {
+            Decision::LogIn { why } => Self { log_in: true, why: why.to_string(), ends_in: None, failures },
+            Decision::NotBefore { at, why } => {
                 Self { log_in: false, why: why.to_string(), ends_in: left(at, now), failures }
             }
         }
@@ -254,26 +249,27 @@ impl History {
     }
 }
 
-impl Beside {
+impl StoredAnswers {
     fn new(view: AnswersView) -> Self {
         match view {
-            AnswersView::Unreadable => Self { readable: false, newest: None },
-            AnswersView::Read { newest, .. } => {
-                Self { readable: true, newest: newest.map(|note| note.attempt) }
+            AnswersView::Unreadable => Self { readable: false, newest: None, unread: None },
+            AnswersView::Read { newest, unread, .. } => {
+                let (newest, unread) = (newest.map(|note| note.attempt), unread.map(|note| note.attempt));
+                Self { readable: true, newest, unread }
             }
         }
     }
 }
 
 impl Next {
-    fn new(prospect: Prospect, row: &Row, now: StoreTime, here: solekey_core::Moment) -> Self {
+    fn new(next_step: NextStep, row: &Row, now: StoreTime, here: solekey_core::Moment) -> Self {
         let due_in = row.due_at.map(|at| at.since(now).as_secs());
-        let (step, in_seconds, why) = match prospect {
-            Prospect::Adopt(_) => (Step::Adopt, None, None),
-            Prospect::Present { again: true, .. } => (Step::PresentAgain, None, None),
-            Prospect::Present { again: false, .. } => (Step::Present, None, None),
-            Prospect::Wait { at, why } => (Step::Wait, seconds(at.since(here)), Some(why.to_string())),
-            Prospect::LogIn { why } => (Step::LogIn, None, Some(why.to_string())),
+        let (step, in_seconds, why) = match next_step {
+            NextStep::Adopt(_) => (Step::Adopt, None, None),
+            NextStep::Present { again: true, .. } => (Step::PresentAgain, None, None),
+            NextStep::Present { again: false, .. } => (Step::Present, None, None),
+            NextStep::Wait { at, why } => (Step::Wait, seconds(at.since(here)), Some(why.to_string())),
+            NextStep::LogIn { why } => (Step::LogIn, None, Some(why.to_string())),
             _ => (Step::Serve, None, None),
         };
         Self { step, in_seconds, why, due_in }
@@ -288,6 +284,3 @@ fn left(at: StoreTime, now: StoreTime) -> Option<u64> {
 fn seconds(left: Duration) -> Option<u64> {
     (!left.is_zero()).then(|| left.as_secs().max(1))
 }
-
-/// What a look at the answers may take.
-const PATIENCE: Duration = Duration::from_secs(1);

@@ -2,17 +2,19 @@
 
 use solekey_core::Cause;
 
-use super::{Beside, Explanation, Here, History, Next, OpenAttempt, Ruled, Step};
-use crate::states::{AccountState, Status};
+use super::{
+    Explanation, History, LocalView, Next, OpenAttempt, ProviderAnswer, Step, StoredAnswers, VerdictView,
+};
+use crate::accounts::{AccountState, Status};
 
 /// State first, then what led to it, then what comes.
 pub(super) fn of(explanation: &Explanation) -> Vec<String> {
     let Explanation { state, attempt, verdict, history, answers, here, next, story: _ } = explanation;
     let mut story = vec![status(state), origin(history)];
     story.extend(attempt.as_ref().map(open_attempt));
-    story.extend(verdict.as_ref().map(ruled));
-    story.extend(beside(answers, state));
-    story.extend(known_here(here, state));
+    story.extend(verdict.as_ref().map(verdict_view));
+    story.extend(stored_answers(answers, state));
+    story.extend(local_view(here, state));
     story.push(coming(next));
     story
 }
@@ -51,6 +53,7 @@ fn open_attempt(attempt: &OpenAttempt) -> String {
         Cause::Due => "the access token was due",
         Cause::Rejected => "a resource refused the access token",
         Cause::Operator => "a person asked for it",
+        Cause::Forgotten => "the store has forgotten whether somebody was presenting the refresh token",
     };
     let further = if *further { ", after an earlier attempt without an outcome" } else { "" };
     let stands = match in_flight_for {
@@ -63,28 +66,34 @@ fn open_attempt(attempt: &OpenAttempt) -> String {
     )
 }
 
-fn ruled(verdict: &Ruled) -> String {
-    let Ruled { log_in, why, ends_in, failures } = verdict;
-    let ruling = match (log_in, ends_in) {
+fn verdict_view(verdict: &VerdictView) -> String {
+    let VerdictView { log_in, why, ends_in, failures } = verdict;
+    let decision = match (log_in, ends_in) {
         (true, _) => "only a login helps".to_owned(),
         (false, Some(left)) => format!("no refresh for another {}", span(*left)),
         (false, None) => "a refresh may be tried again".to_owned(),
     };
-    format!("Verdict: {ruling}, because {why} (failures in a row: {failures}).")
+    format!("Verdict: {decision}, because {why} (failures in a row: {failures}).")
 }
 
-fn beside(answers: &Beside, state: &AccountState) -> Option<String> {
+fn stored_answers(answers: &StoredAnswers, state: &AccountState) -> Option<String> {
     if !answers.readable {
         return Some(
-            "The answers beside the store cannot be read: what they may hold is doubt, not absence.".into(),
+            "The answers stored next to the rows cannot be read: what they may hold is doubt, not absence."
+                .into(),
         );
     }
-    let newest = answers.newest.filter(|newest| *newest > state.generation)?;
-    Some(format!("An answer of generation {newest} lies beside the store and is newer than the row."))
+    if let Some(newest) = answers.newest.filter(|newest| *newest > state.generation) {
+        return Some(format!("An answer of generation {newest} is stored and is newer than the row."));
+    }
+    let unread = answers.unread.filter(|unread| *unread > state.generation)?;
+    Some(format!(
+        "The provider's answer of generation {unread} is stored as it came, because no token was understood in it: it is read again at every start; where presenting again could revoke the grant, nothing is presented unless a person asks for it."
+    ))
 }
 
-fn known_here(here: &Here, state: &AccountState) -> Option<String> {
-    let Here { serves, withheld, known, watches } = here;
+fn local_view(here: &LocalView, state: &AccountState) -> Option<String> {
+    let LocalView { serves, withheld, known, watches, answered } = here;
     let mut facts = Vec::new();
     facts.extend(serves.map(|generation| format!("it serves generation {generation} from memory")));
     if *withheld >= Some(state.generation) {
@@ -94,25 +103,28 @@ fn known_here(here: &Here, state: &AccountState) -> Option<String> {
         facts.push(format!("it has heard of generation {known}: the store may have gone back"));
     }
     if *watches {
-        facts.push("it looks at the doubt until that is resolved".to_owned());
+        facts.push("it rechecks the doubt until that is resolved".to_owned());
+    }
+    if let Some(ProviderAnswer { reason, ago }) = answered {
+        facts.push(format!("the provider answered it {} ago: {reason}", span(*ago)));
     }
     (!facts.is_empty()).then(|| format!("This process: {}.", facts.join("; ")))
 }
 
 fn coming(next: &Next) -> String {
     let Next { step, in_seconds, why, due_in } = next;
-    let why = why.as_deref().unwrap_or("another look is due");
+    let why = why.as_deref().unwrap_or("another read is due");
     match step {
         Step::Serve => due_in.map_or_else(
             || "Next: nothing is due.".to_owned(),
             |left| format!("Next: nothing until the account is due, in {}.", span(left)),
         ),
         Step::Adopt => "Next: the answer is put into the row, and its token served.".into(),
-        Step::Present => "Next: whoever looks first presents the refresh token.".into(),
-        Step::PresentAgain => "Next: whoever looks first presents the refresh token again.".into(),
+        Step::Present => "Next: whoever reads first presents the refresh token.".into(),
+        Step::PresentAgain => "Next: whoever reads first presents the refresh token again.".into(),
         Step::Wait => match in_seconds {
-            Some(left) => format!("Next: another look in {}; {why}.", span(*left)),
-            None => format!("Next: another look; {why}."),
+            Some(left) => format!("Next: another read in {}; {why}.", span(*left)),
+            None => format!("Next: another read; {why}."),
         },
         Step::LogIn => format!("Next: nothing without a new login; {why}."),
     }
@@ -135,7 +147,7 @@ mod tests {
     use super::span;
 
     #[test]
-    fn a_span_is_told_in_its_two_largest_units() {
+    fn a_span_is_shown_in_its_two_largest_units() {
         let table = [
             (0, "0 s"),
             (59, "59 s"),
@@ -145,8 +157,8 @@ mod tests {
             (7_325, "2 h 2 min"),
             (90_000, "1 d 1 h"),
         ];
-        for (seconds, said) in table {
-            assert_eq!(span(seconds), said);
+        for (seconds, text) in table {
+            assert_eq!(span(seconds), text);
         }
     }
 }

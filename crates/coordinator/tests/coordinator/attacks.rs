@@ -25,7 +25,7 @@ fn sealing(world: &World, ring: &str) -> Builder {
     world.builder(policy()).seal(SealKeys::parse(ring).unwrap())
 }
 
-/// What a replica serves, once the look that news ask for has run behind a first request.
+/// Returns what a replica serves, once the read that a notification asks for has run behind a first request.
 async fn served(replica: &Solekey, account: &Account) -> Result<String, TokenError> {
     tokio::time::sleep(Duration::from_secs(3)).await;
     let _ = replica.token(account).await;
@@ -33,8 +33,9 @@ async fn served(replica: &Solekey, account: &Account) -> Result<String, TokenErr
     replica.token(account).await.map(|token| token.expose_secret().to_owned())
 }
 
+/// A1.
 #[tokio::test(start_paused = true)]
-async fn a01_a_process_that_slept_between_its_claim_and_the_send_presents_nothing() {
+async fn a_process_that_slept_between_its_claim_and_the_send_presents_nothing() {
     let (world, account) = World::overdue().await;
     let clock = TestClock::tokio();
     let replica = world.builder(policy()).clock(Arc::new(clock.clone())).build().await.unwrap();
@@ -47,8 +48,8 @@ async fn a01_a_process_that_slept_between_its_claim_and_the_send_presents_nothin
             clock.advance(HOUR);
         }
     });
-    let told = replica.token_within(&account, Duration::from_millis(1)).await;
-    assert!(matches!(told, Err(TokenError::RetryAt { .. })), "{told:?}");
+    let answer = replica.token_within(&account, Duration::from_millis(1)).await;
+    assert!(matches!(answer, Err(TokenError::RetryAt { .. })), "{answer:?}");
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(world.store.load(&account).await.unwrap().record.unwrap().row.open, None, "settled");
     assert_eq!(world.provider.presentations(), 0, "the attempt's time was over when it woke up");
@@ -65,16 +66,17 @@ async fn die_before_the_commit(world: &Arc<World>, ring: SealKeys, account: &Acc
     owner.shutdown(Duration::ZERO).await;
 }
 
+/// A4.
 #[tokio::test(start_paused = true)]
-async fn a04_an_answer_that_cannot_be_read_for_a_while_is_waited_for_and_committed() {
+async fn an_answer_that_cannot_be_read_for_a_while_is_waited_for_and_committed() {
     let (world, account) = World::overdue().await;
     die_before_the_commit(&world, SealKeys::none(), &account).await;
     // The store is back; now Redis goes away.
     world.lose_redis();
     let heir = world.replica().await;
     for _ in 0..60 {
-        let told = heir.token_within(&account, Duration::from_secs(1)).await;
-        assert!(matches!(told, Err(TokenError::RetryAt { .. })), "{told:?}");
+        let answer = heir.token_within(&account, Duration::from_secs(1)).await;
+        assert!(matches!(answer, Err(TokenError::RetryAt { .. })), "{answer:?}");
         tokio::time::sleep(Duration::from_secs(10)).await;
     }
     assert_eq!(world.provider.presentations(), 1, "what cannot be read may be there");
@@ -84,8 +86,9 @@ async fn a04_an_answer_that_cannot_be_read_for_a_while_is_waited_for_and_committ
     assert_eq!(world.provider.presentations(), 1);
 }
 
+/// A4.
 #[tokio::test(start_paused = true)]
-async fn a04_an_answer_sealed_with_a_key_that_the_finder_lacks_is_committed_and_not_presented_beside() {
+async fn an_answer_whose_seal_key_the_finder_lacks_is_doubt_and_who_has_the_key_commits_it() {
     let world = Arc::new(World::new());
     let account = crate::fixture::account("a");
     let document = world.provider.grant("a", Duration::from_secs(1));
@@ -97,17 +100,19 @@ async fn a04_an_answer_sealed_with_a_key_that_the_finder_lacks_is_committed_and_
     world.cache.wipe();
 
     for _ in 0..30 {
-        let told = lacks.token(&account).await.unwrap_err();
-        assert!(matches!(&told, TokenError::Configuration { field, .. } if field == "seal.key"), "{told:?}");
+        let answer = lacks.token(&account).await.unwrap_err();
+        assert!(matches!(&answer, TokenError::RetryAt { .. }), "{answer:?}");
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
+    assert_eq!(world.provider.presentations(), 1, "what does not open may be there");
     let has = sealing(&world, &both).build().await.unwrap();
     assert_eq!(has.token(&account).await.unwrap().expose_secret(), "access-a-2");
     assert_eq!((world.provider.presentations(), world.provider.doubles()), (1, 0));
 }
 
+/// A9.
 #[tokio::test(start_paused = true)]
-async fn a09_the_answer_of_a_deleted_account_does_not_come_back_under_its_successor() {
+async fn the_answer_of_a_deleted_account_does_not_come_back_under_its_successor() {
     let (world, account) = World::overdue().await;
     die_before_the_commit(&world, SealKeys::none(), &account).await;
     let operator = world.replica().await;
@@ -115,8 +120,8 @@ async fn a09_the_answer_of_a_deleted_account_does_not_come_back_under_its_succes
     operator.delete(&account).await.unwrap();
     let document = world.provider.grant("a", HOUR);
     operator.login(&account, document.as_bytes(), false).await.unwrap();
-    for shelf_is_lost in [false, true] {
-        if shelf_is_lost {
+    for shared_cache_is_lost in [false, true] {
+        if shared_cache_is_lost {
             world.cache.wipe();
         }
         let heir = world.replica().await;
@@ -126,8 +131,9 @@ async fn a09_the_answer_of_a_deleted_account_does_not_come_back_under_its_succes
     assert_eq!(world.provider.doubles(), 0, "what is presented is the successor's");
 }
 
+/// A9.
 #[tokio::test(start_paused = true)]
-async fn a09_a_login_into_a_restored_store_is_newer_than_every_answer_of_before() {
+async fn a_login_into_a_restored_store_is_newer_than_every_answer_of_before() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let backup = world.store.snapshot();
@@ -147,16 +153,17 @@ async fn a09_a_login_into_a_restored_store_is_newer_than_every_answer_of_before(
     assert_eq!(heir.refresh(&account, None).await.unwrap().expose_secret(), "access-a-5");
 }
 
+/// A9.
 #[tokio::test(start_paused = true)]
-async fn a09_an_answer_that_is_no_success_is_kept_by_nobody_and_stops_nobody() {
+async fn an_answer_that_is_no_success_is_kept_by_nobody_and_stops_nobody() {
     for odd in
-        [Script::Answer(200, "{}"), Script::Answer(200, r#"{"error":"server_error"}"#), Script::Hide(200)]
+        [Script::Answer(500, "{}"), Script::Answer(502, r#"{"error":"server_error"}"#), Script::Hide(503)]
     {
         let (world, account) = World::overdue().await;
         world.provider.script([odd]);
         let owner = world.replica().await;
-        let told = owner.token_within(&account, Duration::from_secs(1)).await;
-        assert!(matches!(told, Err(TokenError::RetryAt { .. })), "{told:?}");
+        let answer = owner.token_within(&account, Duration::from_secs(1)).await;
+        assert!(matches!(answer, Err(TokenError::RetryAt { .. })), "{answer:?}");
         owner.shutdown(Duration::from_secs(1)).await;
         assert!(world.answers.all(&account).iter().all(|answer| answer.note.content.facts().is_some()));
         let heir = world.replica().await;
@@ -167,13 +174,14 @@ async fn a09_an_answer_that_is_no_success_is_kept_by_nobody_and_stops_nobody() {
     }
 }
 
+/// A10.
 #[tokio::test(start_paused = true)]
-async fn a10_a_login_replaces_a_pair_that_was_published_and_never_committed() {
+async fn a_login_replaces_a_pair_that_was_published_and_never_committed() {
     let (world, account) = World::overdue().await;
     let (warm, owner) = (world.replica().await, world.replica().await);
     world.store.faults().fail_next_of("commit", FOREVER, Fault::NotApplied);
     owner.token(&account).await.unwrap();
-    assert_eq!(warm.token(&account).await.unwrap().expose_secret(), "access-a-2", "by the shelf");
+    assert_eq!(warm.token(&account).await.unwrap().expose_secret(), "access-a-2", "by the shared cache");
     let document = world.provider.grant("a", HOUR);
     world.replica().await.login(&account, document.as_bytes(), false).await.unwrap();
     // The owner goes on trying, and finds that it is history.
@@ -182,8 +190,9 @@ async fn a10_a_login_replaces_a_pair_that_was_published_and_never_committed() {
     assert_eq!(served(&world.replica().await, &account).await.unwrap(), "access-a-3");
 }
 
+/// A10.
 #[tokio::test(start_paused = true)]
-async fn a10_a_login_after_a_delete_is_newer_than_everything_replicas_remember() {
+async fn a_login_after_a_delete_is_newer_than_everything_replicas_remember() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let (operator, warm) = (world.replica().await, world.replica().await);
@@ -200,8 +209,9 @@ async fn a10_a_login_after_a_delete_is_newer_than_everything_replicas_remember()
     }
 }
 
+/// A10.
 #[tokio::test(start_paused = true)]
-async fn a10_a_login_into_a_restored_store_is_newer_than_everything_replicas_remember() {
+async fn a_login_into_a_restored_store_is_newer_than_everything_replicas_remember() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let backup = world.store.snapshot();
@@ -220,14 +230,15 @@ async fn a10_a_login_into_a_restored_store_is_newer_than_everything_replicas_rem
     }
 }
 
+/// A11.
 #[tokio::test(start_paused = true)]
-async fn a11_a_row_that_a_failover_took_back_gets_its_pair_from_the_answers() {
+async fn a_row_that_a_failover_took_back_gets_its_pair_from_the_answers() {
     let (world, account) = World::overdue().await;
     let backup = world.store.snapshot();
     let owner = world.replica().await;
     assert_eq!(owner.token(&account).await.unwrap().expose_secret(), "access-a-2");
     owner.shutdown(Duration::from_secs(1)).await;
-    // Store and shelf were one server, and the replica that took over had not heard of the claim nor of the commit.
+    // Store and shared cache were one server, and the replica that took over had received neither the claim nor the commit.
     world.store.restore(&backup);
     world.cache.wipe();
     world.lease.wipe();
@@ -238,8 +249,9 @@ async fn a11_a_row_that_a_failover_took_back_gets_its_pair_from_the_answers() {
     assert_eq!((world.provider.presentations(), world.provider.doubles()), (1, 0));
 }
 
+/// A14.
 #[tokio::test(start_paused = true)]
-async fn a14_a_503_after_a_rotation_is_not_taken_for_a_token_that_was_not_processed() {
+async fn a_503_after_a_rotation_is_not_taken_for_a_token_that_was_not_processed() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let replica = world.replica().await;
@@ -254,8 +266,9 @@ async fn a14_a_503_after_a_rotation_is_not_taken_for_a_token_that_was_not_proces
     assert_eq!((world.provider.presentations(), world.provider.doubles()), (1, 0));
 }
 
+/// A15.
 #[tokio::test(start_paused = true)]
-async fn a15_what_a_deleted_account_left_is_gone_from_shelf_answers_and_replicas() {
+async fn what_a_deleted_account_left_is_gone_from_shared_cache_answers_and_replicas() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let (operator, warm) = (world.replica().await, world.replica().await);
@@ -275,14 +288,15 @@ async fn off(world: &World, by: impl FnOnce(&TestClock)) -> Solekey {
     world.builder(policy()).clock(Arc::new(clock)).build().await.unwrap()
 }
 
+/// A17.
 #[tokio::test(start_paused = true)]
-async fn a17_wall_clocks_of_replicas_are_not_compared() {
+async fn wall_clocks_of_replicas_are_not_compared() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let day = Duration::from_secs(86_400);
     let mut replicas = Vec::new();
-    for shelf_is_there in [true, false] {
-        if !shelf_is_there {
+    for shared_cache_is_back in [true, false] {
+        if !shared_cache_is_back {
             world.cache.wipe();
         }
         let behind = off(&world, |clock| clock.set_wall(clock.wall() - day)).await;
@@ -292,18 +306,19 @@ async fn a17_wall_clocks_of_replicas_are_not_compared() {
             replicas.push(replica);
         }
     }
-    assert_eq!(world.provider.presentations(), 0, "nothing looks expired");
+    assert_eq!(world.provider.presentations(), 0, "nothing counts as expired");
     tokio::time::sleep(HOUR).await;
     world.lose_redis();
     world.store.faults().leave();
     for replica in &replicas {
-        let told = replica.token_within(&account, Duration::from_millis(10)).await;
-        assert!(matches!(told, Err(TokenError::RetryAt { .. })), "past its end for everybody: {told:?}");
+        let answer = replica.token_within(&account, Duration::from_millis(10)).await;
+        assert!(matches!(answer, Err(TokenError::RetryAt { .. })), "past its end for everybody: {answer:?}");
     }
 }
 
+/// A17.
 #[tokio::test(start_paused = true)]
-async fn a17_a_process_that_slept_knows_that_its_tokens_have_ended() {
+async fn a_process_that_slept_knows_that_its_tokens_have_ended() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let clock = TestClock::tokio();
@@ -313,8 +328,8 @@ async fn a17_a_process_that_slept_knows_that_its_tokens_have_ended() {
     world.store.faults().leave();
     // The host slept: timers stood still, and the process' clock did not.
     clock.advance(HOUR);
-    let told = replica.token_within(&account, Duration::from_millis(10)).await;
-    let Err(TokenError::RetryAt { why, .. }) = told else { panic!("{told:?}") };
+    let answer = replica.token_within(&account, Duration::from_millis(10)).await;
+    let Err(TokenError::RetryAt { why, .. }) = answer else { panic!("{answer:?}") };
     assert!(matches!(why, Delay::StoreDown | Delay::InFlight), "{why:?}");
     world.find_redis();
     world.store.faults().come_back();

@@ -8,8 +8,9 @@ use solekey_core::{Delay, Policy, PolicySettings, Replay};
 
 use crate::fixture::{HOUR, Script, World, account};
 
+/// S-T37.
 #[tokio::test(start_paused = true)]
-async fn s_t37_a_fresh_token_is_served_without_presenting_anything() {
+async fn a_fresh_token_is_served_without_presenting_anything() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let replica = world.replica().await;
@@ -19,8 +20,9 @@ async fn s_t37_a_fresh_token_is_served_without_presenting_anything() {
     assert_eq!(world.provider.presentations(), 0);
 }
 
+/// S-T22.
 #[tokio::test(start_paused = true)]
-async fn s_t22_two_hundred_callers_on_four_replicas_cause_one_presentation() {
+async fn two_hundred_callers_on_four_replicas_cause_one_presentation() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -38,8 +40,9 @@ async fn s_t22_two_hundred_callers_on_four_replicas_cause_one_presentation() {
     assert_eq!(world.provider.presentations(), 1);
 }
 
+/// C-T3.
 #[tokio::test(start_paused = true)]
-async fn c_t3_inside_refresh_ahead_the_old_token_is_served_at_once_and_one_refresh_runs_behind() {
+async fn inside_refresh_ahead_the_old_token_is_served_at_once_and_one_refresh_runs_behind() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let replica = world.replica().await;
@@ -53,8 +56,9 @@ async fn c_t3_inside_refresh_ahead_the_old_token_is_served_at_once_and_one_refre
     assert_eq!(world.provider.presentations(), 1);
 }
 
+/// S-T49.
 #[tokio::test(start_paused = true)]
-async fn s_t49_a_caller_dropped_at_any_await_changes_only_its_own_waiting() {
+async fn a_caller_dropped_at_any_await_changes_only_its_own_waiting() {
     for polls in 0..40 {
         let world = World::new();
         let account = world.log_in("a", Duration::from_secs(1)).await;
@@ -78,8 +82,9 @@ async fn s_t49_a_caller_dropped_at_any_await_changes_only_its_own_waiting() {
     }
 }
 
+/// S-T17.
 #[tokio::test(start_paused = true)]
-async fn s_t17_the_flight_outlives_the_caller_that_started_it() {
+async fn the_flight_outlives_the_caller_that_started_it() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -91,8 +96,9 @@ async fn s_t17_the_flight_outlives_the_caller_that_started_it() {
     assert_eq!(world.provider.presentations(), 1);
 }
 
+/// S-T14.
 #[tokio::test(start_paused = true)]
-async fn s_t14_a_wait_ends_within_its_bound_with_a_time_to_come_back() {
+async fn a_wait_ends_within_its_bound_with_a_time_to_come_back() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -105,8 +111,9 @@ async fn s_t14_a_wait_ends_within_its_bound_with_a_time_to_come_back() {
     assert!(error.retry_after().unwrap() >= Duration::from_secs(1));
 }
 
+/// S-T7.
 #[tokio::test(start_paused = true)]
-async fn s_t7_a_refresh_asked_for_is_not_answered_by_a_flight_that_only_reads() {
+async fn a_requested_refresh_is_not_answered_by_a_flight_that_only_reads() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let cold = world.replica().await;
@@ -119,7 +126,7 @@ async fn s_t7_a_refresh_asked_for_is_not_answered_by_a_flight_that_only_reads() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refresh_asked_for_is_not_answered_by_the_verdict_that_another_flight_found() {
+async fn a_requested_refresh_is_not_answered_by_the_verdict_that_another_flight_found() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -132,8 +139,9 @@ async fn a_refresh_asked_for_is_not_answered_by_the_verdict_that_another_flight_
     assert_eq!(refreshed.unwrap().expose_secret(), "access-a-2", "a person may try all the same");
 }
 
+/// K-T10.
 #[tokio::test(start_paused = true)]
-async fn k_t10_a_refresh_asked_for_during_a_refresh_takes_that_one() {
+async fn a_refresh_requested_during_a_refresh_takes_that_one() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -144,8 +152,9 @@ async fn k_t10_a_refresh_asked_for_during_a_refresh_takes_that_one() {
     assert_eq!(world.provider.presentations(), 1);
 }
 
+/// B12.
 #[tokio::test(start_paused = true)]
-async fn b12_an_unknown_account_is_answered_without_a_lease_and_remembered_for_a_moment() {
+async fn an_unknown_account_is_answered_without_a_lease_and_remembered_for_a_moment() {
     let world = World::new();
     let replica = world.replica().await;
     for _ in 0..10 {
@@ -156,16 +165,18 @@ async fn b12_an_unknown_account_is_answered_without_a_lease_and_remembered_for_a
     assert_eq!(world.store.faults().calls("load"), 1);
 }
 
+/// K-T14.
 #[tokio::test(start_paused = true)]
-async fn k_t14_an_unknown_provider_is_named() {
+async fn an_unknown_provider_is_named() {
     let world = World::new();
     let replica = world.replica().await;
     let stranger = solekey_core::Account::new("other", "a").unwrap();
     assert!(matches!(replica.token(&stranger).await, Err(TokenError::UnknownProvider)));
 }
 
+/// S-T40.
 #[tokio::test(start_paused = true)]
-async fn s_t40_a_waiter_on_another_replica_hears_of_the_token_without_polling_for_it() {
+async fn a_waiter_on_another_replica_hears_of_the_token_without_polling_for_it() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -181,7 +192,7 @@ async fn s_t40_a_waiter_on_another_replica_hears_of_the_token_without_polling_fo
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_does_not_wait_is_told_what_a_look_finds() {
+async fn a_caller_that_does_not_wait_gets_what_a_read_finds() {
     let world = World::new();
     let dead = world.log_in("dead", Duration::from_secs(1)).await;
     let gone = world.log_in("gone", Duration::from_secs(1)).await;
@@ -200,13 +211,13 @@ async fn whoever_does_not_wait_is_told_what_a_look_finds() {
     {
         for _ in 0..3 {
             let error = hasty.token(account).await.unwrap_err();
-            let said = match error {
+            let name = match error {
                 TokenError::UnknownAccount => "unknown",
                 TokenError::LogIn { .. } => "log in",
                 TokenError::RetryAt { why: Delay::RateLimited, .. } => "held up",
                 _ => panic!("{account:?}: {error:?}"),
             };
-            assert_eq!(said, shown, "{account:?}");
+            assert_eq!(name, shown, "{account:?}");
         }
     }
 }
@@ -234,7 +245,7 @@ async fn whoever_does_not_wait_waits_for_no_exchange_and_no_other_owner() {
 async fn what_a_flight_learnt_is_remembered_although_its_caller_has_gone() {
     let world = World::new();
     let replica = world.replica().await;
-    assert!(replica.token(&account("nobody")).now_or_never().is_none(), "the look takes a moment");
+    assert!(replica.token(&account("nobody")).now_or_never().is_none(), "the read takes a moment");
     tokio::time::sleep(Duration::from_millis(1)).await;
     let error = replica.token(&account("nobody")).await.unwrap_err();
     assert!(matches!(error, TokenError::UnknownAccount), "{error:?}");

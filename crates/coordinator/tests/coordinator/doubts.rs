@@ -11,7 +11,7 @@ use crate::fixture::{HOUR, Script, World};
 const BAD_GATEWAY: Script = Script::Answer(502, "<html>bad gateway</html>");
 const REPLAYS: [Replay; 2] = [Replay::STRICT, Replay::STRICT_FAMILY];
 
-/// How long the account may stay without a token: until the attempt's span is over, one skew after its token's end,
+/// The longest time that the account may stay without a token: until the attempt's span is over, one skew after its token's end,
 /// and what the watch takes beyond that.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -41,7 +41,7 @@ async fn timed(world: &World, replay: Replay) -> Timed {
 }
 
 impl Timed {
-    async fn is_told_to_come_back(&self, account: &Account) -> bool {
+    async fn has_to_come_back_later(&self, account: &Account) -> bool {
         matches!(self.replica.token(account).await, Err(TokenError::RetryAt { .. }))
     }
 
@@ -63,7 +63,7 @@ impl Timed {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_bad_gateway_costs_clients_that_come_back_when_told_to_a_bounded_wait() {
+async fn one_bad_gateway_costs_clients_that_honour_retry_after_a_bounded_wait() {
     for replay in REPLAYS {
         let (world, account) = doubtful().await;
         let replica = timed(&world, replay).await;
@@ -72,12 +72,13 @@ async fn one_bad_gateway_costs_clients_that_come_back_when_told_to_a_bounded_wai
     }
 }
 
+/// A13.
 #[tokio::test(start_paused = true)]
-async fn a13_an_account_in_doubt_is_refreshed_although_nobody_asks_for_it_again() {
+async fn an_account_in_doubt_is_refreshed_without_another_request_for_it() {
     for replay in REPLAYS {
         let (world, account) = doubtful().await;
         let replica = timed(&world, replay).await;
-        assert!(replica.is_told_to_come_back(&account).await);
+        assert!(replica.has_to_come_back_later(&account).await);
         tokio::time::sleep(PATIENCE).await;
         assert_eq!(world.provider.presentations(), 2, "{replay:?}: presented again by itself");
         assert_eq!(replica.replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
@@ -91,7 +92,7 @@ async fn a_doubt_outlives_the_process_that_had_it() {
         for restart_after in [1, 10, 70] {
             let (world, account) = doubtful().await;
             let first = timed(&world, replay).await;
-            assert!(first.is_told_to_come_back(&account).await);
+            assert!(first.has_to_come_back_later(&account).await);
             tokio::time::sleep(Duration::from_secs(restart_after)).await;
             first.replica.shutdown(Duration::ZERO).await;
             let second = timed(&world, replay).await;
@@ -101,13 +102,14 @@ async fn a_doubt_outlives_the_process_that_had_it() {
     }
 }
 
+/// S-T68.
 #[tokio::test(start_paused = true)]
-async fn s_t68_a_provider_that_is_down_for_an_hour_costs_no_account() {
+async fn a_provider_that_is_down_for_an_hour_costs_no_account() {
     for replay in REPLAYS {
         let (world, account) = doubtful().await;
         world.provider.script(vec![BAD_GATEWAY; 1000]);
         let replica = timed(&world, replay).await;
-        assert!(replica.is_told_to_come_back(&account).await);
+        assert!(replica.has_to_come_back_later(&account).await);
         tokio::time::sleep(Duration::from_secs(3600)).await;
         assert!(world.provider.presentations() > 20, "it is tried again and again");
         world.provider.script([]);
@@ -145,7 +147,7 @@ async fn replicas_that_watch_the_same_doubt_present_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_grant_is_risked_once_its_token_has_ended_although_nobody_asks_any_more() {
+async fn a_grant_is_risked_once_its_token_has_ended_without_any_further_request() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let Timed { replica, .. } = timed(&world, Replay::STRICT_FAMILY).await;

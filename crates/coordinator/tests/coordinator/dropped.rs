@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use solekey::{AccountError, Login, Solekey, TokenError};
 use solekey_core::{
-    Account, ClaimId, Content, Generation,
-    ports::{Cache as _, Shelf, Store as _},
+    Account, ClaimId, Content, Generation, Sealed,
+    ports::{Cache as _, CacheEntry, Store as _},
 };
 use uuid::Uuid;
 
@@ -20,7 +20,7 @@ async fn warm() -> (World, Account, [Solekey; 2]) {
     (world, account, replicas)
 }
 
-/// What a replica serves once it has looked: the look runs behind the first request.
+/// Returns what a replica serves once it has read: the read runs behind the first request.
 async fn settled(replica: &Solekey, account: &Account) -> Result<String, TokenError> {
     tokio::time::sleep(Duration::from_secs(3)).await;
     let _ = replica.token(account).await;
@@ -28,7 +28,7 @@ async fn settled(replica: &Solekey, account: &Account) -> Result<String, TokenEr
     replica.token(account).await.map(|token| token.expose_secret().to_owned())
 }
 
-async fn shelf(world: &World, account: &Account) -> Shelf {
+async fn shared_cache(world: &World, account: &Account) -> CacheEntry {
     world.cache.read(account).await.unwrap()
 }
 
@@ -43,9 +43,9 @@ async fn a_delete_dropped_at_any_await_is_a_delete_everywhere() {
         let ended = polled(polls, one.delete(&account)).await;
         let served = settled(&other, &account).await;
         assert!(matches!(served, Err(TokenError::UnknownAccount)), "{polls}: {served:?}");
-        let shelf = shelf(&world, &account).await;
-        assert_eq!((shelf.gone, shelf.token), (true, None), "{polls}");
-        assert_eq!(shelf.known, generation(&world, &account).await, "{polls}");
+        let shared_cache = shared_cache(&world, &account).await;
+        assert_eq!((shared_cache.gone, shared_cache.token), (true, None), "{polls}");
+        assert_eq!(shared_cache.known, generation(&world, &account).await, "{polls}");
         let kept: Vec<_> = world.answers.all(&account).iter().map(|answer| answer.note.content).collect();
         assert_eq!(kept, [Content::Deleted], "{polls}");
         if ended {
@@ -63,9 +63,13 @@ async fn a_login_dropped_at_any_await_is_a_login_everywhere() {
         let document = world.provider.grant("a", HOUR);
         let ended = polled(polls, one.login(&account, document.as_bytes(), false)).await;
         assert_eq!(settled(&other, &account).await.unwrap(), "access-a-2", "{polls}");
-        let shelf = shelf(&world, &account).await;
+        let shared_cache = shared_cache(&world, &account).await;
         let newest = generation(&world, &account).await;
-        assert_eq!((shelf.known, shelf.token.map(|token| token.generation)), (newest, newest), "{polls}");
+        assert_eq!(
+            (shared_cache.known, shared_cache.token.map(|token| token.generation)),
+            (newest, newest),
+            "{polls}"
+        );
         let witness = world.answers.all(&account).pop().unwrap().note;
         assert_eq!(Some(witness.attempt), newest, "{polls}");
         if ended {
@@ -82,25 +86,25 @@ async fn shutdown_awaits_a_change_whose_caller_is_gone() {
     assert!(!polled(1, one.delete(&account)).await);
     let late = one.delete(&account);
     one.shutdown(Duration::from_secs(5)).await;
-    assert!(shelf(&world, &account).await.gone);
+    assert!(shared_cache(&world, &account).await.gone);
     assert!(matches!(late.await, Err(AccountError::ShuttingDown)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn deleting_again_tells_the_others_what_the_first_time_did_not() {
+async fn deleting_again_notifies_the_others_when_the_first_time_did_not() {
     let (world, account, [one, other]) = warm().await;
     // Its process ended right after.
     world.store.delete(&account, ClaimId::new(Uuid::new_v4())).await.unwrap();
     assert!(matches!(one.delete(&account).await, Err(AccountError::UnknownAccount)));
     let served = settled(&other, &account).await;
     assert!(matches!(served, Err(TokenError::UnknownAccount)), "{served:?}");
-    assert!(shelf(&world, &account).await.gone);
+    assert!(shared_cache(&world, &account).await.gone);
     let kept: Vec<_> = world.answers.all(&account).iter().map(|answer| answer.note.content).collect();
     assert_eq!(kept, [Content::Deleted]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn logging_in_again_tells_the_others_what_the_first_time_did_not() {
+async fn logging_in_again_notifies_the_others_when_the_first_time_did_not() {
     let (world, account, [one, other]) = warm().await;
     let document = world.provider.grant("a", HOUR);
     let brief = world.replica().await;
@@ -112,7 +116,7 @@ async fn logging_in_again_tells_the_others_what_the_first_time_did_not() {
     assert!(matches!(again, Login::Same { .. }), "{again:?}");
     assert_eq!(settled(&other, &account).await.unwrap(), "access-a-2");
     let newest = generation(&world, &account).await;
-    assert_eq!(shelf(&world, &account).await.token.map(|token| token.generation), newest);
+    assert_eq!(shared_cache(&world, &account).await.token.map(|token| token.generation), newest);
 }
 
 #[tokio::test(start_paused = true)]
@@ -122,9 +126,9 @@ async fn logging_in_again_does_not_take_back_a_rejection() {
     let document = world.provider.grant("a", HOUR);
     replica.login(&account, document.as_bytes(), false).await.unwrap();
     let token = replica.token(&account).await.unwrap();
-    world.cache.reject(&account, token.generation()).await.unwrap();
+    world.cache.reject(&account, token.generation(), &Sealed::default()).await.unwrap();
     replica.login(&account, document.as_bytes(), false).await.unwrap();
-    assert_eq!(shelf(&world, &account).await.rejected, Some(token.generation()));
+    assert_eq!(shared_cache(&world, &account).await.rejected, Some(token.generation()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,7 +137,7 @@ async fn a_delete_of_what_never_was_leaves_nothing_behind() {
     let replica = world.replica().await;
     let nobody = account("nobody");
     assert!(matches!(replica.delete(&nobody).await, Err(AccountError::UnknownAccount)));
-    assert_eq!(shelf(&world, &nobody).await, Shelf::default());
+    assert_eq!(shared_cache(&world, &nobody).await, CacheEntry::default());
     assert!(world.answers.all(&nobody).is_empty());
 }
 

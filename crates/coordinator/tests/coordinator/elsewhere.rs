@@ -44,10 +44,10 @@ async fn replica(world: &World) -> Solekey {
     builder.build().await.unwrap()
 }
 
-/// What the provider says of a token that was used.
+/// The provider's answer for a token that was used.
 const USED: Script = Script::Answer(400, r#"{"error":{"code":"refresh_token_reused"}}"#);
 
-async fn told(replica: &Solekey, account: &Account) -> Revocation {
+async fn revocation(replica: &Solekey, account: &Account) -> Revocation {
     loop {
         match replica.token(account).await {
             Err(TokenError::LogIn { why }) => return why,
@@ -62,11 +62,11 @@ async fn whoever_used_the_token_outside_of_the_fleet_is_named_on_every_replica_a
     let (world, account) = World::overdue().await;
     world.provider.script([USED]);
     let (one, other) = (replica(&world).await, replica(&world).await);
-    assert_eq!(told(&one, &account).await, Revocation::RotatedElsewhere);
-    assert_eq!(told(&other, &account).await, Revocation::RotatedElsewhere);
+    assert_eq!(revocation(&one, &account).await, Revocation::RotatedElsewhere);
+    assert_eq!(revocation(&other, &account).await, Revocation::RotatedElsewhere);
     world.cache.wipe();
     let later = replica(&world).await;
-    assert_eq!(told(&later, &account).await, Revocation::RotatedElsewhere);
+    assert_eq!(revocation(&later, &account).await, Revocation::RotatedElsewhere);
     assert_eq!(world.provider.presentations(), 1);
     let story = later.explain(&account).await.unwrap().story.join(" ");
     assert!(story.contains("somebody else used the refresh token"), "{story}");
@@ -84,7 +84,7 @@ async fn after_a_lost_answer_nobody_else_is_blamed() {
     let (world, account) = World::overdue().await;
     world.provider.script([Script::LoseAnswer, USED]);
     let (one, other) = (replica(&world).await, replica(&world).await);
-    assert_eq!(told(&one, &account).await, Revocation::AnswerLost);
-    assert_eq!(told(&other, &account).await, Revocation::AnswerLost);
+    assert_eq!(revocation(&one, &account).await, Revocation::AnswerLost);
+    assert_eq!(revocation(&other, &account).await, Revocation::AnswerLost);
     assert_eq!(world.provider.presentations(), 2);
 }

@@ -1,4 +1,4 @@
-//! Why accounts are in their state, and what is said to come next, beside what then comes.
+//! Explanations of accounts, compared with what then happens.
 
 use std::time::Duration;
 
@@ -29,11 +29,11 @@ async fn an_explanation_presents_nothing_and_changes_nothing() {
         (Step::Serve, 1, false)
     );
     assert_eq!(served.here.serves, Some(served.state.generation));
-    assert!(served.next.due_in.is_some(), "the row says when it wants to be looked at");
+    assert!(served.next.due_in.is_some(), "the row has its due time");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_doubt_is_told_with_its_attempt_and_with_what_ends_it() {
+async fn a_doubt_is_explained_with_its_attempt_and_with_what_ends_it() {
     let world = World::new();
     // While its access token lives, a family is not risked.
     let account = world.log_in("a", HOUR).await;
@@ -58,7 +58,7 @@ async fn a_doubt_is_told_with_its_attempt_and_with_what_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cooldown_and_an_ended_grant_are_told_with_their_reasons() {
+async fn a_cooldown_and_an_ended_grant_are_reported_with_their_reasons() {
     let (world, account) = World::overdue().await;
     let replica = world.replica().await;
     world.provider.script([Script::Later(50)]);
@@ -75,7 +75,7 @@ async fn a_cooldown_and_an_ended_grant_are_told_with_their_reasons() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_that_cannot_be_read_are_told_as_doubt() {
+async fn answers_that_cannot_be_read_are_reported_as_doubt() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let replica = world.replica_with(PolicySettings::default().build().unwrap()).await;

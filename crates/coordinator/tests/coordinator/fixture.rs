@@ -1,4 +1,4 @@
-//! A world in memory: one store, one shelf, one strict provider, any number of replicas.
+//! A world in memory: one store, one shared cache, one strict provider, any number of replicas.
 
 use std::{
     collections::HashMap,
@@ -19,7 +19,7 @@ use solekey_core::{
     ports::{ExchangeRequest, TokenEndpoint, Wire},
 };
 use solekey_testkit::memory::{
-    MemoryAnswers, MemoryCache, MemoryClock, MemoryLease, MemoryPace, MemoryStore, TestClock,
+    MemoryAnswers, MemoryCache, MemoryClock, MemoryLease, MemoryRateLimiter, MemoryStore, TestClock,
 };
 use tokio::sync::Semaphore;
 
@@ -28,7 +28,7 @@ pub(crate) struct World {
     pub(crate) answers: Arc<MemoryAnswers>,
     pub(crate) cache: Arc<MemoryCache>,
     pub(crate) lease: Arc<MemoryLease>,
-    pub(crate) pace: Arc<MemoryPace>,
+    pub(crate) rate_limiter: Arc<MemoryRateLimiter>,
     pub(crate) provider: Arc<Strict>,
 }
 
@@ -41,7 +41,7 @@ impl World {
             answers: Arc::new(MemoryAnswers::with_clock(clock.clone())),
             cache: Arc::new(MemoryCache::with_clock(clock.clone())),
             lease: Arc::new(MemoryLease::with_clock(clock.clone())),
-            pace: Arc::new(MemoryPace::with_clock(clock)),
+            rate_limiter: Arc::new(MemoryRateLimiter::with_clock(clock)),
             provider: Arc::new(Strict::default()),
         }
     }
@@ -63,9 +63,18 @@ impl World {
         self.bare(policy).answers(self.answers.clone())
     }
 
-    /// A replica that has yet to be told where answers are kept.
+    /// A replica whose location of answers is not set yet.
     pub(crate) fn bare(&self, policy: Policy) -> solekey::Builder {
-        let endpoint = Arc::clone(&self.provider) as Arc<dyn TokenEndpoint>;
+        self.bare_with(policy, Arc::clone(&self.provider) as Arc<dyn TokenEndpoint>)
+    }
+
+    /// A replica that understands what the others do not.
+    pub(crate) fn taught(&self, policy: Policy) -> solekey::Builder {
+        let builder = self.bare_with(policy, Arc::new(Taught(Arc::clone(&self.provider))));
+        builder.answers(self.answers.clone()).cache(self.cache.clone()).lease(self.lease.clone())
+    }
+
+    fn bare_with(&self, policy: Policy, endpoint: Arc<dyn TokenEndpoint>) -> solekey::Builder {
         Solekey::builder()
             .provider(Provider::new("acme", policy, endpoint).unwrap())
             .store(self.store.clone())
@@ -96,7 +105,7 @@ impl World {
     pub(crate) fn lose_redis(&self) {
         self.cache.faults().leave();
         self.lease.faults().leave();
-        self.pace.faults().leave();
+        self.rate_limiter.faults().leave();
         self.answers.faults().leave();
     }
 
@@ -104,7 +113,7 @@ impl World {
     pub(crate) fn find_redis(&self) {
         self.cache.faults().come_back();
         self.lease.faults().come_back();
-        self.pace.faults().come_back();
+        self.rate_limiter.faults().come_back();
         self.answers.faults().come_back();
     }
 }
@@ -143,12 +152,12 @@ pub(crate) fn seal() -> SealKeys {
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
-/// A provider that revokes the family of a spent refresh token, and answers what the test tells it to.
+/// A provider that revokes the family of a spent refresh token, and answers as the test scripts it.
 pub(crate) struct Strict {
     dialect: Dialect,
     state: Mutex<State>,
     /// An exchange takes one permit; a test that wants to hold exchanges takes them away.
-    gate: Semaphore,
+    bucket: Semaphore,
 }
 
 #[derive(Default)]
@@ -159,9 +168,11 @@ struct State {
     presentations: Vec<String>,
     doubles: usize,
     script: Vec<Script>,
+    /// Every answer is [`Script::Foreign`].
+    is_foreign: bool,
 }
 
-/// What an exchange does instead of succeeding.
+/// The behaviour of an exchange that does not succeed.
 #[derive(Clone)]
 pub(crate) enum Script {
     /// Nothing is sent.
@@ -181,11 +192,15 @@ pub(crate) enum Script {
     Hide(u16),
     /// The new access token lives for so many seconds.
     Lasting(u64),
+    /// Like the one in it, and the answer is on its way for so many seconds.
+    Late(u64, Option<&'static Script>),
+    /// The token is rotated, and the answer is in words that only [`Taught`] understands.
+    Foreign,
 }
 
 impl Default for Strict {
     fn default() -> Self {
-        Self { dialect: Dialect::rfc6749(), state: Mutex::default(), gate: Semaphore::new(OPEN) }
+        Self { dialect: Dialect::rfc6749(), state: Mutex::default(), bucket: Semaphore::new(OPEN) }
     }
 }
 
@@ -210,19 +225,38 @@ impl Strict {
         self.state.lock().unwrap().script = script.into_iter().collect();
     }
 
+    /// From now on every answer is in words that only [`Taught`] understands; or none.
+    pub(crate) fn speak_foreign(&self, yes: bool) {
+        self.state.lock().unwrap().is_foreign = yes;
+    }
+
     /// Exchanges from now on wait until [`open`](Self::open).
     pub(crate) fn close(&self) {
-        self.gate.forget_permits(OPEN);
+        self.bucket.forget_permits(OPEN);
     }
 
     pub(crate) fn open(&self) {
-        self.gate.add_permits(OPEN);
+        self.bucket.add_permits(OPEN);
     }
 
-    fn process(&self, id: &str, refresh: &str) -> Wire {
+    /// The answer, and how long it is on its way.
+    fn process(&self, id: &str, refresh: &str) -> (Wire, Duration) {
         let mut state = self.state.lock().unwrap();
         state.presentations.push(refresh.to_owned());
         let script = if state.script.is_empty() { None } else { Some(state.script.remove(0)) };
+        match script {
+            Some(Script::Late(secs, script)) => {
+                (state.present(id, refresh, script.cloned()), Duration::from_secs(secs))
+            }
+            script => (state.present(id, refresh, script), Duration::ZERO),
+        }
+    }
+}
+
+impl State {
+    fn present(&mut self, id: &str, refresh: &str, script: Option<Script>) -> Wire {
+        let state = self;
+        let foreign = state.is_foreign || matches!(script, Some(Script::Foreign));
         match script {
             Some(Script::NotSent) => {
                 state.presentations.pop();
@@ -231,7 +265,14 @@ impl Strict {
             Some(Script::LoseRequest) => return Wire::Lost { why: "connection reset".into() },
             Some(Script::Answer(status, body)) => return reply(status, body.to_owned()),
             Some(Script::Later(secs)) => return later(StatusCode::TOO_MANY_REQUESTS, secs),
-            Some(Script::LoseAnswer | Script::WithoutAccessToken | Script::Hide(_) | Script::Lasting(_))
+            Some(
+                Script::LoseAnswer
+                | Script::WithoutAccessToken
+                | Script::Hide(_)
+                | Script::Lasting(_)
+                | Script::Late(..)
+                | Script::Foreign,
+            )
             | None => {}
         }
         if state.live.get(id).is_none_or(|live| live != refresh) {
@@ -245,12 +286,11 @@ impl Strict {
             Some(Script::LoseAnswer) => Wire::Lost { why: "connection reset".into() },
             Some(Script::Hide(status)) => later(StatusCode::from_u16(status).unwrap(), 1),
             Some(Script::Lasting(secs)) => reply(200, document(&access, &refresh, Duration::from_secs(secs))),
+            _ if foreign => reply(200, format!(r#"{{"pair":{}}}"#, document(&access, &refresh, HOUR))),
             _ => reply(200, document(&access, &refresh, HOUR)),
         }
     }
-}
 
-impl State {
     fn mint(&mut self, id: &str) -> (String, String) {
         self.next += 1;
         let refresh = format!("refresh-{id}-{}", self.next);
@@ -280,11 +320,13 @@ impl TokenEndpoint for Strict {
         let refresh = request.refresh_token.expose_secret();
         let work = async {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            let _permit = self.gate.acquire().await.unwrap();
-            self.process(account.id(), refresh)
+            let _permit = self.bucket.acquire().await.unwrap();
+            let (wire, way) = self.process(account.id(), refresh);
+            tokio::time::sleep(way).await;
+            wire
         };
         let late = |_| Wire::Lost { why: "no answer in time".into() };
-        tokio::time::timeout(timeout, work).await.unwrap_or_else(late)
+        tokio::time::timeout(request.read_for.unwrap_or(timeout), work).await.unwrap_or_else(late)
     }
 
     fn dialect(&self) -> &Dialect {
@@ -293,6 +335,29 @@ impl TokenEndpoint for Strict {
 
     fn client(&self) -> &'static str {
         "https://acme.example/token gateway"
+    }
+}
+
+/// The same endpoint for a version that understands [`Script::Foreign`].
+pub(crate) struct Taught(pub(crate) Arc<Strict>);
+
+#[async_trait]
+impl TokenEndpoint for Taught {
+    async fn exchange(&self, account: &Account, request: ExchangeRequest<'_>, timeout: Duration) -> Wire {
+        self.0.exchange(account, request, timeout).await
+    }
+
+    fn dialect(&self) -> &Dialect {
+        self.0.dialect()
+    }
+
+    fn client(&self) -> &str {
+        self.0.client()
+    }
+
+    fn decoded(&self, _headers: &HeaderMap, body: &Bytes) -> Bytes {
+        let inner = body.strip_prefix(b"{\"pair\":").and_then(|rest| rest.strip_suffix(b"}"));
+        inner.map_or_else(|| body.clone(), Bytes::copy_from_slice)
     }
 }
 

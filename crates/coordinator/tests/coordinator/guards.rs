@@ -1,4 +1,4 @@
-//! What is asked for that cannot be had, and what those get who do not wait.
+//! Requests that cannot be served, and the answers of callers that do not wait.
 
 use std::time::Duration;
 
@@ -27,8 +27,9 @@ async fn nearly_over(world: &World) -> Account {
     account
 }
 
+/// S-T31.
 #[tokio::test(start_paused = true)]
-async fn s_t31_a_token_may_be_served_while_it_is_refreshed_and_refused_once_that_failed() {
+async fn a_token_may_be_served_while_it_is_refreshed_and_refused_once_that_failed() {
     for (stale, after_failure) in [(Stale::WhileRefreshing, false), (Stale::Serve, true)] {
         let world = World::new();
         let account = nearly_over(&world).await;
@@ -48,8 +49,9 @@ async fn s_t31_a_token_may_be_served_while_it_is_refreshed_and_refused_once_that
     }
 }
 
+/// S-T41.
 #[tokio::test(start_paused = true)]
-async fn s_t41_an_account_of_a_provider_that_nobody_configured_is_refused_as_that() {
+async fn an_account_of_a_provider_that_nobody_configured_is_refused_as_that() {
     let world = World::new();
     world.log_in("a", Duration::from_secs(3600)).await;
     let replica = world.replica().await;
@@ -59,8 +61,9 @@ async fn s_t41_an_account_of_a_provider_that_nobody_configured_is_refused_as_tha
     assert_eq!(world.provider.presentations(), 0);
 }
 
+/// S-T44.
 #[tokio::test(start_paused = true)]
-async fn s_t44_a_document_without_a_token_is_refused_by_the_name_of_what_it_lacks() {
+async fn a_document_without_a_token_is_refused_by_the_name_of_what_it_lacks() {
     let world = World::new();
     let replica = world.replica().await;
     for document in ["{}", r#"{"access_token":""}"#, r#"{"access_token":"  ","refresh_token":null}"#] {
@@ -70,8 +73,9 @@ async fn s_t44_a_document_without_a_token_is_refused_by_the_name_of_what_it_lack
     assert!(matches!(replica.token(&account("a")).await, Err(TokenError::UnknownAccount)));
 }
 
+/// S-T54, S-T55, S-T63.
 #[tokio::test(start_paused = true)]
-async fn s_t54_s_t55_s_t63_a_static_key_is_served_for_ever_and_rejected_once() {
+async fn a_static_key_is_served_for_ever_and_rejected_once() {
     let world = World::new();
     let key = account("key");
     let replica = world.replica().await;
@@ -85,9 +89,9 @@ async fn s_t54_s_t55_s_t63_a_static_key_is_served_for_ever_and_rejected_once() {
     let refused = HeaderValue::from_static("Bearer error=\"invalid_token\"");
     let headers = HeaderMap::from_iter([(WWW_AUTHENTICATE, refused)]);
     let rejection = token.rejected_by(StatusCode::UNAUTHORIZED, &headers).expect("evidence");
-    let told = replica.token_after_rejection(&key, rejection).await.unwrap_err();
-    assert!(matches!(told, TokenError::LogIn { why: Revocation::NoRefreshToken }), "{told:?}");
-    let told = replica.refresh(&key, None).await.unwrap_err();
-    assert!(matches!(told, TokenError::LogIn { why: Revocation::NoRefreshToken }), "{told:?}");
+    let answer = replica.token_after_rejection(&key, rejection).await.unwrap_err();
+    assert!(matches!(answer, TokenError::LogIn { why: Revocation::NoRefreshToken }), "{answer:?}");
+    let answer = replica.refresh(&key, None).await.unwrap_err();
+    assert!(matches!(answer, TokenError::LogIn { why: Revocation::NoRefreshToken }), "{answer:?}");
     assert_eq!(world.provider.presentations(), 0);
 }

@@ -1,4 +1,4 @@
-//! What is looked up after a commit, and how little a refresh minds.
+//! Hooks after a commit, which never delay a refresh.
 
 use std::{
     future::pending,
@@ -16,7 +16,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::fixture::{HOUR, Script, World, policy, seal};
 
-/// A hook that looks a project up, and does whatever else a test wants.
+/// A hook that reads a project, and does whatever else a test wants.
 #[derive(Default)]
 struct Lookup {
     calls: Mutex<Vec<(Account, Generation, String)>>,
@@ -88,7 +88,7 @@ impl AfterCommit for Lookup {
             Does::Hang => pending().await,
             Does::Panic => panic!("a hook that panics"),
             Does::Fail => return Err("no".into()),
-            Does::WaitFor(gate) => gate.acquire().await?.forget(),
+            Does::WaitFor(bucket) => bucket.acquire().await?.forget(),
         }
         self.running.lock().unwrap().0 -= 1;
         Ok(Additions::new().text("project_id", "p-1")?)
@@ -141,7 +141,7 @@ async fn a_hook_runs_once_for_each_generation_of_this_process_and_for_no_other()
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_hook_finds_stands_beside_the_tokens_and_stays_there() {
+async fn what_a_hook_finds_is_stored_next_to_the_tokens_and_stays_there() {
     let (world, account) = World::overdue().await;
     let hook = Lookup::that(Does::FindOnce);
     let replica = hooked(&world, &hook).await;
@@ -156,8 +156,9 @@ async fn what_a_hook_finds_stands_beside_the_tokens_and_stays_there() {
     assert_eq!(hook.count(), 1, "it knows the project");
 }
 
+/// S-T75.
 #[tokio::test(start_paused = true)]
-async fn s_t75_a_hook_sees_what_is_durable_and_published_although_its_caller_is_gone() {
+async fn a_hook_sees_what_is_durable_and_published_although_its_caller_is_gone() {
     let (world, account) = World::overdue().await;
     let hook = Lookup::that(Does::Find);
     let replica = hooked(&world, &hook).await;
@@ -174,8 +175,9 @@ async fn s_t75_a_hook_sees_what_is_durable_and_published_although_its_caller_is_
     assert_eq!(other.token(&account).await.unwrap().generation(), generation);
 }
 
+/// S-T77.
 #[tokio::test(start_paused = true)]
-async fn s_t77_a_hook_that_comes_late_is_shown_the_row_and_writes_to_the_row_as_it_is_by_then() {
+async fn a_hook_that_comes_late_is_shown_the_row_and_writes_to_the_row_as_it_is_by_then() {
     let (world, account) = World::overdue().await;
     let hook = Lookup::that(Does::WaitFor(Semaphore::new(0)));
     let replica = hooked(&world, &hook).await;
@@ -184,8 +186,8 @@ async fn s_t77_a_hook_that_comes_late_is_shown_the_row_and_writes_to_the_row_as_
     // Rotated meanwhile, by a process without hooks.
     tokio::time::sleep(Duration::from_secs(6)).await;
     let newer = world.replica().await.refresh(&account, None).await.unwrap();
-    let Does::WaitFor(gate) = &hook.does else { unreachable!() };
-    gate.add_permits(1);
+    let Does::WaitFor(bucket) = &hook.does else { unreachable!() };
+    bucket.add_permits(1);
     comes_to_hold(&world, &account, "p-1").await;
     assert!(document(&world, &account).await.contains(newer.expose_secret()));
     let row = world.store.load(&account).await.unwrap().record.unwrap().row;
@@ -204,8 +206,8 @@ async fn what_was_found_about_one_login_is_not_written_to_the_next() {
     hook.is_called(1).await;
     let login = world.provider.grant("a", HOUR);
     world.replica().await.login(&account, login.as_bytes(), false).await.unwrap();
-    let Does::WaitFor(gate) = &hook.does else { unreachable!() };
-    gate.add_permits(1);
+    let Does::WaitFor(bucket) = &hook.does else { unreachable!() };
+    bucket.add_permits(1);
     tokio::time::sleep(Duration::from_secs(200)).await;
     assert!(!document(&world, &account).await.contains("p-1"));
 }
@@ -224,8 +226,8 @@ async fn what_is_found_during_an_exchange_survives_it() {
         async move { other.refresh(&account, None).await }
     });
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let Does::WaitFor(gate) = &hook.does else { unreachable!() };
-    gate.add_permits(1);
+    let Does::WaitFor(bucket) = &hook.does else { unreachable!() };
+    bucket.add_permits(1);
     comes_to_hold(&world, &account, "p-1").await;
     let open = world.store.load(&account).await.unwrap().record.unwrap().row.open;
     assert!(open.is_some(), "the exchange is under way");
@@ -276,13 +278,13 @@ async fn hooks_have_a_budget_of_their_own() {
     tokio::time::sleep(Duration::from_secs(1100 * 10)).await;
     assert_eq!(hook.running.lock().unwrap().1, hook.count(), "none of them ever ends by itself");
     assert!((1024..1100).contains(&hook.count()), "{} of 1100", hook.count());
-    let gate = Lookup::that(Does::WaitFor(Semaphore::new(0)));
-    let replica = hooked(&world, &gate).await;
+    let bucket = Lookup::that(Does::WaitFor(Semaphore::new(0)));
+    let replica = hooked(&world, &bucket).await;
     for id in 0..20 {
         replica.refresh(&crate::fixture::account(&id.to_string()), None).await.unwrap();
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(gate.running.lock().unwrap().1, 8);
+    assert_eq!(bucket.running.lock().unwrap().1, 8);
 }
 
 #[tokio::test(start_paused = true)]
@@ -309,7 +311,7 @@ async fn a_hook_cools_down_by_account() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_looked_up_for_a_refresh_that_failed_and_a_pair_found_is_a_commit() {
+async fn no_hook_runs_for_a_refresh_that_failed_and_a_pair_found_is_a_commit() {
     let (world, account) = World::overdue().await;
     let hook = Lookup::that(Does::Find);
     let sealed = Arc::clone(&hook) as Arc<dyn AfterCommit>;

@@ -25,7 +25,7 @@ async fn bereft(death: Death) -> (Arc<World>, Account) {
     (world, account)
 }
 
-/// What another replica serves, and after how long.
+/// Returns what another replica serves, and after how long.
 async fn inherit(world: &World, account: &Account) -> (String, Duration) {
     let heir = world.replica().await;
     let asked = tokio::time::Instant::now();
@@ -92,7 +92,7 @@ async fn after_the_commit_and_before_the_answer_the_row_has_the_pair() {
 async fn after_the_commit_and_before_the_publication_others_adopt_the_row() {
     let (world, account) = bereft(Death::Before("publish")).await;
     let committed = world.store.load(&account).await.unwrap().record.unwrap().row.generation;
-    assert!(world.cache.read(&account).await.unwrap().known < Some(committed), "nobody was told");
+    assert!(world.cache.read(&account).await.unwrap().known < Some(committed), "nobody was notified");
     let (token, after) = inherit(&world, &account).await;
     assert_eq!(token, "access-a-2");
     assert!(after <= policy().lease_ttl() + Duration::from_secs(1), "{after:?}");
@@ -100,10 +100,10 @@ async fn after_the_commit_and_before_the_publication_others_adopt_the_row() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn before_it_leaves_the_door_nobody_waits_for_it() {
+async fn before_it_releases_the_lease_nobody_waits_for_it() {
     let (world, account) = bereft(Death::Before("release")).await;
     let (token, after) = inherit(&world, &account).await;
     assert_eq!(token, "access-a-2");
-    assert!(after < Duration::from_millis(10), "{after:?}: the shelf has the token");
+    assert!(after < Duration::from_millis(10), "{after:?}: the shared cache has the token");
     assert_eq!(world.provider.presentations(), 1);
 }

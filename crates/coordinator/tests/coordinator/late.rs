@@ -1,4 +1,4 @@
-//! What is carried out late, and what is read late, makes no token live longer.
+//! Late writes and late reads, which make no token live longer.
 
 use std::{
     pin::pin,
@@ -11,35 +11,35 @@ use std::{
 
 use async_trait::async_trait;
 use solekey_core::{
-    Account, Generation, StoreTime,
-    ports::{Cache, Clock as _, Listen, Publication, Shelf, Trouble},
+    Account, Generation, Sealed, StoreTime,
+    ports::{Cache, CacheEntry, Clock as _, Listen, Publication, Trouble},
 };
 use solekey_testkit::memory::{MemoryCache, TestClock};
 
 use crate::fixture::{HOUR, World, account, policy, polled};
 
-/// A shelf at the end of a bad line.
+/// A shared cache behind a slow connection.
 struct Slow {
-    shelf: Arc<MemoryCache>,
+    shared_cache: Arc<MemoryCache>,
     /// Publications are kept back, and the caller gives up on them.
     keeps_back: AtomicBool,
     kept: Mutex<Vec<(Account, Publication)>>,
-    /// How long the next read takes on its way back.
+    /// The time that the next read takes on its way back.
     stop: Mutex<Duration>,
 }
 
 impl Slow {
     fn new(world: &World) -> Arc<Self> {
-        let shelf = Arc::clone(&world.cache);
+        let shared_cache = Arc::clone(&world.cache);
         let (keeps_back, kept, stop) = (AtomicBool::default(), Mutex::default(), Mutex::default());
-        Arc::new(Self { shelf, keeps_back, kept, stop })
+        Arc::new(Self { shared_cache, keeps_back, kept, stop })
     }
 
-    /// What was kept back arrives.
+    /// Delivers what was held back.
     async fn let_go(&self) -> usize {
         let kept = std::mem::take(&mut *self.kept.lock().unwrap());
         for (account, publication) in &kept {
-            self.shelf.publish(account, publication).await.unwrap();
+            self.shared_cache.publish(account, publication).await.unwrap();
         }
         kept.len()
     }
@@ -47,15 +47,15 @@ impl Slow {
 
 #[async_trait]
 impl Cache for Slow {
-    async fn read(&self, account: &Account) -> Result<Shelf, Trouble> {
-        let shelf = self.shelf.read(account).await;
+    async fn read(&self, account: &Account) -> Result<CacheEntry, Trouble> {
+        let shared_cache = self.shared_cache.read(account).await;
         let stop = std::mem::take(&mut *self.stop.lock().unwrap());
         tokio::time::sleep(stop).await;
-        shelf
+        shared_cache
     }
 
     async fn time(&self) -> Result<StoreTime, Trouble> {
-        self.shelf.time().await
+        self.shared_cache.time().await
     }
 
     async fn publish(&self, account: &Account, publication: &Publication) -> Result<bool, Trouble> {
@@ -63,19 +63,23 @@ impl Cache for Slow {
             self.kept.lock().unwrap().push((account.clone(), publication.clone()));
             return Err(Trouble::unknown("no answer in time"));
         }
-        self.shelf.publish(account, publication).await
+        self.shared_cache.publish(account, publication).await
     }
 
-    async fn reject(&self, account: &Account, generation: Generation) -> Result<(), Trouble> {
-        self.shelf.reject(account, generation).await
+    async fn reject(&self, account: &Account, generation: Generation, proof: &Sealed) -> Result<(), Trouble> {
+        self.shared_cache.reject(account, generation, proof).await
     }
 
-    async fn absolve(&self, account: &Account, generation: Generation) -> Result<(), Trouble> {
-        self.shelf.absolve(account, generation).await
+    async fn clear_rejection(&self, account: &Account, generation: Generation) -> Result<(), Trouble> {
+        self.shared_cache.clear_rejection(account, generation).await
+    }
+
+    async fn forget(&self, account: &Account) -> Result<(), Trouble> {
+        Cache::forget(&*self.shared_cache, account).await
     }
 
     async fn listen(&self) -> Box<dyn Listen> {
-        self.shelf.listen().await
+        self.shared_cache.listen().await
     }
 }
 

@@ -14,8 +14,8 @@ use solekey_core::{
     Account, Answer, Claim, ClaimId, Commit, Fence, Found, Generation, Login, Policy, Sealed, Settle,
     StoreTime,
     ports::{
-        Answers, Cache, Enrolment, Lease, LeaseReply, Listen, Loaded, LoggedIn, Page, Publication, Shelf,
-        Store, StoreError, StoreIdentity, Trouble,
+        Answers, Cache, CacheEntry, Lease, LeaseReply, Listen, Loaded, LoggedIn, Page, Publication,
+        Registration, Store, StoreError, StoreIdentity, Trouble,
     },
 };
 
@@ -37,7 +37,7 @@ struct Ports {
     is_dead: AtomicBool,
 }
 
-/// Whether a replica is dead by now.
+/// The state of a replica: alive or dead.
 pub(crate) struct Pulse(Arc<Ports>);
 
 impl Pulse {
@@ -183,14 +183,18 @@ impl Answers for Ports {
         self.live("erase", self.world.answers.erase(account, before)).await
     }
 
-    async fn enrol(&self, enrolment: &Enrolment) -> Result<Enrolment, Trouble> {
-        self.live("enrol", self.world.answers.enrol(enrolment)).await
+    async fn register(&self, registration: &Registration) -> Result<Registration, Trouble> {
+        self.live("register", self.world.answers.register(registration)).await
+    }
+
+    async fn register_anew(&self, registration: &Registration) -> Result<(), Trouble> {
+        self.live("register_anew", self.world.answers.register_anew(registration)).await
     }
 }
 
 #[async_trait]
 impl Cache for Ports {
-    async fn read(&self, account: &Account) -> Result<Shelf, Trouble> {
+    async fn read(&self, account: &Account) -> Result<CacheEntry, Trouble> {
         self.live("read", self.world.cache.read(account)).await
     }
 
@@ -202,12 +206,16 @@ impl Cache for Ports {
         self.live("publish", self.world.cache.publish(account, publication)).await
     }
 
-    async fn reject(&self, account: &Account, generation: Generation) -> Result<(), Trouble> {
-        self.live("reject", self.world.cache.reject(account, generation)).await
+    async fn reject(&self, account: &Account, generation: Generation, proof: &Sealed) -> Result<(), Trouble> {
+        self.live("reject", self.world.cache.reject(account, generation, proof)).await
     }
 
-    async fn absolve(&self, account: &Account, generation: Generation) -> Result<(), Trouble> {
-        self.live("absolve", self.world.cache.absolve(account, generation)).await
+    async fn clear_rejection(&self, account: &Account, generation: Generation) -> Result<(), Trouble> {
+        self.live("clear_rejection", self.world.cache.clear_rejection(account, generation)).await
+    }
+
+    async fn forget(&self, account: &Account) -> Result<(), Trouble> {
+        self.live("forget", Cache::forget(&*self.world.cache, account)).await
     }
 
     async fn listen(&self) -> Box<dyn Listen> {

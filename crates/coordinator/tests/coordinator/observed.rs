@@ -1,4 +1,4 @@
-//! What an observer is told.
+//! The events of an observer.
 
 use std::{
     sync::{Arc, Mutex},
@@ -22,7 +22,7 @@ impl Observer for Diary {
             Event::LoginNeeded { why, .. } => format!("login needed: {}", why.name()),
             Event::Served { level, stale, .. } => format!("served from {level:?}, stale: {stale}"),
             Event::Refused { error, .. } => format!("refused: {error}"),
-            Event::Leased { door, .. } => format!("lease {door:?}"),
+            Event::Leased { outcome, .. } => format!("lease {outcome:?}"),
             Event::Committed { .. } => "committed".to_owned(),
             Event::Recovered { .. } => "recovered".to_owned(),
             _ => return,
@@ -47,23 +47,24 @@ async fn observed(world: &World) -> (Solekey, Arc<Diary>) {
     (world.builder(policy()).observer(observer).build().await.unwrap(), diary)
 }
 
+/// S-T50.
 #[tokio::test(start_paused = true)]
-async fn s_t50_each_token_served_is_told_with_the_level_it_was_found_at() {
+async fn each_token_served_is_reported_with_the_level_it_was_found_at() {
     let (world, account) = World::overdue().await;
     let (owner, of_owner) = observed(&world).await;
     owner.token(&account).await.unwrap();
     owner.token(&account).await.unwrap();
-    let told = ["lease Granted", "answered success", "committed", "served from Refresh, stale: false"];
+    let answer = ["lease Granted", "answered success", "committed", "served from Refresh, stale: false"];
     let mut heard = of_owner.take();
     assert_eq!(heard.pop().as_deref(), Some("served from Process, stale: false"));
     heard.sort_unstable();
-    let mut told = told.map(str::to_owned);
-    told.sort_unstable();
-    assert_eq!(heard, told);
+    let mut answer = answer.map(str::to_owned);
+    answer.sort_unstable();
+    assert_eq!(heard, answer);
 
     let (other, of_other) = observed(&world).await;
     other.token(&account).await.unwrap();
-    assert_eq!(of_other.take(), ["served from Shelf, stale: false"]);
+    assert_eq!(of_other.take(), ["served from Redis, stale: false"]);
 
     world.lose_redis();
     let (third, of_third) = observed(&world).await;
@@ -71,8 +72,9 @@ async fn s_t50_each_token_served_is_told_with_the_level_it_was_found_at() {
     assert_eq!(of_third.take(), ["served from Store, stale: false"]);
 }
 
+/// S-T69.
 #[tokio::test(start_paused = true)]
-async fn s_t69_the_end_of_a_grant_is_told_once_by_whoever_wrote_it_and_each_refusal_to_whom_it_met() {
+async fn the_end_of_a_grant_is_reported_once_by_its_writer_and_each_refusal_where_it_is_returned() {
     let (world, account) = World::overdue().await;
     world.provider.script([Script::Answer(400, r#"{"error":"invalid_grant"}"#)]);
     let (one, of_one) = observed(&world).await;
@@ -87,7 +89,7 @@ async fn s_t69_the_end_of_a_grant_is_told_once_by_whoever_wrote_it_and_each_refu
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_doubt_is_told_once_by_each_process_that_finds_it() {
+async fn a_doubt_is_reported_once_by_each_process_that_finds_it() {
     let (world, account) = World::overdue().await;
     world.provider.script([Script::Answer(502, "<html>bad gateway</html>")]);
     let (one, of_one) = observed(&world).await;
@@ -104,7 +106,7 @@ async fn a_doubt_is_told_once_by_each_process_that_finds_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cooldown_is_told_with_its_reason() {
+async fn a_cooldown_is_reported_with_its_reason() {
     let (world, account) = World::overdue().await;
     world.provider.script([Script::Later(600)]);
     let (replica, diary) = observed(&world).await;
@@ -116,8 +118,9 @@ async fn a_cooldown_is_told_with_its_reason() {
     assert_eq!(diary.count("cooling down"), 1);
 }
 
+/// S-T48.
 #[tokio::test(start_paused = true)]
-async fn s_t48_a_lease_that_cannot_be_had_is_told_and_the_token_refreshed_all_the_same() {
+async fn a_lease_that_cannot_be_had_is_reported_and_the_token_refreshed_all_the_same() {
     let (world, account) = World::overdue().await;
     world.lease.faults().leave();
     let (replica, diary) = observed(&world).await;
@@ -126,15 +129,17 @@ async fn s_t48_a_lease_that_cannot_be_had_is_told_and_the_token_refreshed_all_th
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_a_token_without_a_refresh_token_is_told_once_by_each_process_that_finds_it() {
+async fn the_end_of_a_token_without_a_refresh_token_is_reported_once_by_each_process_that_finds_it() {
     let (world, account) = World::overdue().await;
     let (one, of_one) = observed(&world).await;
     let (other, of_other) = observed(&world).await;
-    one.login(&account, br#"{"access_token":"access-a-x","expires_in":60}"#, false).await.unwrap();
+    let only = br#"{"access_token":"access-a-x","expires_in":60}"#;
+    let options = solekey::LoginOptions { accept_lesser: true, ..solekey::LoginOptions::default() };
+    one.login_with(&account, only, options).await.unwrap();
     for replica in [&one, &other] {
         replica.token(&account).await.unwrap();
-        let told = replica.refresh(&account, None).await;
-        assert!(told.is_err(), "a person is told, and nothing has ended yet");
+        let answer = replica.refresh(&account, None).await;
+        assert!(answer.is_err(), "a person is answer, and nothing has ended yet");
     }
     for diary in [&of_one, &of_other] {
         assert_eq!(diary.count("login needed"), 0);

@@ -52,8 +52,9 @@ async fn without_redis_the_claims_alone_coordinate() {
     assert_eq!(world.provider.presentations(), 1);
 }
 
+/// S-T9.
 #[tokio::test(start_paused = true)]
-async fn s_t9_a_commit_that_fails_is_repeated_until_the_store_takes_it() {
+async fn a_commit_that_fails_is_repeated_until_the_store_takes_it() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -64,8 +65,9 @@ async fn s_t9_a_commit_that_fails_is_repeated_until_the_store_takes_it() {
     assert_eq!(replica.state(&account).await.unwrap().rotations, 1);
 }
 
+/// S-T26.
 #[tokio::test(start_paused = true)]
-async fn s_t26_with_store_and_answers_down_after_the_exchange_the_token_is_served_from_memory() {
+async fn with_store_and_answers_down_after_the_exchange_the_token_is_served_from_memory() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -78,8 +80,9 @@ async fn s_t26_with_store_and_answers_down_after_the_exchange_the_token_is_serve
     assert_eq!(world.provider.doubles(), 0);
 }
 
+/// M-T9.
 #[tokio::test(start_paused = true)]
-async fn m_t9_a_token_that_cannot_be_written_down_is_not_served_past_its_end() {
+async fn a_token_that_cannot_be_written_down_is_not_served_past_its_end() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -94,8 +97,9 @@ async fn m_t9_a_token_that_cannot_be_written_down_is_not_served_past_its_end() {
     assert_eq!(world.provider.doubles(), 0);
 }
 
+/// S-T80.
 #[tokio::test(start_paused = true)]
-async fn s_t80_an_answer_that_another_owner_left_is_committed_and_nothing_is_presented_again() {
+async fn an_answer_that_another_owner_left_is_committed_and_nothing_is_presented_again() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -133,8 +137,9 @@ async fn a_lost_answer_is_resolved_only_when_nothing_is_left_to_lose() {
     assert_eq!(world.provider.presentations(), 2);
 }
 
+/// B1.
 #[tokio::test(start_paused = true)]
-async fn b01_what_was_not_sent_cools_this_process_only() {
+async fn what_was_not_sent_cools_this_process_only() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -153,7 +158,7 @@ async fn b01_what_was_not_sent_cools_this_process_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_login_that_nobody_was_told_of_ends_a_long_delay_elsewhere() {
+async fn a_login_without_a_notification_ends_a_long_delay_elsewhere() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -163,10 +168,10 @@ async fn a_login_that_nobody_was_told_of_ends_a_long_delay_elsewhere() {
         let error = held_up.token(&account).await.unwrap_err();
         assert!(matches!(error, TokenError::RetryAt { why: Delay::RateLimited, .. }), "{error:?}");
     }
-    let looks = world.store.faults().calls("load");
+    let reads = world.store.faults().calls("load");
     let error = held_up.token(&account).await.unwrap_err();
     assert!(error.retry_after().unwrap() > Duration::from_secs(3000), "{error:?}");
-    assert_eq!(world.store.faults().calls("load"), looks, "one look serves all who ask at once");
+    assert_eq!(world.store.faults().calls("load"), reads, "one read serves all who ask at once");
     let operator = world.embedded(policy()).build().await.unwrap();
     let document = world.provider.grant("a", HOUR);
     operator.login(&account, document.as_bytes(), false).await.unwrap();
@@ -176,14 +181,14 @@ async fn a_login_that_nobody_was_told_of_ends_a_long_delay_elsewhere() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gap_in_the_news_ends_what_was_remembered_of_delays() {
+async fn a_gap_in_the_change_feed_ends_remembered_delays() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     world.provider.script([Script::Later(3600)]);
     let held_up = world.replica().await;
     for _ in 0..2 {
-        // The news of the first time end what it left in memory.
+        // The notification of the first time ends what it left in memory.
         let error = held_up.token(&account).await.unwrap_err();
         assert!(matches!(error, TokenError::RetryAt { why: Delay::RateLimited, .. }), "{error:?}");
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -197,8 +202,9 @@ async fn a_gap_in_the_news_ends_what_was_remembered_of_delays() {
     assert_eq!(held_up.token(&account).await.unwrap().expose_secret(), "access-a-2");
 }
 
+/// S-T61.
 #[tokio::test(start_paused = true)]
-async fn s_t61_what_changed_while_the_shelf_was_away_is_told_once_it_is_back() {
+async fn what_changed_while_the_shared_cache_was_away_is_published_once_it_is_back() {
     for (document, shown, served) in [
         (None, false, None),
         (Some(r#"{"refresh_token":"refresh-a-2"}"#), false, Some("access-a-3")),
@@ -221,11 +227,15 @@ async fn s_t61_what_changed_while_the_shelf_was_away_is_told_once_it_is_back() {
         tokio::time::sleep(Duration::from_secs(5)).await;
         world.cache.faults().come_back();
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let shelf = world.cache.read(&account).await.unwrap();
+        let shared_cache = world.cache.read(&account).await.unwrap();
         let newest = world.store.load(&account).await.unwrap().record.unwrap().row.generation;
-        assert_eq!((shelf.known, shelf.gone), (Some(newest), document.is_none()), "{document:?}");
-        assert_eq!(shelf.token.is_some(), shown, "{document:?}");
-        // The news mark the entry; the look it causes runs behind the first request.
+        assert_eq!(
+            (shared_cache.known, shared_cache.gone),
+            (Some(newest), document.is_none()),
+            "{document:?}"
+        );
+        assert_eq!(shared_cache.token.is_some(), shown, "{document:?}");
+        // The notification marks the entry; the read it causes runs behind the first request.
         let _ = warm.token(&account).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         let token = warm.token(&account).await.ok();
@@ -233,8 +243,9 @@ async fn s_t61_what_changed_while_the_shelf_was_away_is_told_once_it_is_back() {
     }
 }
 
+/// C-T5.
 #[tokio::test(start_paused = true)]
-async fn c_t5_a_refused_grant_is_one_clear_state_and_a_login_ends_it_everywhere() {
+async fn a_refused_grant_is_one_clear_state_and_a_login_ends_it_everywhere() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -252,8 +263,9 @@ async fn c_t5_a_refused_grant_is_one_clear_state_and_a_login_ends_it_everywhere(
     assert_eq!(other.token(&account).await.unwrap().expose_secret(), "access-a-2");
 }
 
+/// S-T46.
 #[tokio::test(start_paused = true)]
-async fn s_t46_a_token_whose_grant_has_ended_is_served_to_its_end_marked_stale() {
+async fn a_token_whose_grant_has_ended_is_served_to_its_end_marked_stale() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let replica = world.replica().await;
@@ -308,8 +320,9 @@ async fn an_exchange_longer_than_the_lease_is_presented_once() {
     assert_eq!(world.provider.presentations(), 1);
 }
 
+/// B2.
 #[tokio::test(start_paused = true)]
-async fn b02_a_client_that_is_not_accepted_stops_all_accounts_of_this_process_until_one_gets_through() {
+async fn a_client_that_is_not_accepted_stops_all_accounts_of_this_process_until_one_gets_through() {
     let world = World::new();
     let mut accounts = Vec::new();
     for id in ["a", "b", "c", "d", "e"] {
@@ -344,15 +357,16 @@ async fn an_answer_without_an_access_token_is_followed_by_another_refresh() {
     assert_eq!((world.provider.presentations(), world.provider.doubles()), (2, 0));
 }
 
+/// A11.
 #[tokio::test(start_paused = true)]
-async fn a11_a_store_that_went_back_behind_a_token_that_is_served_is_not_believed() {
+async fn a_store_that_went_back_behind_a_token_that_is_served_is_not_believed() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let (warm, other) = (world.replica().await, world.replica().await);
     warm.token(&account).await.unwrap();
     let snapshot = world.store.snapshot();
     other.refresh(&account, None).await.unwrap();
-    // The newer token comes by the news, not by a flight.
+    // The newer token comes by the notification, not by a flight.
     tokio::time::sleep(Duration::from_secs(2)).await;
     warm.token(&account).await.unwrap();
     tokio::time::sleep(Duration::from_millis(10)).await;
@@ -376,8 +390,11 @@ async fn a_replica_that_starts_over_an_emptied_store_refreshes_nothing() {
     world.cache.wipe();
     let starts = world.replica().await;
     for _ in 0..3 {
-        let told = starts.token(&account).await.unwrap_err();
-        assert!(matches!(&told, TokenError::Configuration { field, .. } if field == "store.url"), "{told:?}");
+        let answer = starts.token(&account).await.unwrap_err();
+        assert!(
+            matches!(&answer, TokenError::Configuration { field, .. } if field == "store.url"),
+            "{answer:?}"
+        );
         tokio::time::sleep(Duration::from_secs(10)).await;
     }
     assert_eq!(goes_on.token(&account).await.unwrap().expose_secret(), "access-a-1");
@@ -420,7 +437,7 @@ impl TokenEndpoint for Panicking {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flight_that_panics_tells_its_callers_to_come_back_and_leaves_a_doubt() {
+async fn a_flight_that_panics_makes_its_callers_retry_and_leaves_a_doubt() {
     let (world, account) = World::overdue().await;
     let endpoint = Provider::new("acme", policy(), Arc::new(Panicking)).unwrap();
     let broken = Solekey::builder()
@@ -430,8 +447,8 @@ async fn a_flight_that_panics_tells_its_callers_to_come_back_and_leaves_a_doubt(
         .cache(world.cache.clone())
         .clock(Arc::new(TestClock::tokio()));
     let broken = broken.build().await.unwrap();
-    let told = broken.token(&account).await;
-    assert!(matches!(told, Err(TokenError::RetryAt { why: Delay::InFlight, .. })), "{told:?}");
+    let answer = broken.token(&account).await;
+    assert!(matches!(answer, Err(TokenError::RetryAt { why: Delay::InFlight, .. })), "{answer:?}");
     let row = world.store.load(&account).await.unwrap().record.unwrap().row;
     assert!(row.open.is_some(), "its request may have been sent");
     assert_eq!(broken.shutdown(Duration::from_secs(1)).await.in_doubt, 0, "nothing is left of the flight");
@@ -439,7 +456,7 @@ async fn a_flight_that_panics_tells_its_callers_to_come_back_and_leaves_a_doubt(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delete_of_unknown_outcome_is_asked_for_three_times_more() {
+async fn a_delete_of_unknown_outcome_is_retried_three_times() {
     for (fails, done) in [(3, true), (4, false)] {
         for fault in [Fault::UnknownBefore, Fault::UnknownAfter] {
             let world = World::new();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
 use solekey::{AccessToken, Login, Rejection, TokenError};
-use solekey_core::{Delay, Revocation, ports::Cache as _};
+use solekey_core::{Delay, Revocation, Sealed, ports::Cache as _};
 use solekey_testkit::memory::Fault;
 
 use crate::fixture::{HOUR, Script, World, account};
@@ -35,8 +35,9 @@ async fn two_hundred_reports_of_one_token_on_four_replicas_cause_one_rotation() 
     assert_eq!(world.provider.presentations(), 1);
 }
 
+/// S-T93.
 #[tokio::test(start_paused = true)]
-async fn s_t93_a_rejected_token_is_withheld_from_everyone_until_a_rotation_was_tried() {
+async fn a_rejected_token_is_withheld_from_everyone_until_a_rotation_was_tried() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let (reporter, other) = (world.replica().await, world.replica().await);
@@ -75,16 +76,17 @@ async fn a_rotation_that_was_refused_gives_the_token_back_on_every_replica_that_
     assert_eq!(world.provider.presentations(), 1);
 }
 
+/// S-T72.
 #[tokio::test(start_paused = true)]
-async fn s_t72_a_replica_that_holds_the_token_looks_when_somebody_else_marks_it() {
+async fn a_replica_that_has_the_token_reads_again_when_another_marks_it_rejected() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let warm = world.replica().await;
     let token = warm.token(&account).await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    world.cache.reject(&account, token.generation()).await.unwrap();
+    world.cache.reject(&account, token.generation(), &Sealed::default()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(1)).await;
-    // The news ask for a look; it runs behind the first request.
+    // The notification asks for a read; it runs behind the first request.
     warm.token(&account).await.unwrap();
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(warm.token(&account).await.unwrap().expose_secret(), "access-a-2");
@@ -92,7 +94,7 @@ async fn s_t72_a_replica_that_holds_the_token_looks_when_somebody_else_marks_it(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_that_finds_a_newer_token_finds_its_mark_too() {
+async fn a_read_that_finds_a_newer_token_finds_its_mark_too() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let (warm, other) = (world.replica().await, world.replica().await);
@@ -100,15 +102,16 @@ async fn a_look_that_finds_a_newer_token_finds_its_mark_too() {
     let document = world.provider.grant("a", HOUR);
     other.login(&account, document.as_bytes(), false).await.unwrap();
     let newer = other.token(&account).await.unwrap();
-    world.cache.reject(&account, newer.generation()).await.unwrap();
+    world.cache.reject(&account, newer.generation(), &Sealed::default()).await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
     warm.token(&account).await.unwrap();
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(warm.token(&account).await.unwrap().expose_secret(), "access-a-3");
 }
 
+/// B3.
 #[tokio::test(start_paused = true)]
-async fn b03_the_successor_rejected_again_speaks_about_the_resource_and_is_served_to_the_others() {
+async fn the_successor_rejected_again_speaks_about_the_resource_and_is_served_to_the_others() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let replica = world.replica().await;
@@ -153,21 +156,22 @@ async fn with_the_store_away_a_generation_that_nobody_has_seen_is_evidence_of_no
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_the_store_away_a_rejection_of_what_is_on_the_shelf_counts() {
+async fn with_the_store_away_a_rejection_of_what_is_in_the_shared_cache_counts() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let (warm, cold) = (world.replica().await, world.replica().await);
     let token = warm.token(&account).await.unwrap();
     world.store.faults().leave();
-    let told = cold.token_after_rejected_generation(&account, token.generation()).await;
-    assert!(matches!(told, Err(TokenError::RetryAt { .. })), "never back to its reporter: {told:?}");
+    let answer = cold.token_after_rejected_generation(&account, token.generation()).await;
+    assert!(matches!(answer, Err(TokenError::RetryAt { .. })), "never back to its reporter: {answer:?}");
     world.store.faults().come_back();
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(cold.token(&account).await.unwrap().expose_secret(), "access-a-2");
 }
 
+/// S-T64.
 #[tokio::test(start_paused = true)]
-async fn s_t64_a_string_that_is_not_the_current_token_counts_as_older() {
+async fn a_string_that_is_not_the_current_token_counts_as_older() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let replica = world.replica().await;
@@ -199,7 +203,7 @@ async fn a_string_reported_to_a_replica_that_does_not_serve_it_is_withheld_by_al
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_report_about_an_account_that_nobody_knows_leaves_the_shelf_alone() {
+async fn a_report_about_an_unknown_account_leaves_the_shared_cache_alone() {
     let world = World::new();
     let replica = world.replica().await;
     let rejected = solekey_core::secret("access-a-0");
@@ -226,7 +230,7 @@ async fn a_token_taken_before_the_store_was_heard_of_is_known_again_when_it_is_r
     let account = world.log_in("a", HOUR).await;
     world.store.faults().leave();
     let replica = world.replica().await;
-    let rejection = refused(&replica.token(&account).await.expect("the shelf has it"));
+    let rejection = refused(&replica.token(&account).await.expect("the shared cache has it"));
     world.store.faults().come_back();
     tokio::time::sleep(Duration::from_secs(2)).await;
 
@@ -262,14 +266,15 @@ async fn a_rejected_token_is_not_served_as_stale_while_its_rotation_is_under_way
         async move { replica.token_after_rejection(&account, rejection).await }
     });
     tokio::time::sleep(Duration::from_millis(20)).await;
-    let told = replica.token_within(&account, Duration::from_millis(10)).await;
-    assert!(matches!(told, Err(TokenError::RetryAt { .. })), "{told:?}");
+    let answer = replica.token_within(&account, Duration::from_millis(10)).await;
+    assert!(matches!(answer, Err(TokenError::RetryAt { .. })), "{answer:?}");
     world.provider.open();
     assert_eq!(report.await.unwrap().unwrap().expose_secret(), "access-a-2");
 }
 
+/// S-T65.
 #[tokio::test(start_paused = true)]
-async fn s_t65_a_401_about_the_token_costs_one_rotation_and_other_refusals_cost_none() {
+async fn a_401_about_the_token_costs_one_rotation_and_other_refusals_cost_none() {
     let world = World::new();
     let account = world.log_in("a", HOUR).await;
     let replica = world.replica().await;
@@ -295,11 +300,11 @@ async fn a_rejection_without_a_refresh_token_is_the_end_of_that_token_and_of_not
     let (one, other) = (world.replica().await, world.replica().await);
     one.login(&account, br#"{"access_token":"access-a-x","expires_in":3600}"#, false).await.unwrap();
     let token = one.token(&account).await.unwrap();
-    let told = one.token_after_rejection(&account, refused(&token)).await;
-    assert!(matches!(told, Err(TokenError::LogIn { why: Revocation::NoRefreshToken })), "{told:?}");
+    let answer = one.token_after_rejection(&account, refused(&token)).await;
+    assert!(matches!(answer, Err(TokenError::LogIn { why: Revocation::NoRefreshToken })), "{answer:?}");
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let told = other.token(&account).await;
-    assert!(matches!(told, Err(TokenError::LogIn { why: Revocation::NoRefreshToken })), "{told:?}");
+    let answer = other.token(&account).await;
+    assert!(matches!(answer, Err(TokenError::LogIn { why: Revocation::NoRefreshToken })), "{answer:?}");
     one.login(&account, br#"{"access_token":"access-a-y","expires_in":3600}"#, false).await.unwrap();
     tokio::time::sleep(Duration::from_secs(3)).await;
     for replica in [&one, &other] {

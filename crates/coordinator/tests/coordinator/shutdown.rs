@@ -6,8 +6,9 @@ use solekey::{DEFAULT_DRAIN, TokenError};
 
 use crate::fixture::{HOUR, World};
 
+/// B15.
 #[tokio::test(start_paused = true)]
-async fn b15_a_sent_exchange_is_awaited_and_its_answer_written() {
+async fn a_sent_exchange_is_awaited_and_its_answer_written() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -39,8 +40,9 @@ async fn a_draining_replica_serves_what_it_has_and_claims_nothing() {
     assert_eq!(replica.shutdown(DEFAULT_DRAIN).await.in_doubt, 0);
 }
 
+/// B15.
 #[tokio::test(start_paused = true)]
-async fn b15_what_is_still_under_way_at_the_deadline_is_counted_as_in_doubt() {
+async fn what_is_still_under_way_at_the_deadline_is_counted_as_in_doubt() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;

@@ -16,8 +16,9 @@ fn two() -> impl Strategy<Value = [(String, String); 2]> {
 proptest! {
     #![proptest_config(crate::laws::config(1024))]
 
+    /// M-T1.
     #[test]
-    fn m_t1_accounts_have_one_key_where_they_have_one_name_and_nowhere_else(names in two()) {
+    fn accounts_have_one_key_where_they_have_one_name_and_nowhere_else(names in two()) {
         let [one, other] = names.map(|(provider, id)| Account::new(&provider, &id).unwrap());
         prop_assert_eq!(one.key() == other.key(), one == other, "{} {}", one, other);
     }

@@ -33,12 +33,12 @@ fn key(number: u8) -> AccountKey {
     Account::new("p", &number.to_string()).unwrap().key()
 }
 
-/// What went on at the breaker.
+/// The history of a breaker.
 #[derive(Default)]
 struct Story {
-    /// Who complained since the client was accepted last.
+    /// The accounts that complained since the client was accepted last.
     accusers: BTreeSet<u8>,
-    /// Whether somebody was let through since it closed, and nothing is known of that yet.
+    /// True if somebody was let through since it closed, and nothing is known of that yet.
     trying: Option<Moment>,
 }
 

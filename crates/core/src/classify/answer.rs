@@ -1,12 +1,16 @@
-//! What a successful exchange brought.
+//! The answer of a successful exchange.
 
 use std::time::{Duration, SystemTime};
 
 use crate::{
-    Document, ExposeSecret, InputError, Secret, Shape,
+    Document, ExposeSecret, InputError, Secret,
     credential::{ACCESS, REFRESH, is_visible},
     document::Limits,
-    import::{expiry, sooner},
+    import::{
+        ends,
+        names::{LASTS, REFRESH_LASTS},
+        sooner,
+    },
     jwt,
 };
 
@@ -17,9 +21,9 @@ pub struct TokenAnswer {
     pub access_token: Option<Secret>,
     /// The new refresh token; `None` means that the old one stays.
     pub refresh_token: Option<Secret>,
-    /// How long the provider says the access token lasts; `None` when it does not say, or nothing positive.
+    /// The lifetime of the access token by the provider; `None` when it states none, or none that is positive.
     pub expires_in: Option<Duration>,
-    /// How long it says the refresh token lasts.
+    /// The lifetime of the refresh token by the provider.
     pub refresh_expires_in: Option<Duration>,
     document: Document,
 }
@@ -39,36 +43,39 @@ impl TokenAnswer {
         Ok(Self {
             access_token,
             refresh_token,
-            expires_in: expiry::answered(&document, Shape::Flat.names().lasts),
-            refresh_expires_in: expiry::answered(&document, Shape::Flat.names().refresh_lasts),
+            expires_in: ends::answered(&document, LASTS),
+            refresh_expires_in: ends::answered(&document, REFRESH_LASTS),
             document,
         })
     }
 
     /// Time left to the access token, counted from `wall_now`, which is from before its request was sent.
     ///
-    /// A JWT's own `exp` bounds what the provider says, and stands in for it when it says nothing; one that has
-    /// passed speaks of two clocks that differ, and is ignored. Zero without an access token, `None` when unknown.
+    /// A JWT's own `exp` bounds the provider's lifetime, and replaces it when there is none; one that has passed is a
+    /// sign of two clocks that differ, and is ignored. Zero without an access token, `None` when unknown.
     pub fn lifetime(&self, wall_now: SystemTime) -> Option<Duration> {
         let Some(token) = &self.access_token else { return Some(Duration::ZERO) };
         let bound = jwt::remaining(token.expose_secret(), wall_now).filter(|left| !left.is_zero());
         sooner(self.expires_in, bound)
     }
 
-    /// The names of the tokens that the answer mentions and that are none; what was held before stays in their place.
+    /// The names of the tokens that the answer mentions and that are none; the tokens before them stay.
     pub fn unusable(&self) -> impl Iterator<Item = &'static str> {
         let tokens = [(ACCESS, &self.access_token), (REFRESH, &self.refresh_token)];
-        let said = |name| self.document.raw(name).is_some_and(|raw| !matches!(raw, "null" | "\"\""));
-        tokens.into_iter().filter(move |(name, token)| token.is_none() && said(name)).map(|(name, _)| name)
+        let is_there = |name| self.document.raw(name).is_some_and(|raw| !matches!(raw, "null" | "\"\""));
+        tokens
+            .into_iter()
+            .filter(move |(name, token)| token.is_none() && is_there(name))
+            .map(|(name, _)| name)
     }
 
-    /// Everything the provider said.
+    /// The whole answer.
     pub fn document(&self) -> &Document {
         &self.document
     }
 }
 
-/// A token in an answer. What RFC 6749 does not call a token (appendix A.12, A.17) counts as absent: blank strings,
+/// A token in an answer. Values that are no token by RFC 6749 (appendix A.12, A.17) count as absent: blank strings,
 /// those with other characters than visible ASCII, and what is no string at all.
 fn usable(document: &Document, name: &str) -> Option<Secret> {
     document.string(name).ok().flatten().filter(|token| is_visible(token.expose_secret()))

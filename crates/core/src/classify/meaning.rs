@@ -1,8 +1,8 @@
-//! What a provider means by an error code.
+//! The meaning of a provider's error code.
 
 use crate::{Delay, Revocation};
 
-/// What a provider means by an error code.
+/// The meaning of a provider's error code.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Meaning {
@@ -14,11 +14,11 @@ pub enum Meaning {
     Refused(Delay),
 }
 
-/// One of a provider's words, and what it means.
+/// One of a provider's words, and its meaning.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Rule {
     pub(super) code: String,
-    /// What the description has to begin with for it to mean that.
+    /// The beginning of the description that it takes to mean that.
     pub(super) text: Option<String>,
     pub(super) means: Meaning,
 }
@@ -28,8 +28,8 @@ impl Rule {
         self.code.eq_ignore_ascii_case(code)
     }
 
-    /// Which of several rules counts: the least. What is said in detail comes first, and the end of a grant before what
-    /// may be mended.
+    /// The rank of a rule: of several rules the least counts. The more detailed one comes first, and the end of a grant
+    /// before what may be corrected.
     pub(super) fn rank(&self) -> u8 {
         match (&self.text, self.means) {
             (Some(_), _) => 0,
@@ -39,8 +39,8 @@ impl Rule {
         }
     }
 
-    /// Whether one of these descriptions begins as it demands. It has to be the beginning: further on a description
-    /// may quote what somebody sent.
+    /// Returns true if one of these descriptions begins as it demands. It has to be the beginning: further on a
+    /// description may quote what somebody sent.
     pub(super) fn fits(&self, texts: &[&str]) -> bool {
         let begins = |text: &&str, start: &str| {
             text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
@@ -49,5 +49,5 @@ impl Rule {
     }
 }
 
-/// How many ranks there are.
+/// The number of ranks.
 pub(super) const RANKS: u8 = 4;

@@ -1,9 +1,13 @@
-//! One function tells what an answer of a token endpoint means.
+//! One function from an answer of a token endpoint to its outcome.
 
 mod answer;
 mod dialect;
+#[cfg(test)]
+mod lives;
 mod meaning;
+mod redirect;
 mod retry_after;
+mod unread;
 
 use std::time::SystemTime;
 
@@ -16,19 +20,19 @@ use retry_after::retry_after;
 
 use crate::{Delay, Outcome, mutant, ports::Wire};
 
-/// What happened, for the protocol and for people.
+/// The outcome of an exchange, for the protocol and for people.
 #[derive(Clone, Debug)]
 pub struct Classified {
-    /// What it means.
+    /// The outcome.
     pub outcome: Outcome<TokenAnswer>,
-    /// Status and error code, or what the endpoint said of its own trouble; never text of the answer.
+    /// Status and error code, or where a redirect leads, or the endpoint's report of its own trouble; never text of the answer.
     pub reason: String,
 }
 
-/// Says what one exchange came to. `wall_now` is needed for `Retry-After` dates only.
+/// Returns the outcome of one exchange. `wall_now` is needed for `Retry-After` dates only.
 ///
-/// The rule behind the cases: only an error code that is known to speak about the token ends a grant, only a status
-/// that is known to come before the token is processed frees it, and whatever may come from in between is doubt.
+/// The rule behind the cases: only an error code that is known to be about the token ends a grant, only a status that
+/// is known to come before the token is processed frees it, and whatever may come from in between is doubt.
 pub fn classify(dialect: &Dialect, wire: &Wire, wall_now: SystemTime) -> Classified {
     let (outcome, reason) = match wire {
         Wire::NotSent { why } => (Outcome::NotSent, format!("not sent: {why}")),
@@ -54,34 +58,41 @@ fn reply(
         Some(Err(_)) => true,
         None => false,
     };
-    let said = Said::read(dialect, &body);
+    let refusal = Refusal::read(dialect, &body);
     let refused = |why| Outcome::Refused { retry_after: retry_after(headers, wall_now), why };
-    let meant = || said.meaning().map(|meaning| meaning.outcome(refused));
+    let meant = || refusal.meaning().map(|meaning| meaning.outcome(refused));
     let outcome = match status.as_u16() {
-        _ if unusable => meant().unwrap_or(Outcome::Ambiguous),
+        _ if unusable => meant().unwrap_or(Outcome::Unread),
         429 if dialect.leaves_unprocessed(status) => refused(Delay::RateLimited),
         _ if dialect.leaves_unprocessed(status) => refused(Delay::ProviderDown),
         503 if mutant("503_is_not_processed") => refused(Delay::ProviderDown),
-        400..=499 if said.is_no_json() && mutant("page_ends_the_grant") => {
+        400..=499 if refusal.is_no_json() && mutant("page_ends_the_grant") => {
             Outcome::Permanent(crate::Revocation::Refused)
         }
         500..=599 if mutant("body_of_5xx_is_believed") => meant().unwrap_or(Outcome::Ambiguous),
         300..=399 => refused(Delay::ProviderDown),
         // A gateway that gave up on its backend, and the usual "not processed" where it was withdrawn.
         408 | 429 => Outcome::Ambiguous,
-        400..=499 if said.wants_nonce() => Outcome::NonceWanted,
+        400..=499 if refusal.wants_nonce() => Outcome::NonceWanted,
         // An unknown code, or a page without one, is no evidence about the token. A 4xx is a refusal, so no successor
         // was made; and unlike a fault of our own it is the same for every replica: one asks again, after a pause.
         400..=499 => meant().unwrap_or_else(|| refused(Delay::ProviderDown)),
         _ => Outcome::Ambiguous,
     };
-    (outcome, format!("{} {}", status.as_u16(), said.reason()))
+    if status.is_redirection() && !mutant("redirect_is_called_a_page") {
+        return (outcome, format!("{} redirect to {}", status.as_u16(), redirect::destination(headers)));
+    }
+    let reason = match outcome {
+        Outcome::Unread => unread::described(headers, &body),
+        _ => refusal.reason().to_owned(),
+    };
+    (outcome, format!("{} {reason}", status.as_u16()))
 }
 
-/// What stands in the body of a refusal; nothing where that is no JSON object.
-struct Said(Option<(Vec<String>, Option<Meaning>)>);
+/// The content of a refusal's body; nothing where that is no JSON object.
+struct Refusal(Option<(Vec<String>, Option<Meaning>)>);
 
-impl Said {
+impl Refusal {
     fn read(dialect: &Dialect, body: &[u8]) -> Self {
         Self(Dialect::object(body).map(|value| (dialect.codes(&value), dialect.meaning(&value))))
     }

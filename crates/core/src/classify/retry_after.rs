@@ -1,4 +1,4 @@
-//! When a provider wants to be asked again.
+//! The `Retry-After` of a provider.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,12 +8,12 @@ use crate::{MAX_RETRY_AFTER, mutant};
 
 /// Reads `Retry-After`, seconds or HTTP date, clamped to [`MAX_RETRY_AFTER`].
 ///
-/// "At once" counts as not said: the cooldown ladder knows better than to ask again without a pause.
+/// "At once" counts as absent: the cooldown ladder never retries without a pause.
 pub(super) fn retry_after(headers: &HeaderMap, wall_now: SystemTime) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let wish = seconds(text).or_else(|| until(text, wall_now))?;
+    let request = seconds(text).or_else(|| until(text, wall_now))?;
     let longest = if mutant("retry_after_is_believed") { Duration::MAX } else { MAX_RETRY_AFTER };
-    (!wish.is_zero()).then(|| wish.min(longest))
+    (!request.is_zero()).then(|| request.min(longest))
 }
 
 fn seconds(text: &str) -> Option<Duration> {

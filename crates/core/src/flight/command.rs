@@ -1,87 +1,154 @@
-//! What the machine asks its driver to do.
+//! The commands that the machine gives its driver.
 
-use crate::{AnswerNote, Claim, Commit, Fence, Generation, Moment, Revocation, Settle, Verdict};
+use super::reading::Reading;
+use crate::{
+    AnswerNote, Claim, ClaimId, Commit, Delay, Fence, Generation, Moment, Revocation, Settle, Verdict,
+};
 
-/// One thing to do. Variants name the event that reports back; the others have no result.
+/// One command. Each that has a result names the event that reports it.
+///
+/// A command that needs tokens carries a handle to them: a generation, or the claim whose exchange brought them. The
+/// driver holds under these what it has read last; where it holds nothing of that name it performs nothing and reports
+/// that nothing was done.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Command {
-    /// Register for news about the account: everything published from now on must end the next
+    /// Register for changes of the account: everything published from now on must end the next
     /// [`Sleep`](Self::Sleep).
     Register,
-    /// Read the shared cache. → [`Event::Shelf`](super::Event::Shelf)
-    ReadShelf,
+    /// Read the shared cache. → [`Event::SharedCache`](super::Event::SharedCache)
+    ReadSharedCache,
     /// Read the row. → [`Event::Loaded`](super::Event::Loaded)
     Load,
     /// Read the newest answer, now. → [`Event::Answers`](super::Event::Answers)
     ReadAnswers,
-    /// Ask for the lease. → [`Event::Lease`](super::Event::Lease)
+    /// Request the lease. → [`Event::Lease`](super::Event::Lease)
     TakeLease {
         /// The lowest fence that would do.
         floor: Option<Fence>,
     },
-    /// Give the lease back.
-    LeaveDoor,
+    /// Release the lease.
+    ReleaseLease,
     /// Open an attempt. → [`Event::Claimed`](super::Event::Claimed)
     Claim(Claim),
-    /// Present the refresh token, once. → [`Event::Exchanged`](super::Event::Exchanged)
-    Exchange,
-    /// Write the own answer down. → [`Event::AnswerWritten`](super::Event::AnswerWritten)
+    /// Present a refresh token, once. → [`Event::Exchanged`](super::Event::Exchanged)
+    Exchange(Presentation),
+    /// Go on reading the exchange that is under way, apart from this flight: its outcome is the first event of a flight
+    /// [of this reading](super::Flight::of_reading).
+    ReadOn(Reading),
+    /// Write down what the note's claim brought, as an answer. →
+    /// [`Event::AnswerWritten`](super::Event::AnswerWritten)
     WriteAnswer(AnswerNote),
-    /// Put the own answer into the row. → [`Event::Committed`](super::Event::Committed)
+    /// Put the pair that the note's claim brought into the row. → [`Event::Committed`](super::Event::Committed)
     CommitOwn(Commit),
-    /// Put the answer last read into the row. → [`Event::Committed`](super::Event::Committed)
+    /// Put the answer that was read under the note's claim into the row. →
+    /// [`Event::Committed`](super::Event::Committed)
     CommitFound(Commit),
     /// End an attempt. → [`Event::Settled`](super::Event::Settled)
     Settle(Settle),
-    /// Mark the access token of this generation as rejected on the shelf. → [`Event::Marked`](super::Event::Marked)
-    Mark(Generation),
-    /// Take that mark back.
-    Unmark(Generation),
+    /// Mark the access token of this generation as rejected in the shared cache. →
+    /// [`Event::RejectionMarked`](super::Event::RejectionMarked)
+    MarkRejected(Generation),
+    /// Clear that mark.
+    ClearRejection(Generation),
     /// Erase answers older than a tombstone.
     EraseAnswers(Generation),
-    /// Put something on the shelf and tell everyone.
+    /// Put something into the shared cache and notify everyone.
     Publish(Notice),
-    /// Tell whoever waits for this flight.
+    /// Report to whoever waits for this flight.
     Deliver(Delivery),
     /// Wait. → [`Event::Woken`](super::Event::Woken)
     Sleep {
-        /// At the latest until then.
+        /// The end at the latest.
         until: Moment,
-        /// End early when news about the account arrive.
-        or_news: bool,
+        /// End early when the account changes.
+        or_change: bool,
     },
 }
 
-/// What to publish.
+/// The way in which a command is performed: the order that the machine and every driver keep.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Mode {
+    /// To its end, before the next command begins. Its event, if it has one, is taken in before that, too.
+    AtOnce,
+    /// Begun while nothing else is under way, as the last command of its batch.
+    Alone,
+    /// Begun while at most others of this mode, each another command, are under way.
+    Together,
+}
+
+impl Command {
+    /// Returns the way in which this command is performed.
+    pub const fn mode(&self) -> Mode {
+        match self {
+            Self::Register
+            | Self::ReleaseLease
+            | Self::MarkRejected(_)
+            | Self::ClearRejection(_)
+            | Self::EraseAnswers(_)
+            | Self::ReadOn(_)
+            | Self::Publish(_)
+            | Self::Deliver(_) => Mode::AtOnce,
+            Self::ReadSharedCache
+            | Self::Load
+            | Self::ReadAnswers
+            | Self::TakeLease { .. }
+            | Self::Claim(_)
+            | Self::Exchange(_)
+            | Self::CommitFound(_)
+            | Self::Sleep { .. } => Mode::Alone,
+            Self::WriteAnswer(_) | Self::CommitOwn(_) | Self::Settle(_) => Mode::Together,
+        }
+    }
+}
+
+/// One presentation of a refresh token.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Presentation {
+    /// The generation whose refresh token is presented.
+    pub from: Generation,
+    /// The attempt it is for: the generation it would make.
+    pub attempt: Generation,
+    /// The claim that opened the attempt. It names the pair that comes back.
+    pub claim: ClaimId,
+    /// The lease's fence, where a lease is held.
+    pub fence: Option<Fence>,
+}
+
+/// A publication.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Notice {
-    /// The token last got from there.
-    Token(Source),
+    /// A token.
+    Token {
+        /// Its generation.
+        generation: Generation,
+        /// Its source.
+        source: Source,
+    },
     /// A verdict.
     Verdict(Verdict<Moment>),
     /// The account was deleted with this generation.
     Gone(Generation),
 }
 
-/// Where a token was got.
+/// The source of a token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Source {
-    /// From the shared cache.
-    Shelf,
-    /// From the row.
+    /// The shared cache.
+    SharedCache,
+    /// The row.
     Row,
-    /// From the provider, by this flight.
+    /// The provider, by this flight.
     Own,
 }
 
-/// What whoever waits is told.
+/// The report to whoever waits for a flight.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Delivery {
     /// A token.
     Token {
         /// Its generation.
         generation: Generation,
-        /// Where it was got.
+        /// Its source.
         source: Source,
     },
     /// There is no such account.
@@ -90,19 +157,19 @@ pub enum Delivery {
     LogIn {
         /// The generation whose grant ended.
         generation: Generation,
-        /// What ended it.
+        /// The cause of that.
         why: Revocation,
     },
     /// Not now.
     RetryAt {
-        /// When asking again may help.
+        /// The instant from which on asking again may help.
         at: Moment,
-        /// What it waits for.
-        why: crate::Delay,
+        /// The reason to wait.
+        why: Delay,
     },
     /// The successor of a rejected token was rejected as well: the evidence is about the resource.
     RejectedAgain {
-        /// When evidence counts again.
+        /// The instant from which on evidence counts again.
         at: Moment,
     },
 }

@@ -1,44 +1,49 @@
-//! What the driver reports to the machine.
+//! The events that the driver reports to the machine.
 
 use std::time::Duration;
 
-use crate::{AnswerNote, Fence, Fingerprint, Generation, Moment, NewFacts, Outcome, Row, StoreTime, Verdict};
+use crate::{
+    AnswerNote, Fence, Fingerprint, Generation, Moment, NewFacts, Outcome, Row, StoreTime, UnreadNote,
+    Verdict,
+};
 
-/// Something happened.
+/// One event.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Event {
-    /// What is on the shelf; `None`: it cannot be read.
-    Shelf(Option<ShelfView>),
-    /// The row.
+    /// The shared cache was read; `None`: it cannot be read.
+    SharedCache(Option<CacheView>),
+    /// The row was read.
     Loaded(StoreReply),
-    /// The answers.
+    /// The answers were read.
     Answers(AnswersView),
-    /// The lease.
+    /// The lease was requested.
     Lease(LeaseView),
-    /// The claim.
+    /// The claim was sent.
     Claimed(StoreReply),
-    /// The exchange; a success brings the facts of the merged credential, times from before the send.
+    /// The exchange ended; a success brings the facts of the merged credential, times from before the send.
     Exchanged(Outcome<NewFacts>),
-    /// Whether the own answer was acknowledged.
+    /// The exchange timeout is over, and the exchange still under way: whoever waits for it is let go.
+    ExchangeTimeout,
+    /// The own answer was sent; true if its write was acknowledged.
     AnswerWritten(bool),
-    /// The commit.
+    /// The commit was sent.
     Committed(StoreReply),
-    /// The settling.
+    /// The settling was sent.
     Settled(StoreReply),
-    /// The time slept for has come, or news arrived.
+    /// The time slept for has come, or the account changed.
     Woken,
-    /// Whether the shelf is known to have been asked to mark this generation.
-    Marked {
+    /// The shared cache was sent a mark on this generation.
+    RejectionMarked {
         /// The generation.
         generation: Generation,
-        /// Whether the shelf said so.
+        /// True if the shared cache is known to have taken it.
         shared: bool,
     },
-    /// The process wants to stop: claim nothing more.
+    /// The process wants to stop: nothing more may be claimed.
     Drain,
 }
 
-/// What the store said.
+/// The store's reply.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum StoreReply {
     /// Done; this is the row now, if there is one.
@@ -66,14 +71,26 @@ pub struct RowView {
     pub asked: Moment,
 }
 
-/// What the shelf holds.
+impl RowView {
+    /// Returns the process' time, on the pessimistic side, of an instant on the store's clock.
+    pub(super) fn moment_of(&self, time: StoreTime) -> Moment {
+        self.asked + time.since(self.now)
+    }
+
+    /// The event of a store from which this row was read.
+    pub fn done(self) -> Event {
+        Event::Loaded(StoreReply::Done(self))
+    }
+}
+
+/// The shared cache's entry of one account.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct ShelfView {
+pub struct CacheView {
     /// The newest generation ever published.
     pub known: Option<Generation>,
     /// The newest token while it is truly valid.
     pub token: Option<TokenView>,
-    /// What to do next, times as time left.
+    /// The verdict, times as time left.
     pub verdict: Option<Verdict<Duration>>,
     /// The newest generation rejected.
     pub rejected: Option<Generation>,
@@ -81,7 +98,7 @@ pub struct ShelfView {
     pub gone: bool,
 }
 
-/// A token on the shelf.
+/// A token in the shared cache.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct TokenView {
     /// The generation that made it.
@@ -96,7 +113,7 @@ pub struct TokenView {
     pub lifetime: Option<Duration>,
 }
 
-/// What a look at the answers found.
+/// The answers as they were read.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum AnswersView {
     /// They cannot be read: doubt, not absence.
@@ -105,18 +122,20 @@ pub enum AnswersView {
     Read {
         /// The newest usable one.
         newest: Option<AnswerNote>,
-        /// The place has kept everything since then.
+        /// The newest one that was not understood.
+        unread: Option<UnreadNote>,
+        /// The instant since which their location has kept everything.
         kept_since: StoreTime,
     },
 }
 
-/// What came of asking for the lease.
+/// The result of requesting the lease.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum LeaseView {
     /// It is ours.
     Granted(Fence),
     /// Somebody holds it.
     Busy,
-    /// There is no lease to be had.
+    /// No lease can be had.
     Away,
 }

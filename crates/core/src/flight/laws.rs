@@ -1,4 +1,4 @@
-//! Laws of doubt: when a refresh token whose fate is unknown may be presented again.
+//! Laws of doubt: the conditions on presenting a refresh token again whose fate is unknown.
 #![allow(clippy::unwrap_used)]
 
 use std::time::Duration;
@@ -12,32 +12,40 @@ use crate::{
     Policy, PolicySettings, Replay, Row, Settle, StoreTime,
 };
 
-/// Somebody presented a refresh token and was never heard of again; one other process looks at it.
+/// Somebody presented a refresh token and was never heard of again; one other process checks the account.
 #[derive(Clone, Debug)]
 struct World {
     policy: Policy,
     row: Row,
-    /// When the refresh token was presented for the first time.
+    /// The time at which the refresh token was presented first.
     first_at: StoreTime,
     /// The store's clock when the attempt came in doubt; the process' clock shows nothing but the same span.
     doubt_since: StoreTime,
     started: Moment,
 }
 
-/// What a resolver was told, one look after the other, until it may present or has to ask.
+/// The checks of a resolver, one after the other, until it may present or has to ask for a login.
 struct Watch {
-    /// How long after the beginning of the doubt the first and the last look were.
+    /// The times of the first and the last check, from the beginning of the doubt.
     first: Duration,
     last: Duration,
-    said: Option<Resolution>,
+    resolution: Option<Resolution>,
 }
 
 impl World {
     fn new(settings: PolicySettings, facts: NewFacts, age: Duration, cause: Cause) -> Self {
         let policy = settings.build().unwrap();
         let claimed_at = StoreTime::from_micros(1_000_000_000_000_000);
-        let mut row = Row::unborn();
-        let login = Login { id: id(1), facts, accept_spent: false, due_in: None, as_of: None };
+        let mut row = Row::empty();
+        let login = Login {
+            id: id(1),
+            facts,
+            accept_spent: false,
+            accept_lesser: false,
+            amends: None,
+            due_in: None,
+            as_of: None,
+        };
         row.login(&login, false, claimed_at - age).unwrap();
         let claim = Claim {
             id: id(2),
@@ -73,7 +81,7 @@ impl World {
         self
     }
 
-    fn look(&self, flight: &mut Flight, since: Duration, answers: AnswersView) -> Resolution {
+    fn check(&self, flight: &mut Flight, since: Duration, answers: AnswersView) -> Resolution {
         let now = self.started + since;
         let cx = Context { now, policy: &self.policy, id: id(3), jitter: 0 };
         let view = RowView { row: Some(self.row.clone()), now: self.doubt_since + since, asked: now };
@@ -81,29 +89,29 @@ impl World {
         flight.resolve_attempt(&cx, &view, &self.row, &facts, &open, answers)
     }
 
-    /// Looks from `first` on as a vigil does, and at the latest when it was told to.
+    /// Checks from `first` on as rechecks do, and at the latest when the wait before ends.
     fn watch(&self, first: Duration, answers: AnswersView) -> Watch {
         let mut flight = Flight::new(Need::Resolved, Knowledge::default(), 0, self.started, Duration::ZERO);
-        let pace = super::knowledge::gap(self.policy.span()) / 2;
+        let interval = super::knowledge::gap(self.policy.span()) / 2;
         let mut last = first;
-        for _ in 0..MOST_LOOKS {
-            match self.look(&mut flight, last, answers) {
+        for _ in 0..MOST_CHECKS {
+            match self.check(&mut flight, last, answers) {
                 Resolution::Wait(at) => {
-                    assert!(at > self.started + last, "told to wait for what is over");
-                    last = (last + pace).min(at.since(self.started));
+                    assert!(at > self.started + last, "it waits for what is over");
+                    last = (last + interval).min(at.since(self.started));
                 }
-                said => return Watch { first, last, said: Some(said) },
+                resolution => return Watch { first, last, resolution: Some(resolution) },
             }
         }
-        Watch { first, last, said: None }
+        Watch { first, last, resolution: None }
     }
 
-    /// How long after the beginning of the doubt the window of grace ends.
+    /// The end of the window of grace, from the beginning of the doubt.
     fn window_ends(&self, window: Duration) -> Duration {
         (self.first_at + window).since(self.doubt_since)
     }
 
-    /// How long after it nothing is left to lose.
+    /// The time from which on nothing is left to lose, from the beginning of the doubt.
     fn nothing_left(&self) -> Duration {
         let facts = self.row.facts.unwrap();
         let first = self.row.open.unwrap().first.at;
@@ -122,9 +130,10 @@ fn print(number: u8) -> Fingerprint {
     Fingerprint::new([number; 16])
 }
 
-const READABLE: AnswersView = AnswersView::Read { newest: None, kept_since: StoreTime::from_micros(0) };
-/// More than the longest wait of these worlds has at the pace of the shortest span.
-const MOST_LOOKS: usize = 20_000;
+const READABLE: AnswersView =
+    AnswersView::Read { newest: None, unread: None, kept_since: StoreTime::from_micros(0) };
+/// More than the longest wait of these worlds has at the interval of the shortest span.
+const MOST_CHECKS: usize = 20_000;
 
 fn secs(range: std::ops::Range<u64>) -> impl Strategy<Value = Duration> {
     range.prop_map(Duration::from_secs)
@@ -158,7 +167,7 @@ fn grace() -> BoxedStrategy<Replay> {
 }
 
 fn presented(watch: &Watch) -> bool {
-    matches!(watch.said, Some(Resolution::Present { .. }))
+    matches!(watch.resolution, Some(Resolution::Present { .. }))
 }
 
 proptest! {
@@ -166,12 +175,12 @@ proptest! {
 
     #[test]
     fn whoever_meets_a_claim_withholds_the_token_whose_rejection_caused_it(
-        world in world(any_replay(), InDoubt::default()), looks in proptest::collection::vec(secs(0..1_000), 1..6),
+        world in world(any_replay(), InDoubt::default()), checks in proptest::collection::vec(secs(0..1_000), 1..6),
     ) {
         let open = world.row.open.unwrap();
         let (mut knowledge, mut now) = (Knowledge::default(), open.first.at);
         let mut met = false;
-        for wait in looks {
+        for wait in checks {
             now = now + wait;
             knowledge.believe_claim(&world.row, now);
             // Met in flight, it is remembered as long as nobody knows how it ended.
@@ -202,15 +211,15 @@ proptest! {
     #[test]
     fn what_is_presented_was_watched_for_long_enough_without_a_gap(
         world in world(always(Replay::STRICT), InDoubt::LastChance),
-        looks in proptest::collection::vec((0_u32..140, 0_u8..40), 1..60),
+        checks in proptest::collection::vec((0_u32..140, 0_u8..40), 1..60),
     ) {
         let (span, open) = (world.policy.span(), world.row.open.unwrap());
         let mut flight = Flight::new(Need::Resolved, Knowledge::default(), 0, world.started, Duration::ZERO);
-        let younger = AnswersView::Read { newest: None, kept_since: open.first.at + Duration::from_secs(1) };
+        let younger = AnswersView::Read { newest: None, unread: None, kept_since: open.first.at + Duration::from_secs(1) };
         let mut now = Duration::ZERO;
-        // Since when it is watched, the last look, and the longest time between two.
+        // Since when it is watched, the last check, and the longest time between two.
         let mut watch: Option<(Duration, Duration, Duration)> = None;
-        for (percent, answers) in looks {
+        for (percent, answers) in checks {
             now += super::knowledge::gap(span) * percent / 100;
             let answers = match answers {
                 0 => AnswersView::Unreadable,
@@ -223,7 +232,7 @@ proptest! {
             let widest = widest.max(now.saturating_sub(last));
             watch = sees.then_some((since, now, widest));
             let kept = (open.first.at + KEEP_ANSWERS).since(world.doubt_since);
-            if matches!(world.look(&mut flight, now, answers), Resolution::Present { .. }) && now < kept {
+            if matches!(world.check(&mut flight, now, answers), Resolution::Present { .. }) && now < kept {
                 prop_assert!(sees, "presented while an answer may be kept somewhere");
                 prop_assert!(now >= since + span + widest * 2, "watched since {since:?}, at most {widest:?} apart: {now:?}");
             }
@@ -248,7 +257,7 @@ proptest! {
         let crate::Window::For(window) = world.policy.replay().window() else { unreachable!("it is grace") };
         let watch = world.watch(world.window_ends(window).saturating_sub(before_the_end), READABLE);
         prop_assert!(presented(&watch));
-        if let Some(Resolution::Present { by: Some(by) }) = watch.said {
+        if let Some(Resolution::Present { by: Some(by) }) = watch.resolution {
             let needed = world.policy.exchange_timeout() + world.policy.answer_budget();
             prop_assert_eq!(by, world.started + world.window_ends(window));
             prop_assert!(world.started + watch.last + needed <= by);
@@ -272,7 +281,7 @@ proptest! {
         world in world(always(Replay::STRICT_FAMILY), InDoubt::AskLogin), first in secs(0..2_000),
     ) {
         let watch = world.watch(first, READABLE);
-        prop_assert_eq!(watch.said, Some(Resolution::AskLogin));
+        prop_assert_eq!(watch.resolution, Some(Resolution::AskLogin(crate::Revocation::InDoubt)));
         prop_assert!(watch.last >= watch.first + world.policy.span());
     }
 
@@ -281,10 +290,10 @@ proptest! {
         world in world(always(Replay::STRICT_FAMILY), InDoubt::LastChance), first in secs(0..2_000_000),
     ) {
         let mut flight = Flight::new(Need::Resolved, Knowledge::default(), 0, world.started, Duration::ZERO);
-        let said = world.look(&mut flight, first, AnswersView::Unreadable);
+        let resolution = world.check(&mut flight, first, AnswersView::Unreadable);
         let kept = (world.row.open.unwrap().first.at + KEEP_ANSWERS).since(world.doubt_since);
         if first < kept {
-            prop_assert!(matches!(said, Resolution::Wait(_)));
+            prop_assert!(matches!(resolution, Resolution::Wait(_)));
         }
     }
 
@@ -310,14 +319,14 @@ proptest! {
         world.started = Moment::from_micros(moment);
         let mut flight = Flight::new(Need::Valid, Knowledge::default(), since, world.started, Duration::MAX);
         for answers in [READABLE, AnswersView::Unreadable] {
-            world.look(&mut flight, Duration::ZERO, answers);
-            world.look(&mut flight, Duration::from_micros(since), answers);
+            world.check(&mut flight, Duration::ZERO, answers);
+            world.check(&mut flight, Duration::from_micros(since), answers);
         }
         prop_assert!(world.row.generation > Generation::ZERO);
     }
 }
 
-/// The longest time between two looks of a watch that is kept at its pace.
+/// The longest time between two checks of a watch that is kept at its interval.
 fn widest(world: &World) -> Duration {
     super::knowledge::gap(world.policy.span()) / 2
 }

@@ -2,10 +2,18 @@
 
 use std::time::Duration;
 
-use super::{AnswersView, Command, Context, Flight, RowView, knowledge::Subject};
-use crate::{Cause, Facts, InDoubt, KEEP_ANSWERS, Moment, Open, Row, Spent, StoreTime, Window, mutant};
+use super::{
+    Context, Flight,
+    command::Command,
+    decide::unread_of,
+    event::{AnswersView, RowView},
+    knowledge::Subject,
+};
+use crate::{
+    Cause, Facts, InDoubt, KEEP_ANSWERS, Moment, Open, Revocation, Row, Spent, StoreTime, Window, mutant,
+};
 
-/// What to do about a doubt.
+/// The way to resolve a doubt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Resolution {
     /// Present the refresh token again, claimed; the exchange must have ended by then, where that matters.
@@ -13,22 +21,24 @@ pub(super) enum Resolution {
     /// Not before then.
     Wait(Moment),
     /// Present nothing; ask for a login.
-    AskLogin,
+    AskLogin(Revocation),
 }
 
 const PRESENT: Resolution = Resolution::Present { by: None };
 
-/// What a resolver can see.
+/// A doubt as a resolver sees it.
 struct Doubt<'a> {
     view: &'a RowView,
     facts: &'a Facts,
     replay: crate::Replay,
-    /// When the first presentation may have happened; a store that went back cannot tell.
+    /// The time from which on the first presentation may have happened; a store that went back does not know it.
     first: Option<StoreTime>,
     /// The access token was rejected after the refresh token was claimed.
     rejected: bool,
-    /// Somebody vouches that no answer is kept anywhere.
+    /// The location of the answers vouches that no answer is kept anywhere.
     definitely_none: bool,
+    /// An answer is kept that nobody has understood.
+    unread: bool,
 }
 
 impl Flight {
@@ -42,16 +52,26 @@ impl Flight {
         answers: AnswersView,
     ) -> Resolution {
         let definitely_none = vouched_since(answers)
-            .is_some_and(|since| since <= open.first.at || mutant("empty_place_is_believed"));
-        self.keep_watch(cx, Subject::Attempt(open.id), definitely_none);
+            .is_some_and(|since| since <= open.first.at || mutant("empty_location_is_believed"));
+        self.continue_watch(cx, Subject::Attempt(open.id), definitely_none);
         let rejected = open.cause == Cause::Rejected || self.knowledge.is_rejected(row.generation);
         let last = open.until - cx.policy.span();
         let first = Some(if mutant("grace_runs_from_the_last_attempt") { last } else { open.first.at });
-        let doubt = Doubt { view, facts, replay: cx.policy.replay(), first, rejected, definitely_none };
+        // Nobody knows when the first presentation was that the store has forgotten.
+        let keeps = !open.first.is_forgotten() || mutant("forgotten_attempt_has_a_window");
+        let replay = if keeps { cx.policy.replay() } else { cx.policy.replay().without_window() };
+        let unread = unread_of(cx, row, answers);
+        // Its request is over: there is nothing to watch.
+        if self.is_operator() && unread.is_some_and(|note| note.claim == open.id) {
+            return PRESENT;
+        }
+        let unread = unread.is_some();
+        let doubt = Doubt { view, facts, replay, first, rejected, definitely_none, unread };
         self.resolve(cx, &doubt)
     }
 
-    /// The shelf or this process knows a newer generation than the store, and no answer is there to bring it back.
+    /// The shared cache or this process knows a newer generation than the store, and no answer is there to bring it
+    /// back.
     pub(super) fn resolve_went_back(
         &mut self,
         cx: &Context<'_>,
@@ -66,7 +86,7 @@ impl Flight {
             return self.act_on(cx, view, row, Resolution::Wait(at));
         }
         let definitely_none = vouched_since(answers).is_some();
-        self.keep_watch(cx, Subject::WentBack(row.generation), definitely_none);
+        self.continue_watch(cx, Subject::WentBack(row.generation), definitely_none);
         let replay = cx.policy.replay();
         let keeps = mutant("store_that_went_back_keeps_its_window");
         let replay = if keeps { replay } else { replay.without_window() };
@@ -77,13 +97,17 @@ impl Flight {
             first: None,
             rejected: self.knowledge.is_rejected(row.generation),
             definitely_none,
+            unread: unread_of(cx, row, answers).is_some(),
         };
-        let resolution =
-            if facts.refresh.is_some() { self.resolve(cx, &doubt) } else { Resolution::AskLogin };
+        let resolution = if facts.refresh.is_some() {
+            self.resolve(cx, &doubt)
+        } else {
+            Resolution::AskLogin(Revocation::InDoubt)
+        };
         self.act_on(cx, view, row, resolution)
     }
 
-    fn keep_watch(&mut self, cx: &Context<'_>, subject: Subject, readable: bool) {
+    fn continue_watch(&mut self, cx: &Context<'_>, subject: Subject, readable: bool) {
         if readable || mutant("watch_goes_on_unseeing") {
             self.knowledge.observe(subject, cx.now, cx.policy.span());
         } else {
@@ -92,10 +116,15 @@ impl Flight {
     }
 
     fn resolve(&self, cx: &Context<'_>, doubt: &Doubt<'_>) -> Resolution {
+        if doubt.unread && !self.is_operator() {
+            let ask = Resolution::AskLogin(Revocation::AnswerUnread);
+            return self.before_asking(cx, doubt).map_or(ask, Resolution::Wait);
+        }
+        let watched = latest(self.watched(cx, doubt), self.reading(cx));
         match doubt.replay.window() {
             Window::Always => return PRESENT,
             Window::For(_) if mutant("grace_never_ends") => return PRESENT,
-            Window::UntilUsed => return self.watched(cx, doubt).map_or(PRESENT, Resolution::Wait),
+            Window::UntilUsed => return watched.map_or(PRESENT, Resolution::Wait),
             Window::For(window) => {
                 if let Some(resolution) = self.resolve_inside(cx, doubt, window) {
                     return resolution;
@@ -104,42 +133,55 @@ impl Flight {
             Window::Closed => {}
         }
         if doubt.replay.spent() == Spent::RevokesFamily && !self.is_operator() {
-            if cx.policy.in_doubt() == InDoubt::AskLogin || mutant("login_is_asked_for_always") {
-                return self.before_asking(cx, doubt).map_or(Resolution::AskLogin, Resolution::Wait);
+            if cx.policy.in_doubt() == InDoubt::AskLogin || mutant("login_is_always_requested") {
+                let ask = Resolution::AskLogin(Revocation::InDoubt);
+                return self.before_asking(cx, doubt).map_or(ask, Resolution::Wait);
             }
             let nothing_left = doubt.nothing_left_to_lose(cx, self.spread);
             let nothing_left = nothing_left.filter(|_| !mutant("family_is_risked_at_once"));
-            if let Some(at) = latest(nothing_left, self.watched(cx, doubt)) {
-                return Resolution::Wait(at);
-            }
-            return PRESENT;
+            return latest(nothing_left, watched).map_or(PRESENT, Resolution::Wait);
         }
-        self.watched(cx, doubt).map_or(PRESENT, Resolution::Wait)
+        watched.map_or(PRESENT, Resolution::Wait)
     }
 
-    /// Until when nobody is asked to log in: the owner may still write its pair down, as it may before a presentation. A
-    /// store that went back has no attempt to end; what is told then is judged anew with every look.
+    /// Returns the instant at which to see if a reading of this process has ended: the pair may arrive here, and is not put
+    /// at risk by a presentation from here. It may end long before its time is over.
+    fn reading(&self, cx: &Context<'_>) -> Option<Moment> {
+        let end = self.reading_ends(cx)?;
+        Some(end.min(cx.now + cx.check_interval()))
+    }
+
+    fn reading_ends(&self, cx: &Context<'_>) -> Option<Moment> {
+        let end = self.knowledge.reading.filter(|end| *end > cx.now);
+        end.filter(|_| !mutant("recheck_presents_during_its_own_reading"))
+    }
+
+    /// Returns the end of the time in which nobody is asked to log in: the owner may still write its pair down, as it
+    /// may before a presentation. A store that went back has no attempt to end; there the decision is made anew with
+    /// every check.
     fn before_asking(&self, cx: &Context<'_>, doubt: &Doubt<'_>) -> Option<Moment> {
         let nothing_to_watch = doubt.first.is_none() && doubt.definitely_none;
-        self.watched(cx, doubt).filter(|_| !nothing_to_watch)
+        latest(self.watched(cx, doubt).filter(|_| !nothing_to_watch), self.reading(cx))
     }
 
-    /// Inside a window of grace the retry must end inside it too; the watch is kept where it fits.
+    /// Inside a window of grace the retry must end inside it too; the watch is kept where it fits, and where it does the end
+    /// of the own reading, too.
     fn resolve_inside(&self, cx: &Context<'_>, doubt: &Doubt<'_>, window: Duration) -> Option<Resolution> {
         let by = doubt.view.moment_of(doubt.first? + window);
         let fits = cx.fits(by) || mutant("grace_retry_ends_outside") && cx.now < by;
         if !fits {
             return None;
         }
-        match self.watched(cx, doubt) {
+        let reading = self.reading_ends(cx).filter(|end| cx.fits_at(*end, by)).and(self.reading(cx));
+        match latest(self.watched(cx, doubt), reading) {
             Some(at) if cx.fits_at(at, by) => Some(Resolution::Wait(at)),
             Some(_) | None if mutant("grace_retry_ends_outside") => Some(PRESENT),
             Some(_) | None => Some(Resolution::Present { by: Some(by) }),
         }
     }
 
-    /// Until when the watch has to go on; `None` when it is over. Without a definite "none" there is no watch: it is
-    /// asked again later, at most until no answer could be kept any more.
+    /// Returns the end of the watch; `None` when it is over. Without a definite "none" there is no watch: the answers
+    /// are read again later, at most until none could be kept any more.
     fn watched(&self, cx: &Context<'_>, doubt: &Doubt<'_>) -> Option<Moment> {
         if !doubt.definitely_none && !mutant("unreadable_as_empty") {
             let kept_until = doubt.first.map(|first| first + KEEP_ANSWERS);
@@ -155,8 +197,9 @@ impl Flight {
 }
 
 impl Doubt<'_> {
-    /// When the grant's loss would cost nothing any more: the access token has expired or was rejected after the
-    /// claim, or half of the refresh token's remaining life is gone, plus one skew. `None` when that is over.
+    /// Returns the instant at which the grant's loss would cost nothing any more: the access token has expired or was
+    /// rejected after the claim, or half of the refresh token's remaining life is gone, plus one skew. `None` when
+    /// that is over.
     fn nothing_left_to_lose(&self, cx: &Context<'_>, spread: u64) -> Option<Moment> {
         let Self { view, facts, first, rejected, .. } = self;
         if *rejected && !mutant("rejected_token_counts_as_life") {
@@ -177,7 +220,7 @@ fn latest(one: Option<Moment>, other: Option<Moment>) -> Option<Moment> {
     one.max(other)
 }
 
-/// Since when the place of answers vouches for what is missing; `None`: it cannot be read.
+/// Returns the instant since which the location of the answers vouches for what is missing; `None`: it cannot be read.
 fn vouched_since(answers: AnswersView) -> Option<StoreTime> {
     match answers {
         AnswersView::Read { kept_since, .. } => Some(kept_since),

@@ -99,53 +99,53 @@ proptest! {
     #![proptest_config(crate::laws::config(256))]
 
     #[test]
-    fn merging_twice_is_merging_once(old in old(), said in fields()) {
-        let said = answer(&Value::Object(said).to_string());
-        let once = merge(&old, &said, now());
-        prop_assert_eq!(&merge(&once, &said, now()), &once);
+    fn merging_twice_is_merging_once(old in old(), response in fields()) {
+        let response = answer(&Value::Object(response).to_string());
+        let once = merge(&old, &response, now());
+        prop_assert_eq!(&merge(&once, &response, now()), &once);
     }
 
     #[test]
-    fn merging_loses_no_field_and_blanks_no_token(old in old(), said in fields()) {
-        let said = answer(&Value::Object(said).to_string());
-        let new = merge(&old, &said, now());
+    fn merging_loses_no_field_and_blanks_no_token(old in old(), response in fields()) {
+        let response = answer(&Value::Object(response).to_string());
+        let new = merge(&old, &response, now());
         let kept: Vec<_> = new.tokens().names().filter(|name| old.tokens().raw(name).is_some()).collect();
         prop_assert_eq!(kept, old.tokens().names().collect::<Vec<_>>());
         prop_assert_eq!(new.shape(), old.shape());
-        prop_assert_eq!(text(new.access_token()), text(said.access_token.clone()).or(text(old.access_token())));
-        prop_assert_eq!(text(new.refresh_token()), text(said.refresh_token.clone()).or(text(old.refresh_token())));
+        prop_assert_eq!(text(new.access_token()), text(response.access_token.clone()).or(text(old.access_token())));
+        prop_assert_eq!(text(new.refresh_token()), text(response.refresh_token.clone()).or(text(old.refresh_token())));
         for name in ["own", "own2"] {
-            if said.document().raw(name).is_none() {
+            if response.document().raw(name).is_none() {
                 prop_assert_eq!(new.tokens().raw(name), old.tokens().raw(name));
             }
         }
     }
 
     #[test]
-    fn what_an_answer_leaves_empty_stays(old in old(), said in fields()) {
+    fn what_an_answer_leaves_empty_stays(old in old(), response in fields()) {
         let blank = |value: Option<&Value>| value.is_none_or(|value| value.is_null() || value == "");
-        let new = merge(&old, &answer(&Value::Object(said.clone()).to_string()), now());
+        let new = merge(&old, &answer(&Value::Object(response.clone()).to_string()), now());
         for name in ["id_token", "scope", "token_type", "own", "own2", "scopes"] {
-            if blank(said.get(name)) {
+            if blank(response.get(name)) {
                 let kept = new.tokens().raw(name) == old.tokens().raw(name);
-                prop_assert!(kept || name == "scopes" && !blank(said.get("scope")), "{}", name);
+                prop_assert!(kept || name == "scopes" && !blank(response.get("scope")), "{}", name);
             }
         }
     }
 
     #[test]
-    fn what_was_merged_survives_the_store(old in old(), said in fields()) {
-        let new = merge(&old, &answer(&Value::Object(said).to_string()), now());
+    fn what_was_merged_survives_the_store(old in old(), response in fields()) {
+        let new = merge(&old, &answer(&Value::Object(response).to_string()), now());
         prop_assert_eq!(Credential::from_bytes(&new.to_bytes()).unwrap(), new);
     }
 
     #[test]
-    fn whatever_an_answer_holds_the_credential_opens_with_its_tokens(old in old(), said in anything()) {
-        let Ok(said) = TokenAnswer::read(said.to_string().as_bytes()) else { return Ok(()) };
-        let new = merge(&old, &said, now());
+    fn whatever_an_answer_contains_the_credential_opens_with_its_tokens(old in old(), response in anything()) {
+        let Ok(response) = TokenAnswer::read(response.to_string().as_bytes()) else { return Ok(()) };
+        let new = merge(&old, &response, now());
         let opened = Credential::from_bytes(&new.to_bytes()).unwrap();
-        prop_assert_eq!(text(opened.access_token()), text(said.access_token.clone()).or(text(old.access_token())));
-        prop_assert_eq!(text(opened.refresh_token()), text(said.refresh_token.clone()).or(text(old.refresh_token())));
+        prop_assert_eq!(text(opened.access_token()), text(response.access_token.clone()).or(text(old.access_token())));
+        prop_assert_eq!(text(opened.refresh_token()), text(response.refresh_token.clone()).or(text(old.refresh_token())));
         prop_assert_eq!(opened, new);
     }
 }

@@ -1,4 +1,4 @@
-//! What other systems expect of a merge, by the name under which they ask for it.
+//! The expectations of other systems on a merge, by the names of their scenarios.
 #![allow(clippy::unwrap_used)]
 
 use std::time::Duration;
@@ -19,8 +19,9 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
+/// S-T28.
 #[test]
-fn s_t28_what_is_new_wins_and_what_is_not_said_stays_in_every_shape() {
+fn new_fields_win_and_fields_missing_from_the_answer_stay_in_every_shape() {
     for (old, new) in [
         (
             r#"{"refresh_token":"r1","access_token":"a1","project_id":"p","own":{"x": 1}}"#,
@@ -43,23 +44,24 @@ fn s_t28_what_is_new_wins_and_what_is_not_said_stays_in_every_shape() {
     }
 }
 
+/// S-T29.
 #[test]
-fn s_t29_a_credential_of_strings_stays_one_and_an_empty_refresh_token_or_scope_is_not_taken() {
+fn a_credential_of_strings_stays_one_and_an_empty_refresh_token_or_scope_is_not_taken() {
     let old = r#"{"access_token":"a1","token_type":"Bearer","expires_in":"28800","expires_at":"1735600000","refresh_token":"r1","scope":"user:inference"}"#;
-    let said =
+    let response =
         r#"{"access_token":"a2","token_type":"Bearer","expires_in":28800,"refresh_token":"","scope":""}"#;
     assert_eq!(
-        merged(old, said),
+        merged(old, response),
         r#"{"access_token":"a2","token_type":"Bearer","expires_in":"28800","expires_at":"1735718400","refresh_token":"r1","scope":"user:inference"}"#
     );
 }
 
 #[test]
 fn the_file_of_claude_code_keeps_its_shape_and_its_scopes_a_list() {
-    let said = r#"{"token_type":"Bearer","access_token":"a2","expires_in":28800,"refresh_token":"r2",
+    let response = r#"{"token_type":"Bearer","access_token":"a2","expires_in":28800,"refresh_token":"r2",
                    "scope":"user:inference user:profile","account":{"uuid":"u","email_address":"e"}}"#;
     let expected = CLAUDE.replace("a1", "a2").replace("r1", "r2").replace("1735689000000", "1735718400000");
-    assert_eq!(merged(CLAUDE, said), expected);
+    assert_eq!(merged(CLAUDE, response), expected);
     let other = merged(CLAUDE, r#"{"access_token":"a2","expires_in":60,"scope":"one two"}"#);
     assert_eq!(json(&other)["claudeAiOauth"]["scopes"], json!(["one", "two"]));
     let unsaid = merged(CLAUDE, r#"{"access_token":"a2","scope":null}"#);
@@ -77,14 +79,15 @@ fn the_file_of_claude_code_keeps_its_shape_and_its_scopes_a_list() {
 fn the_file_of_the_gemini_cli_keeps_milliseconds_and_its_project() {
     let old = "{\n  \"access_token\": \"a1\",\n  \"refresh_token\": \"r1\",\n  \"scope\": \"x y\",\n  \"token_type\": \"Bearer\",\n  \
                \"id_token\": \"i1\",\n  \"expiry_date\": 1735689000123,\n  \"project_id\": \"p-1\"\n}";
-    let said =
+    let response =
         r#"{"access_token":"a2","expires_in":3599,"id_token":"i2","project_id":"","token_type":"Bearer"}"#;
     let expected = old.replace("a1", "a2").replace("i1", "i2").replace("1735689000123", "1735693199000");
-    assert_eq!(merged(old, said), expected);
+    assert_eq!(merged(old, response), expected);
 }
 
+/// S-T35.
 #[test]
-fn s_t35_a_number_is_one_however_it_is_written() {
+fn a_number_is_one_however_it_is_written() {
     let left = |value: &str| {
         let text = format!(r#"{{"access_token":"a","expires_in":{value}}}"#);
         Credential::import(text.as_bytes(), now()).map(|read| read.expires_in.map(|left| left.as_secs()))
@@ -100,22 +103,25 @@ fn s_t35_a_number_is_one_however_it_is_written() {
     }
 }
 
+/// S-T52.
 #[test]
-fn s_t52_a_refresh_leaves_unrelated_fields_alone() {
+fn a_refresh_leaves_unrelated_fields_alone() {
     let old = r#"{"plan_type" : "plus","access_token":"a1","organization_id":null,"chatgpt_account_id":"acc","custom":{"b":[1, 2.50]},"expires_at":"2024-12-31T23:00:00Z","subscription_expires_at":"2026-01-01T00:00:00Z"}"#;
     let new = old.replace("a1", "a2").replace("2024-12-31T23:00:00Z", "2025-01-01T01:00:00Z");
     assert_eq!(merged(old, r#"{"access_token":"a2","expires_in":3600}"#), new);
 }
 
+/// S-T56.
 #[test]
-fn s_t56_a_grok_credential_keeps_its_base_url_and_the_refresh_token_that_an_answer_omits() {
+fn a_grok_credential_keeps_its_base_url_and_the_refresh_token_that_an_answer_omits() {
     let old = r#"{"access_token":"a1","refresh_token":"r1","base_url":"https://own.example/v1","expires_at":"2024-12-31T23:00:00Z","subscription_tier":"heavy"}"#;
     let new = old.replace("a1", "a2").replace("2024-12-31T23:00:00Z", "2025-01-01T06:00:00Z");
     assert_eq!(merged(old, r#"{"access_token":"a2","expires_in":21600,"base_url":null}"#), new);
 }
 
+/// S-T94.
 #[test]
-fn s_t94_an_expiry_is_read_from_text_number_and_time_and_kept_as_it_was_written() {
+fn an_expiry_is_read_from_text_number_and_time_and_kept_as_it_was_written() {
     for (written, left, after) in [
         ("\"1735689660\"", Some(60), "\"1735689720\""),
         ("1735689660", Some(60), "1735689720"),
@@ -141,8 +147,9 @@ fn s_t94_an_expiry_is_read_from_text_number_and_time_and_kept_as_it_was_written(
     }
 }
 
+/// C-T1.
 #[test]
-fn c_t1_the_end_in_a_jwt_is_read_and_anything_else_says_nothing() {
+fn the_end_in_a_jwt_is_read_and_anything_else_says_nothing() {
     // {"exp":1736553600}
     assert_eq!(jwt::exp("e30.eyJleHAiOjE3MzY1NTM2MDB9.c2ln"), Some(1_736_553_600));
     for token in ["opaque", "a.b.c", "e30.e30.c2ln", "e30.bm90IGpzb24.c2ln", ""] {
@@ -150,8 +157,9 @@ fn c_t1_the_end_in_a_jwt_is_read_and_anything_else_says_nothing() {
     }
 }
 
+/// C-T10.
 #[test]
-fn c_t10_without_an_id_token_the_old_one_and_all_other_fields_stay() {
+fn without_an_id_token_the_old_one_and_all_other_fields_stay() {
     for old in [
         r#"{"id_token":"i1","access_token":"a1","refresh_token":"r1","account_id":"acc","last_refresh":"2024-12-28T00:00:00Z"}"#,
         r#"{"tokens":{"id_token":"i1","access_token":"a1","refresh_token":"r1","account_id":"acc"},"last_refresh":"2024-12-28T00:00:00Z"}"#,
@@ -164,8 +172,9 @@ fn c_t10_without_an_id_token_the_old_one_and_all_other_fields_stay() {
     }
 }
 
+/// M-T6.
 #[test]
-fn m_t6_a_merge_leaves_the_credential_it_was_made_from_alone() {
+fn a_merge_leaves_the_credential_it_was_made_from_alone() {
     for text in [CLAUDE, r#"{"access_token":"a1","account_id":"acc"}"#] {
         let old = credential(text);
         let new = merge(&old, &answer(r#"{"access_token":"a2","refresh_token":"r2"}"#), now());
@@ -178,22 +187,24 @@ fn m_t6_a_merge_leaves_the_credential_it_was_made_from_alone() {
 #[test]
 fn who_an_account_is_cannot_be_blanked_at_any_depth() {
     let old = r#"{"access_token":"a1","email":"e","account":{"uuid":"u","name":"n","deep":{"id":"d"}},"plan_type":"pro"}"#;
-    let said = r#"{"access_token":"a2","email":"","account":{"uuid":null,"name":"m","deep":{"id":""},"new":""},"plan_type":{},"expires_in":60}"#;
-    let new = json(&merged(old, said));
+    let response = r#"{"access_token":"a2","email":"","account":{"uuid":null,"name":"m","deep":{"id":""},"new":""},"plan_type":{},"expires_in":60}"#;
+    let new = json(&merged(old, response));
     assert_eq!((&new["email"], &new["plan_type"]), (&json!("e"), &json!("pro")));
     assert_eq!(new["account"], json!({"uuid": "u", "name": "m", "deep": {"id": "d"}, "new": ""}));
 }
 
+/// M-T11.
 #[test]
-fn m_t11_a_lifetime_of_nothing_is_unknown_and_any_other_is_believed() {
-    for (said, lifetime) in [("0", None), ("-1", None), ("3600", Some(3600)), ("30", Some(30))] {
-        let said = answer(&format!(r#"{{"access_token":"a2","expires_in":{said}}}"#));
-        assert_eq!(said.lifetime(now()), lifetime.map(Duration::from_secs));
+fn a_lifetime_of_nothing_is_unknown_and_any_other_is_believed() {
+    for (expires_in, lifetime) in [("0", None), ("-1", None), ("3600", Some(3600)), ("30", Some(30))] {
+        let response = answer(&format!(r#"{{"access_token":"a2","expires_in":{expires_in}}}"#));
+        assert_eq!(response.lifetime(now()), lifetime.map(Duration::from_secs));
     }
 }
 
+/// N-10.
 #[test]
-fn n_10_what_an_answer_lacks_is_kept_unknown_or_doubt_and_never_a_loss() {
+fn what_an_answer_lacks_is_kept_unknown_or_unread_and_never_a_loss() {
     let read = |body: &str| {
         let wire = Wire::Reply {
             status: http::StatusCode::OK,
@@ -212,20 +223,20 @@ fn n_10_what_an_answer_lacks_is_kept_unknown_or_doubt_and_never_a_loss() {
             (r#"{"access_token":"a2","refresh_token":"r2"}"#, "a2", "r2", None),
             (r#"{"access_token":"","refresh_token":"r2","expires_in":60}"#, "a1", "r2", Some(0)),
         ] {
-            let Outcome::Success(said) = read(body) else { panic!("{body}") };
-            let new = merge(&credential(old), &said, now());
+            let Outcome::Success(response) = read(body) else { panic!("{body}") };
+            let new = merge(&credential(old), &response, now());
             assert_eq!(new.access_token().unwrap().expose_secret(), access, "{body}");
             assert_eq!(new.refresh_token().unwrap().expose_secret(), refresh, "{body}");
-            assert_eq!(said.lifetime(now()), lifetime.map(Duration::from_secs), "{body}");
+            assert_eq!(response.lifetime(now()), lifetime.map(Duration::from_secs), "{body}");
         }
     }
     for body in [r#"{"access_token":"a2","refresh_tok"#, r#"{"access_token":"","refresh_token":""}"#, "{}"] {
-        assert!(matches!(read(body), Outcome::Ambiguous), "{body}");
+        assert!(matches!(read(body), Outcome::Unread), "{body}");
     }
 }
 
 #[test]
-fn a_document_of_several_shapes_is_read_as_the_first_that_holds_a_token() {
+fn a_document_of_several_shapes_is_read_as_the_first_that_contains_a_token() {
     for (text, shape) in [
         (
             r#"{"access_token":"a","tokens":{"access_token":"b"},"claudeAiOauth":{"accessToken":"c"}}"#,

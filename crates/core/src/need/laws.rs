@@ -1,4 +1,4 @@
-//! Laws of needs: what callers are never handed.
+//! Laws of needs: tokens that callers are never handed.
 
 use proptest::prelude::*;
 
@@ -17,6 +17,14 @@ fn freshness() -> impl Strategy<Value = Freshness> {
     proptest::sample::select(vec![Freshness::Fresh, Freshness::Ahead, Freshness::InSkew, Freshness::Expired])
 }
 
+fn need() -> impl Strategy<Value = Need> {
+    prop_oneof![
+        proptest::sample::select(vec![Need::Valid, Need::RefreshedAhead, Need::Resolved]),
+        proptest::option::of(generation()).prop_map(|seen| Need::Now { seen }),
+        (generation(), access()).prop_map(|(generation, access)| Need::NotThis { generation, access }),
+    ]
+}
+
 proptest! {
     #![proptest_config(crate::laws::config(1024))]
 
@@ -33,15 +41,22 @@ proptest! {
 
     #[test]
     fn what_is_no_longer_good_meets_no_need(
-        generation in generation(), access in access(), seen in proptest::option::of(generation()), least in generation(),
-        freshness in freshness(),
+        need in need(), generation in generation(), access in access(), freshness in freshness(),
     ) {
-        let candidate = Candidate { generation, access, freshness };
-        for need in [Need::Valid, Need::RefreshedAhead, Need::Resolved, Need::AtLeast(least), Need::Now { seen }] {
-            prop_assert!(freshness >= Freshness::Ahead || !need.is_met_by(&candidate), "{need:?}");
+        let met = need.is_met_by(&Candidate { generation, access, freshness });
+        prop_assert!(freshness >= Freshness::Ahead || !met, "{need:?}");
+        if let Need::Now { seen } = need {
+            prop_assert!(!met || seen.is_some_and(|seen| generation > seen), "no newer than what the person saw");
         }
-        let met = Need::Now { seen }.is_met_by(&candidate);
-        prop_assert!(!met || seen.is_some_and(|seen| generation > seen), "no newer than what the person saw");
-        prop_assert!(!Need::AtLeast(least).is_met_by(&candidate) || generation >= least);
+    }
+
+    #[test]
+    fn a_token_meets_a_need_if_it_is_accepted_and_fresh_and_is_served_stale_to_no_person(
+        need in need(), generation in generation(), access in access(),
+    ) {
+        let accepted = need.accepts(generation, access);
+        let fresh = Candidate { generation, access, freshness: Freshness::Fresh };
+        prop_assert_eq!(need.is_met_by(&fresh), accepted);
+        prop_assert_eq!(need.accepts_stale(generation, access), accepted && !need.is_operator());
     }
 }

@@ -10,9 +10,9 @@ pub trait Clock: Send + Sync + 'static {
     /// clock when that runs ahead.
     fn now(&self) -> Moment;
 
-    /// About [`now`](Self::now), as of the last tick of a timer: cheap enough for every request. For what has a margin
-    /// of more than a tick.
-    fn glance(&self) -> Moment {
+    /// About [`now`](Self::now), as of the last tick of a timer: cheap enough for every request. It is late where the
+    /// tick is, as on a virtual machine of which one processor stands still: for what has a margin.
+    fn coarse_now(&self) -> Moment {
         self.now()
     }
 

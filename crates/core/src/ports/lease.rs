@@ -1,4 +1,4 @@
-//! The door: who tries first.
+//! The lease: the right to try first.
 
 use std::time::Duration;
 
@@ -24,11 +24,11 @@ pub trait Lease: Send + Sync + 'static {
         floor: Option<Fence>,
     ) -> Result<LeaseReply, Trouble>;
 
-    /// Gives the lease back if `token` still holds it; otherwise changes nothing.
+    /// Releases the lease if `token` still holds it; otherwise changes nothing.
     async fn release(&self, account: &Account, token: ClaimId) -> Result<(), Trouble>;
 }
 
-/// What the server said to an acquire.
+/// The server's reply to an acquire.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum LeaseReply {
     /// The lease is ours.
@@ -38,7 +38,7 @@ pub enum LeaseReply {
     },
     /// Somebody else holds it.
     Busy {
-        /// For how much longer, by the server's clock.
+        /// The time left to them, by the server's clock.
         remaining: Duration,
     },
 }

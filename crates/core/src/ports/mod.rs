@@ -1,30 +1,30 @@
-//! What the protocol asks of the outside, as contracts.
+//! The contracts of the protocol with its environment.
 //!
-//! Each port has at least two real implementations; the conformance lists in `solekey-testkit` are their meaning in
+//! Each port has at least two real implementations; the conformance lists in `solekey-conformance` are their meaning in
 //! executable form.
 
 mod answers;
 mod cache;
+mod change_feed;
 mod clock;
 mod endpoint;
 mod lease;
-mod news;
-mod pace;
+mod rate_limiter;
 mod store;
 
-pub use answers::{Answers, Enrolment};
-pub use cache::{Cache, Publication, Shelf, Shelved};
+pub use answers::{Answers, Registration};
+pub use cache::{Cache, CacheEntry, CachedToken, Publication};
+pub use change_feed::{ChangeFeed, Heard, Listen};
 pub use clock::Clock;
 pub use endpoint::{ExchangeRequest, TokenEndpoint, Wire, WirePhase};
 pub use lease::{Lease, LeaseReply};
-pub use news::{Heard, Listen, News};
-pub use pace::{Ask, Hold, Pace, Paced, Start};
+pub use rate_limiter::{RateLimiter, Start, StartDelay, StartReply, StartRequest};
 pub use store::{Loaded, LoggedIn, Page, Record, Store, StoreError, StoreIdentity};
 
 /// The cause of a port's trouble, kept as the source of its error.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A port could not do what it was asked to.
+/// A port could not carry out its operation.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Trouble {

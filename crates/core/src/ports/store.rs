@@ -15,15 +15,23 @@ use crate::{Account, Claim, ClaimId, Commit, Login, LoginEffect, Row, Sealed, Se
 /// idempotent by the id it carries: repeating it after an unknown outcome is safe. Reads are from the primary.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Who this store is. Minted by its first migration, never changed.
+    /// The store's id. Minted by its first migration, never changed.
     async fn identity(&self) -> Result<StoreIdentity, StoreError>;
 
     /// Writes `value` under `name` unless something is there; returns what is there afterwards.
     async fn pin(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError>;
 
-    /// Replaces what was pinned under `name` if that is `seen`; returns what is there afterwards, nothing where nothing was
-    /// pinned.
+    /// Replaces what was pinned under `name` if that is `seen`; returns what is there afterwards, nothing where
+    /// nothing was pinned.
     async fn repin(&self, name: &str, seen: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError>;
+
+    /// Reads and writes something that belongs to no account, by the same means as rows: a store that answers and cannot be
+    /// written is distinguished from one that works.
+    async fn probe(&self) -> Result<(), StoreError> {
+        let there = self.pin(PROBE, b"0").await?;
+        let next: &[u8] = if there == b"1" { b"0" } else { b"1" };
+        self.repin(PROBE, &there, next).await.map(drop)
+    }
 
     /// The row as it is now, with the store's time at which it was read.
     async fn load(&self, account: &Account) -> Result<Loaded, StoreError>;
@@ -50,8 +58,8 @@ pub trait Store: Send + Sync + 'static {
     /// Leaves a tombstone: [`Row::delete`]. Returns the row as it is afterwards, nothing if there never was one.
     async fn delete(&self, account: &Account, id: ClaimId) -> Result<Loaded, StoreError>;
 
-    /// Puts the same credential back under another seal, or with fields beside its tokens: [`Row::reseal`]. The payload is
-    /// replaced, and nothing else.
+    /// Puts the same credential back under another seal, or with more fields next to its tokens: [`Row::reseal`]. The
+    /// payload is replaced, and nothing else.
     async fn reseal(
         &self,
         account: &Account,
@@ -67,13 +75,16 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Page, StoreError>;
 
-    /// Takes up to `limit` accounts of this provider whose time has come, earliest first, and pushes each `hold` into the
-    /// future so that no two callers take the same one. Costs as much as it takes, however many accounts there are, of
-    /// this provider or of others.
+    /// Takes up to `limit` accounts of this provider whose time has come, earliest first, and pushes each `hold` into
+    /// the future so that no two callers take the same one. Costs as much as it takes, however many accounts there
+    /// are, of this provider or of others.
     async fn due(&self, provider: &str, hold: Duration, limit: usize) -> Result<Vec<Account>, StoreError>;
 }
 
-/// Who a store is.
+/// The name under which a probe writes.
+const PROBE: &str = "probe";
+
+/// The identity of a store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StoreIdentity {
     /// Random, minted once; also the key of fingerprints.
@@ -85,13 +96,13 @@ pub struct StoreIdentity {
 /// A row and what it holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Record {
-    /// What the protocol reasons about.
+    /// The part the protocol reasons about.
     pub row: Row,
     /// The sealed credential; empty in a tombstone.
     pub payload: Sealed,
 }
 
-/// What a store knows about an account, and when it knew it.
+/// A store's record of an account, and the time at which it was read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Loaded {
     /// The row; `None` where there never was one.
@@ -100,7 +111,7 @@ pub struct Loaded {
     pub now: StoreTime,
 }
 
-/// What a login did, and the row as it is now.
+/// The effect of a login, and the row as it is now.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LoggedIn {
     /// New, or the same as before.
@@ -114,11 +125,11 @@ pub struct LoggedIn {
 pub struct Page {
     /// The accounts and their rows.
     pub rows: Vec<(Account, Row)>,
-    /// Where the next page starts; `None` at the end.
+    /// The start of the next page; `None` at the end.
     pub next: Option<String>,
 }
 
-/// Why a store did not do what it was asked to.
+/// The reason for which a store did not carry out an operation.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -131,6 +142,9 @@ pub enum StoreError {
     /// The refresh token was presented before, or another account holds it.
     #[error("the refresh token was presented before or belongs to another account")]
     AlreadyPresented,
+    /// The account holds a refresh token, and the new credential has none.
+    #[error("the account has a refresh token, and the new credential has none")]
+    Lesser,
     /// A newer version wrote the row; it is left alone.
     #[error("row format {found} is newer than this version reads")]
     UnreadableFormat {

@@ -1,24 +1,24 @@
-//! What a refusal is called: our own lost answer, somebody else, or just a refusal.
+//! The cause of a refusal: our own lost answer, somebody else, or just a refusal.
 
 use solekey_core::{
-    Delay, Login, Need, Outcome, Replay, Revocation, Row, Ruling,
+    Decision, Delay, Login, Need, Outcome, Replay, Revocation, Row,
     flight::{Event, Knowledge, Subject, Watch},
 };
 
 use crate::fixture::{
-    NO_ANSWERS, Pilot, facts, held, id, moment_at, open, overdue_row, policy, rotation, secs, settled,
+    NO_ANSWERS, Pilot, facts, facts_of, id, moment_at, open, overdue_row, policy, rotation, secs, settled,
     store_at,
 };
 
-/// Hears a refusal, finds nothing that contradicts it, and rules; returns what is written into the row.
-fn refused(pilot: &mut Pilot, row: &mut Row, said: Revocation) -> Revocation {
-    pilot.hear_outcome(Outcome::Permanent(said));
-    let settle = settled(&pilot.look(row, NO_ANSWERS));
+/// Hears a refusal, finds nothing that contradicts it, and settles; returns the cause that is written into the row.
+fn refused(pilot: &mut Pilot, row: &mut Row, reported: Revocation) -> Revocation {
+    pilot.hear_outcome(Outcome::Permanent(reported));
+    let settle = settled(&pilot.read_again(row, NO_ANSWERS));
     row.settle(&settle, pilot.store_now()).unwrap();
     pilot.hear(Event::Settled(pilot.done(row)));
-    match row.current_verdict().unwrap().ruling {
-        Ruling::LogIn { why } => why,
-        other @ Ruling::NotBefore { .. } => panic!("{other:?}"),
+    match row.current_verdict().unwrap().decision {
+        Decision::LogIn { why } => why,
+        other @ Decision::NotBefore { .. } => panic!("{other:?}"),
     }
 }
 
@@ -37,16 +37,16 @@ fn a_token_that_was_used_and_presented_here_once_was_used_by_somebody_else() {
 
 #[test]
 fn a_refusal_that_does_not_speak_of_use_blames_nobody() {
-    for said in [Revocation::Refused, Revocation::Expired] {
+    for reported in [Revocation::Refused, Revocation::Expired] {
         let mut row = overdue_row();
         let mut pilot = first_attempt(&mut row);
-        assert_eq!(refused(&mut pilot, &mut row, said), said);
+        assert_eq!(refused(&mut pilot, &mut row, reported), reported);
     }
 }
 
 #[test]
 fn after_an_attempt_in_doubt_it_was_our_own_answer_that_was_lost() {
-    for said in [Revocation::Refused, Revocation::Reused] {
+    for reported in [Revocation::Refused, Revocation::Reused] {
         let mut row = overdue_row();
         open(&mut row, 50, secs(0));
         let subject = Subject::Attempt(id(50));
@@ -55,7 +55,7 @@ fn after_an_attempt_in_doubt_it_was_our_own_answer_that_was_lost() {
         let mut pilot = Pilot::with(policy(Replay::STRICT), Need::Valid, knowledge, secs(0));
         pilot.clock = secs(200);
         pilot.exchange(&mut row);
-        assert_eq!(refused(&mut pilot, &mut row, said), Revocation::AnswerLost);
+        assert_eq!(refused(&mut pilot, &mut row, reported), Revocation::AnswerLost);
     }
 }
 
@@ -78,8 +78,16 @@ fn a_token_presented_before_is_no_evidence_against_others() {
     let seen = row.open.map(|open| open.id);
     row.commit(&solekey_core::Commit { seen, ..crate::fixture::commit(note) }, store_at(secs(1))).unwrap();
     let spent = facts(1, Some(secs(0)));
-    assert_ne!(held(&row).refresh, spent.refresh);
-    let login = Login { id: id(3), facts: spent, accept_spent: true, due_in: None, as_of: None };
+    assert_ne!(facts_of(&row).refresh, spent.refresh);
+    let login = Login {
+        id: id(3),
+        facts: spent,
+        accept_spent: true,
+        accept_lesser: false,
+        amends: None,
+        due_in: None,
+        as_of: None,
+    };
     row.login(&login, false, store_at(secs(2))).unwrap();
     let mut pilot = Pilot::of(Replay::STRICT_FAMILY);
     pilot.clock = secs(10);
@@ -93,7 +101,7 @@ fn a_nonce_that_was_missing_is_no_presentation() {
     let mut pilot = first_attempt(&mut row);
     row.settle(&settled(&pilot.hear_outcome(Outcome::NonceWanted)), pilot.store_now()).unwrap();
     pilot.hear(Event::Settled(pilot.done(&row)));
-    let claim = crate::fixture::claimed(&pilot.look(&row, NO_ANSWERS));
+    let claim = crate::fixture::claimed(&pilot.read_again(&row, NO_ANSWERS));
     row.claim(&claim, pilot.store_now()).unwrap();
     pilot.hear(Event::Claimed(pilot.done(&row)));
     assert_eq!(refused(&mut pilot, &mut row, Revocation::Reused), Revocation::RotatedElsewhere);

@@ -1,4 +1,4 @@
-//! What the fuzzer starts from, and what it has found, by its own properties: they hold without a nightly compiler, too.
+//! The fuzzer's seeds and findings, checked by its own properties: they hold without a nightly compiler, too.
 
 use std::{fs, path::Path};
 

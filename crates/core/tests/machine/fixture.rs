@@ -1,4 +1,4 @@
-//! A flight at the stick: a row, a clock and the shortest ways into each phase.
+//! A flight with a row and a clock, and the shortest ways into each phase.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use solekey_core::{
     AnswerNote, Claim, ClaimId, Commit, Content, Facts, Fence, Fingerprint, Generation, Login, Moment, Need,
     NewFacts, Outcome, Policy, PolicySettings, Replay, Row, Settle, StoreTime,
     flight::{
-        AnswersView, Command, Context, Event, Flight, Knowledge, LeaseView, Notice, RowView, Source,
-        StoreReply,
+        AnswersView, CacheView, Command, Commands, Context, Event, Flight, Knowledge, LeaseView, Notice,
+        Presentation, RowView, Source, StoreReply,
     },
 };
 use uuid::Uuid;
@@ -60,9 +60,17 @@ pub(crate) fn overdue_row() -> Row {
 
 /// A row logged in with these facts so long before the start.
 pub(crate) fn row_with(facts: NewFacts, age: Duration) -> Row {
-    let mut row = Row::unborn();
+    let mut row = Row::empty();
     row.login(
-        &Login { id: id(1), facts, accept_spent: false, due_in: None, as_of: None },
+        &Login {
+            id: id(1),
+            facts,
+            accept_spent: false,
+            accept_lesser: false,
+            amends: None,
+            due_in: None,
+            as_of: None,
+        },
         false,
         store_at(Duration::ZERO) - age,
     )
@@ -90,18 +98,18 @@ pub(crate) fn rotation(row: &Row, claim: u128, facts: NewFacts, at: StoreTime) -
 }
 
 pub(crate) fn commit(note: AnswerNote) -> Commit {
-    Commit { note, seen: None, evidence: None, due_in: None, as_of: None }
+    Commit { note, seen: None, evidence: None, due_in: None, as_of: None, forgotten: None }
 }
 
 /// The answers, readable, and nothing in them.
 pub(crate) const NO_ANSWERS: AnswersView =
-    AnswersView::Read { newest: None, kept_since: StoreTime::from_micros(0) };
+    AnswersView::Read { newest: None, unread: None, kept_since: StoreTime::from_micros(0) };
 
 pub(crate) fn answered(note: AnswerNote) -> AnswersView {
-    AnswersView::Read { newest: Some(note), kept_since: StoreTime::from_micros(0) }
+    AnswersView::Read { newest: Some(note), unread: None, kept_since: StoreTime::from_micros(0) }
 }
 
-/// A claim by somebody else, made when the row was last looked at.
+/// A claim by somebody else.
 pub(crate) fn open(row: &mut Row, number: u128, at: Duration) {
     let seen = row.open.map(|open| open.id);
     row.claim(&claim_of(row, number, seen, at), store_at(at)).unwrap();
@@ -120,7 +128,7 @@ pub(crate) fn claim_of(row: &Row, number: u128, seen: Option<ClaimId>, at: Durat
     }
 }
 
-/// A flight, its clock and what it last asked for.
+/// A flight and its clock.
 #[derive(Clone)]
 pub(crate) struct Pilot {
     pub(crate) policy: Policy,
@@ -154,7 +162,11 @@ impl Pilot {
     /// The next flight of the same process, for the same account.
     pub(crate) fn again(&self, need: Need) -> Self {
         let knowledge = self.flight.knowledge().clone();
-        let flight = Flight::new(need, knowledge, 0, self.now(), Duration::ZERO);
+        self.in_its_place(Flight::new(need, knowledge, 0, self.now(), Duration::ZERO))
+    }
+
+    /// Another flight of the same process.
+    pub(crate) fn in_its_place(&self, flight: Flight) -> Self {
         Self { flight, ..self.clone() }
     }
 
@@ -178,7 +190,7 @@ impl Pilot {
         self.fly(|flight, cx| flight.step(cx, event))
     }
 
-    fn fly(&mut self, step: impl FnOnce(&mut Flight, &Context<'_>) -> Vec<Command>) -> Vec<Command> {
+    fn fly(&mut self, step: impl FnOnce(&mut Flight, &Context<'_>) -> Commands) -> Vec<Command> {
         self.ids += 1;
         let cx = Context {
             now: moment_at(self.clock),
@@ -186,7 +198,7 @@ impl Pilot {
             id: id(self.ids),
             jitter: self.jitter,
         };
-        step(&mut self.flight, &cx)
+        step(&mut self.flight, &cx).into_iter().collect()
     }
 
     pub(crate) fn view(&self, row: &Row) -> RowView {
@@ -197,55 +209,66 @@ impl Pilot {
         StoreReply::Done(self.view(row))
     }
 
-    /// Starts and looks, past a shelf that knows nothing, through the open door to row and answers.
-    pub(crate) fn judge(&mut self, row: &Row, answers: AnswersView) -> Vec<Command> {
+    /// Starts, and reads row and answers under the lease: the shared cache does not know the account.
+    pub(crate) fn decide(&mut self, row: &Row, answers: AnswersView) -> Vec<Command> {
         self.reach_load(row);
-        assert_eq!(self.hear(Event::Loaded(self.done(row))), [Command::ReadAnswers]);
-        self.hear(Event::Answers(answers))
+        self.read_again(row, answers)
     }
 
-    /// Starts and looks at the row past a shelf that knows nothing, before the door.
-    pub(crate) fn first_look(&mut self, row: &Row) -> Vec<Command> {
+    /// As [`decide`](Self::decide), with a lease of this fence.
+    pub(crate) fn decide_with_fence(
+        &mut self,
+        row: &Row,
+        answers: AnswersView,
+        fence: Fence,
+    ) -> Vec<Command> {
+        self.reach_load_with(row, fence);
+        self.read_again(row, answers)
+    }
+
+    /// Starts, and reads the row before the lease: the shared cache does not know the account.
+    pub(crate) fn first_read(&mut self, row: &Row) -> Vec<Command> {
         self.start();
-        self.hear(Event::Shelf(Some(solekey_core::flight::ShelfView::default())));
+        self.hear(Event::SharedCache(Some(CacheView::default())));
         self.hear(Event::Loaded(self.done(row)))
     }
 
-    /// Starts and goes through the door, to where the row is asked for.
+    /// Starts and takes the lease; the next command reads the row.
     pub(crate) fn reach_load(&mut self, row: &Row) {
-        self.start();
-        assert_eq!(
-            self.hear(Event::Shelf(Some(solekey_core::flight::ShelfView::default()))),
-            [Command::Load]
-        );
-        let door = self.hear(Event::Loaded(self.done(row)));
-        assert!(matches!(door[..], [Command::TakeLease { .. }]), "{door:?}");
-        assert_eq!(self.hear(Event::Lease(LeaseView::Granted(Fence::new(1)))), [Command::Load]);
+        self.reach_load_with(row, LEASE);
     }
 
-    /// Looks again at row and answers, as an event of this flight made it do.
-    pub(crate) fn look(&mut self, row: &Row, answers: AnswersView) -> Vec<Command> {
+    fn reach_load_with(&mut self, row: &Row, fence: Fence) {
+        self.start();
+        assert_eq!(self.hear(Event::SharedCache(Some(CacheView::default()))), [Command::Load]);
+        let lease = self.hear(Event::Loaded(self.done(row)));
+        assert!(matches!(lease[..], [Command::TakeLease { .. }]), "{lease:?}");
+        assert_eq!(self.hear(Event::Lease(LeaseView::Granted(fence))), [Command::Load]);
+    }
+
+    /// Reads row and answers, as the last event of this flight made it do.
+    pub(crate) fn read_again(&mut self, row: &Row, answers: AnswersView) -> Vec<Command> {
         assert_eq!(self.hear(Event::Loaded(self.done(row))), [Command::ReadAnswers]);
         self.hear(Event::Answers(answers))
     }
 
-    /// Judges, expects a claim and makes it.
+    /// Decides, expects a claim and makes it.
     pub(crate) fn claim(&mut self, row: &mut Row) -> Vec<Command> {
-        let claim = claimed(&self.judge(row, NO_ANSWERS));
+        let claim = claimed(&self.decide(row, NO_ANSWERS));
         row.claim(&claim, self.store_now()).unwrap();
         self.hear(Event::Claimed(self.done(row)))
     }
 
     /// Claims and sends.
     pub(crate) fn exchange(&mut self, row: &mut Row) {
-        assert_eq!(self.claim(row), [Command::Exchange]);
+        assert_eq!(self.claim(row), [exchange(row)]);
     }
 
     pub(crate) fn hear_outcome(&mut self, outcome: Outcome<NewFacts>) -> Vec<Command> {
         self.hear(Event::Exchanged(outcome))
     }
 
-    /// Claims, sends, and reads a new pair; returns what is to be written down.
+    /// Claims, sends, and reads a new pair; returns the two copies that are to be written.
     pub(crate) fn record(&mut self, row: &mut Row) -> (AnswerNote, Commit) {
         self.exchange(row);
         match self.hear_outcome(Outcome::Success(facts(2, Some(secs(3600)))))[..] {
@@ -254,6 +277,9 @@ impl Pilot {
         }
     }
 }
+
+/// The fence of the lease that flights hold here.
+const LEASE: Fence = Fence::new(1);
 
 pub(crate) fn claimed(commands: &[Command]) -> Claim {
     match commands {
@@ -285,15 +311,29 @@ pub(crate) fn delay(commands: &[Command]) -> (Moment, solekey_core::Delay) {
     delivered.unwrap_or_else(|| panic!("expected a delay: {commands:?}"))
 }
 
-/// Whether any of these presents a token or opens an attempt.
+/// Returns true if any of these presents a token or opens an attempt.
 pub(crate) fn presents(commands: &[Command]) -> bool {
-    commands.iter().any(|command| matches!(command, Command::Claim(_) | Command::Exchange))
+    commands.iter().any(|command| matches!(command, Command::Claim(_) | Command::Exchange(_)))
 }
 
-pub(crate) const PUBLISH_ROW: Command = Command::Publish(Notice::Token(Source::Row));
-pub(crate) const PUBLISH_OWN: Command = Command::Publish(Notice::Token(Source::Own));
+/// The command that presents the token of this row for the attempt open in it, under the lease.
+pub(crate) fn exchange(row: &Row) -> Command {
+    let open = row.open.unwrap();
+    let fence = Some(LEASE);
+    Command::Exchange(Presentation { from: row.generation, attempt: open.attempt, claim: open.id, fence })
+}
+
+/// The publication of this row's token.
+pub(crate) fn publish_row(row: &Row) -> Command {
+    Command::Publish(Notice::Token { generation: row.generation, source: Source::Row })
+}
+
+/// The publication of the flight's own token.
+pub(crate) fn publish_own(note: AnswerNote) -> Command {
+    Command::Publish(Notice::Token { generation: note.attempt, source: Source::Own })
+}
 
 /// The facts of a row that holds a credential.
-pub(crate) fn held(row: &Row) -> Facts {
+pub(crate) fn facts_of(row: &Row) -> Facts {
     row.facts.unwrap()
 }

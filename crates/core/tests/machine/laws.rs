@@ -1,5 +1,5 @@
-//! The flights of one process, drawn at random: over a row that others change, a store that forgets and whose replies go
-//! astray, answers that cannot be read. What holds whatever comes.
+//! Laws of the flights of one process, drawn at random: over a row that others change, a store that forgets and whose
+//! replies go astray, answers that cannot be read.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -8,9 +8,12 @@ use proptest::{
     test_runner::{Config, RngSeed},
 };
 use solekey_core::{
-    AnswerNote, Claim, Delay, Fence, Generation, Login, Need, Outcome, Refusal, Replay, Row, Ruling, Settle,
-    Verdict,
-    flight::{AnswersView, Command, Delivery, Event, Knowledge, LeaseView, RowView, ShelfView, StoreReply},
+    AnswerNote, Claim, Decision, Delay, Fence, Generation, Login, Need, Outcome, Refusal, Replay, Row,
+    Settle, Verdict,
+    flight::{
+        AnswersView, CacheView, Command, Commands, Delivery, Event, Knowledge, LeaseView, Mode, RowView,
+        StoreReply,
+    },
 };
 
 use crate::fixture::{Pilot, claim_of, commit, facts, id, overdue_row, policy, rotation, secs, store_at};
@@ -19,9 +22,9 @@ use crate::fixture::{Pilot, claim_of, commit, facts, id, overdue_row, policy, ro
 #[expect(clippy::struct_excessive_bools, reason = "each is a state of its own")]
 struct World {
     pilot: Pilot,
-    dice: Dice,
+    rng: Rng,
     row: Option<Row>,
-    /// What the store falls back to.
+    /// The row to which the store falls back.
     backup: Option<Row>,
     answers: Vec<AnswerNote>,
     readable: bool,
@@ -31,9 +34,9 @@ struct World {
     foreign: Option<AnswerNote>,
     asked: Vec<Command>,
     registered: bool,
-    /// Past the door: what it sees there it remembers.
+    /// The lease is decided: the process remembers what it sees from then on.
     inside: bool,
-    /// The newest generation the process has seen, and since when the store shows an older one.
+    /// The newest generation that the process has seen, and the time since which the store shows an older one.
     known: Generation,
     behind_since: Option<Duration>,
     loaded: Option<Row>,
@@ -41,11 +44,11 @@ struct World {
     /// Generations with which nothing could be sent from here.
     unsent: BTreeSet<Generation>,
     numbers: u128,
-    /// The store fell back: a generation that was gone may come back, and claims on it find their place again.
+    /// The store fell back: a generation that was gone may come back, and claims on it may be executed again.
     went_back: bool,
 }
 
-/// What became of the process' last attempt.
+/// The fate of the process' last attempt.
 #[derive(Default)]
 struct Own {
     from: Generation,
@@ -56,12 +59,12 @@ struct Own {
 }
 
 /// Bytes in a circle.
-struct Dice {
+struct Rng {
     bytes: Vec<u8>,
     next: usize,
 }
 
-impl Dice {
+impl Rng {
     fn throw(&mut self) -> usize {
         self.next += 1;
         usize::from(self.bytes[self.next % self.bytes.len()]) ^ (self.next / self.bytes.len() * 37 % 256)
@@ -82,11 +85,11 @@ const STEPS: usize = 120;
 
 impl World {
     fn new(replay: Replay, bytes: Vec<u8>) -> Self {
-        let mut dice = Dice { bytes, next: 0 };
+        let mut rng = Rng { bytes, next: 0 };
         let mut row = overdue_row();
-        let backup = dice.comes(128).then(|| row.clone());
+        let backup = rng.comes(128).then(|| row.clone());
         // Somebody was here before, and was not heard of again.
-        let foreign = dice.comes(128).then(|| {
+        let foreign = rng.comes(128).then(|| {
             let note = rotation(&row, 50, facts(3, Some(secs(3600))), store_at(Duration::ZERO) - secs(60));
             row.claim(&claim_of(&row, 50, None, Duration::ZERO), store_at(Duration::ZERO) - secs(60))
                 .unwrap();
@@ -95,7 +98,7 @@ impl World {
         let pilot = Pilot::with(policy(replay), Need::Valid, Knowledge::default(), secs(30));
         Self {
             pilot,
-            dice,
+            rng,
             row: Some(row),
             backup,
             answers: Vec::new(),
@@ -118,7 +121,7 @@ impl World {
     fn fly(&mut self) -> Result<(), TestCaseError> {
         let needs = [Need::Valid, Need::Resolved, Need::Valid];
         for _ in 0..FLIGHTS {
-            let need = needs[self.dice.pick(needs.len())];
+            let need = needs[self.rng.pick(needs.len())];
             self.pilot = self.pilot.again(need);
             self.asked.clear();
             (self.registered, self.inside) = (false, false);
@@ -130,7 +133,7 @@ impl World {
                 }
                 self.others();
                 prop_assert!(!self.asked.is_empty(), "a flight that is not over waits for something");
-                let at = self.dice.pick(self.asked.len());
+                let at = self.rng.pick(self.asked.len());
                 let command = self.asked.remove(at);
                 let event = self.carry_out(command);
                 let commands = self.pilot.hear(event.clone());
@@ -143,58 +146,59 @@ impl World {
                 self.astray.clear();
                 self.own = Own::default();
             }
-            if self.dice.comes(16) {
-                let pause = secs(self.dice.pick(90) as u64);
+            if self.rng.comes(16) {
+                let pause = secs(self.rng.pick(90) as u64);
                 self.pilot.pass(pause);
             }
         }
         Ok(())
     }
 
-    /// Takes in what the flight wants, in the order in which a driver does, and looks at what it says.
+    /// Takes in the flight's commands in the order in which a driver does, and checks them.
     fn take(&mut self, commands: Vec<Command>, event: Option<&Event>) -> Result<(), TestCaseError> {
         let now = self.pilot.now();
-        for command in commands {
+        let (commands, under_way) = (Commands::from(commands), self.asked.clone());
+        for command in commands.iter().copied() {
             match &command {
                 Command::Register => {
                     self.registered = true;
                     continue;
                 }
-                Command::ReadShelf => {
-                    prop_assert!(self.registered, "news between the look and the registration is lost");
+                Command::ReadSharedCache => {
+                    prop_assert!(self.registered, "a change between the read and the registration is lost");
                     self.registered = false;
                 }
                 Command::Deliver(delivery) => {
-                    self.may_be_told(delivery, event, now)?;
+                    self.may_be_reported(delivery, event, now)?;
                     continue;
                 }
-                Command::Exchange => self.may_present()?,
-                Command::LeaveDoor
-                | Command::Mark(_)
-                | Command::Unmark(_)
-                | Command::EraseAnswers(_)
-                | Command::Publish(_) => continue,
+                Command::Exchange(_) => self.may_present()?,
+                command if command.mode() == Mode::AtOnce => continue,
                 _ => {}
             }
             self.asked.push(command);
         }
+        prop_assert!(commands.keep_order(&under_way), "{:?} while {:?} is under way", commands, under_way);
         Ok(())
     }
 
-    fn may_be_told(
+    fn may_be_reported(
         &self,
         delivery: &Delivery,
         event: Option<&Event>,
         now: solekey_core::Moment,
     ) -> Result<(), TestCaseError> {
         match (delivery, event) {
-            (Delivery::RetryAt { why: SHELVED, .. }, Some(Event::Shelf(Some(shelf)))) => {
-                let generation = shelf.verdict.map(|verdict| verdict.generation);
-                prop_assert_eq!(generation, shelf.known, "a verdict on an older generation is void");
+            (Delivery::RetryAt { why: CACHED, .. }, Some(Event::SharedCache(Some(shared_cache)))) => {
+                let generation = shared_cache.verdict.map(|verdict| verdict.generation);
+                prop_assert_eq!(generation, shared_cache.known, "a verdict on an older generation is void");
             }
             (Delivery::RetryAt { why: Delay::Unreachable, at }, _) if *at > now => {
                 let generation = self.loaded.as_ref().map_or(self.own.from, |row| row.generation);
-                prop_assert!(self.unsent.contains(&generation), "told of a trouble with another credential");
+                prop_assert!(
+                    self.unsent.contains(&generation),
+                    "delayed by a trouble with another credential"
+                );
             }
             (Delivery::Unknown, Some(Event::Answers(AnswersView::Unreadable))) => {
                 let forgotten = self.loaded.is_none() && self.known > Generation::ZERO;
@@ -217,9 +221,9 @@ impl World {
         Ok(())
     }
 
-    /// What a flight leaves behind.
+    /// Checks what a flight leaves behind.
     fn is_left_in_order(&self) -> Result<(), TestCaseError> {
-        let row = self.row.clone().unwrap_or_else(Row::unborn);
+        let row = self.row.clone().unwrap_or_else(Row::empty);
         for claim in self.astray.iter().filter(|_| !self.went_back) {
             let presented = row.open.is_some_and(|open| open.id == claim.id);
             // Whoever else is at work may find that nothing could be sent.
@@ -234,12 +238,12 @@ impl World {
     }
 
     fn carry_out(&mut self, command: Command) -> Event {
-        let spent = Duration::from_millis(1 + self.dice.pick(40) as u64 * 10);
+        let spent = Duration::from_millis(1 + self.rng.pick(40) as u64 * 10);
         self.pilot.pass(spent);
         match command {
-            Command::ReadShelf => Event::Shelf(self.shelf()),
+            Command::ReadSharedCache => Event::SharedCache(self.shared_cache()),
             Command::Load => {
-                if self.dice.comes(20) {
+                if self.rng.comes(20) {
                     return Event::Loaded(StoreReply::NotApplied);
                 }
                 self.see();
@@ -247,7 +251,7 @@ impl World {
             }
             Command::ReadAnswers => Event::Answers(self.read_answers()),
             Command::TakeLease { .. } => {
-                let lease = match self.dice.pick(8) {
+                let lease = match self.rng.pick(8) {
                     0 => LeaseView::Busy,
                     1 => LeaseView::Away,
                     _ => LeaseView::Granted(Fence::new(1)),
@@ -260,14 +264,15 @@ impl World {
                 let reply = self.claim(&claim);
                 Event::Claimed(reply)
             }
-            Command::Exchange => Event::Exchanged(self.exchange()),
+            Command::Exchange(_) => Event::Exchanged(self.exchange()),
             Command::WriteAnswer(note) => {
-                let written = !self.dice.comes(128);
+                let written = !self.rng.comes(128);
                 if written {
                     self.answers.push(note);
                     self.own.written = true;
                 }
-                self.own.heard = Some(note);
+                let forgiven = self.pilot.policy.replay() == Replay::UNTIL_USED;
+                self.own.heard = Some(note).filter(|note| note.content.is_usable() || !forgiven);
                 Event::AnswerWritten(written)
             }
             Command::CommitOwn(commit) => {
@@ -280,9 +285,9 @@ impl World {
                 Event::Committed(reply)
             }
             Command::Settle(settle) => Event::Settled(self.settle(&settle)),
-            Command::Sleep { until, or_news } => {
+            Command::Sleep { until, or_change } => {
                 let left = until.since(self.pilot.now());
-                let woken = or_news && self.dice.comes(64);
+                let woken = or_change && self.rng.comes(64);
                 self.pilot.pass(if woken { left / 2 } else { left });
                 Event::Woken
             }
@@ -308,17 +313,17 @@ impl World {
         }
     }
 
-    fn shelf(&mut self) -> Option<ShelfView> {
-        if self.dice.comes(32) {
+    fn shared_cache(&mut self) -> Option<CacheView> {
+        if self.rng.comes(32) {
             return None;
         }
-        let known = self.dice.comes(128).then_some(self.known).filter(|known| *known > Generation::ZERO);
-        let verdict = known.filter(|_| self.dice.comes(64)).map(|known| {
-            let older = self.dice.comes(128);
+        let known = self.rng.comes(128).then_some(self.known).filter(|known| *known > Generation::ZERO);
+        let verdict = known.filter(|_| self.rng.comes(64)).map(|known| {
+            let older = self.rng.comes(128);
             let generation = if older { Generation::new(known.get() - 1) } else { known };
-            Verdict { generation, ruling: Ruling::NotBefore { at: secs(30), why: SHELVED }, strikes: 0 }
+            Verdict { generation, decision: Decision::NotBefore { at: secs(30), why: CACHED }, strikes: 0 }
         });
-        Some(ShelfView { known, verdict, ..ShelfView::default() })
+        Some(CacheView { known, verdict, ..CacheView::default() })
     }
 
     fn read_answers(&self) -> AnswersView {
@@ -326,14 +331,14 @@ impl World {
             return AnswersView::Unreadable;
         }
         let newest = self.answers.iter().max_by_key(|note| note.attempt).copied();
-        AnswersView::Read { newest, kept_since: solekey_core::StoreTime::from_micros(0) }
+        AnswersView::Read { newest, unread: None, kept_since: solekey_core::StoreTime::from_micros(0) }
     }
 
     fn claim(&mut self, claim: &Claim) -> StoreReply {
-        if self.dice.comes(48) {
+        if self.rng.comes(48) {
             // Its reply is lost, or it is itself still on its way.
             self.astray.push(*claim);
-            if self.dice.comes(128) {
+            if self.rng.comes(128) {
                 self.apply(|row, now| row.claim(claim, now)).ok();
             }
             return StoreReply::Unknown;
@@ -347,7 +352,7 @@ impl World {
     }
 
     fn settle(&mut self, settle: &Settle) -> StoreReply {
-        match self.dice.pick(8) {
+        match self.rng.pick(8) {
             0 => StoreReply::NotApplied,
             1 => {
                 self.apply(|row, now| row.settle(settle, now)).ok();
@@ -382,7 +387,7 @@ impl World {
         &mut self,
         change: impl FnOnce(&mut Row, solekey_core::StoreTime) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        let mut row = self.row.clone().unwrap_or_else(Row::unborn);
+        let mut row = self.row.clone().unwrap_or_else(Row::empty);
         let done = change(&mut row, self.pilot.store_now());
         if done.is_ok() {
             self.row = Some(row);
@@ -391,41 +396,42 @@ impl World {
     }
 
     fn exchange(&mut self) -> Outcome<solekey_core::NewFacts> {
-        match self.dice.pick(8) {
+        match self.rng.pick(8) {
             0 | 1 => {
                 self.unsent.insert(self.own.from);
                 Outcome::NotSent
             }
             2 => Outcome::Ambiguous,
+            3 => Outcome::Unread,
             _ => {
-                let number = 10 + u8::try_from(self.dice.pick(80)).unwrap();
-                let life = [10, 20, 40, 400][self.dice.pick(4)];
+                let number = 10 + u8::try_from(self.rng.pick(80)).unwrap();
+                let life = [10, 20, 40, 400][self.rng.pick(4)];
                 Outcome::Success(facts(number, Some(secs(life))))
             }
         }
     }
 
-    /// What others do meanwhile, and what comes late.
+    /// The actions of others meanwhile, and claims that come late.
     fn others(&mut self) {
-        if self.dice.comes(24) {
+        if self.rng.comes(24) {
             let late: Vec<_> = self.astray.clone();
-            if let Some(claim) = late.get(self.dice.pick(late.len().max(1))) {
+            if let Some(claim) = late.get(self.rng.pick(late.len().max(1))) {
                 self.apply(|row, now| row.claim(claim, now)).ok();
             }
         }
-        if self.dice.comes(24)
+        if self.rng.comes(24)
             && let Some(note) = self.foreign.take()
         {
             // Its owner had not died.
             self.apply(|row, now| row.commit(&commit(note), now)).ok();
             let seen = self.row.as_ref().and_then(|row| row.open).map(|open| open.id);
-            let beside = solekey_core::Commit { seen, ..commit(note) };
-            self.apply(|row, now| row.commit(&beside, now)).ok();
+            let later = solekey_core::Commit { seen, ..commit(note) };
+            self.apply(|row, now| row.commit(&later, now)).ok();
         }
-        if self.dice.comes(12) {
+        if self.rng.comes(12) {
             self.compete();
         }
-        match self.dice.pick(96) {
+        match self.rng.pick(96) {
             0 | 3 | 4 => {
                 self.numbers += 1;
                 let number = u8::try_from(100 + self.numbers % 50).unwrap();
@@ -433,6 +439,8 @@ impl World {
                     id: id(self.numbers),
                     facts: solekey_core::NewFacts { expires_in: Some(secs(1)), ..facts(number, None) },
                     accept_spent: true,
+                    accept_lesser: false,
+                    amends: None,
                     due_in: None,
                     as_of: None,
                 };
@@ -469,8 +477,8 @@ impl World {
     }
 }
 
-/// Why the shelf of these worlds says "not before"; nothing else in them does.
-const SHELVED: Delay = Delay::RateLimited;
+/// The reason for the delays in the shared cache of these worlds; nothing else in them has it.
+const CACHED: Delay = Delay::RateLimited;
 
 proptest! {
     #![proptest_config(config(4096))]

@@ -1,20 +1,21 @@
-//! Behind the door: what row and answers together ask for, and the claim.
+//! Under the lease: the decisions by row and answers, and the claim.
 
 use solekey_core::{
-    AnswerNote, Delay, Fence, Generation, Login, Need, NewVerdict, PolicySettings, Refusal, Revocation, Row,
-    Ruling, Settle, Verdict,
+    AnswerNote, Decision, Delay, Fence, Generation, Login, Need, NewVerdict, PolicySettings, Refusal,
+    Revocation, Row, Settle, Verdict,
     flight::{Command, Delivery, Event, Knowledge, Notice, Source, StoreReply},
 };
 
 use crate::fixture::{
-    NO_ANSWERS, PUBLISH_ROW, Pilot, answered, claimed, delay, facts, fingerprint, held, id, millis,
-    moment_at, open, overdue_row, presents, rotated_row, rotation, row_with, secs, settled, slept, store_at,
+    NO_ANSWERS, Pilot, answered, claimed, delay, exchange, facts, facts_of, fingerprint, id, millis,
+    moment_at, open, overdue_row, presents, publish_row, rotated_row, rotation, row_with, secs, settled,
+    slept, store_at,
 };
 
 /// Puts a verdict on the row, as the settling of an attempt does.
-fn ruled(mut row: Row, ruling: Ruling<std::time::Duration>) -> Row {
+fn with_verdict(mut row: Row, decision: Decision<std::time::Duration>) -> Row {
     open(&mut row, 50, secs(0));
-    let verdict = Some(NewVerdict { ruling, strikes: 3 });
+    let verdict = Some(NewVerdict { decision, strikes: 3 });
     row.settle(&Settle { id: id(50), from: row.generation, verdict, due_in: None }, store_at(secs(0)))
         .unwrap();
     row
@@ -24,28 +25,28 @@ fn ruled(mut row: Row, ruling: Ruling<std::time::Duration>) -> Row {
 fn the_claim_is_durable_before_anything_is_sent() {
     let mut row = overdue_row();
     let mut pilot = Pilot::new(Need::Valid);
-    let claim = claimed(&pilot.judge(&row, NO_ANSWERS));
+    let claim = claimed(&pilot.decide(&row, NO_ANSWERS));
     assert_eq!((claim.from, claim.seen), (row.generation, None));
-    assert_eq!(Some(claim.presents), held(&row).refresh);
+    assert_eq!(Some(claim.presents), facts_of(&row).refresh);
     row.claim(&claim, pilot.store_now()).unwrap();
-    assert_eq!(pilot.hear(Event::Claimed(pilot.done(&row))), [Command::Exchange]);
+    assert_eq!(pilot.hear(Event::Claimed(pilot.done(&row))), [exchange(&row)]);
 }
 
 #[test]
 fn an_answer_newer_than_the_row_is_committed_before_anything_else() {
-    let log_in = ruled(overdue_row(), Ruling::LogIn { why: Revocation::Refused });
-    let wait = ruled(overdue_row(), Ruling::NotBefore { at: secs(60), why: Delay::RateLimited });
+    let log_in = with_verdict(overdue_row(), Decision::LogIn { why: Revocation::Refused });
+    let wait = with_verdict(overdue_row(), Decision::NotBefore { at: secs(60), why: Delay::RateLimited });
     for mut row in [overdue_row(), log_in, wait] {
         let note = rotation(&row, 60, facts(2, Some(secs(3600))), store_at(secs(0)));
         let mut pilot = Pilot::new(Need::Valid);
-        let commands = pilot.judge(&row, answered(note));
+        let commands = pilot.decide(&row, answered(note));
         let [Command::CommitFound(found)] = commands[..] else { panic!("{commands:?}") };
         assert_eq!((found.note, found.seen), (note, row.open.map(|open| open.id)));
 
         row.commit(&found, pilot.store_now()).unwrap();
         let delivery = Delivery::Token { generation: note.attempt, source: Source::Row };
         let commands = pilot.hear(Event::Committed(pilot.done(&row)));
-        assert_eq!(commands, [PUBLISH_ROW, Command::Deliver(delivery), Command::LeaveDoor]);
+        assert_eq!(commands, [publish_row(&row), Command::Deliver(delivery), Command::ReleaseLease]);
     }
 }
 
@@ -60,7 +61,7 @@ fn an_answer_is_committed_over_an_attempt_in_flight_and_over_doubt() {
         };
         let mut pilot = Pilot::new(Need::Valid);
         pilot.clock = clock;
-        let commands = pilot.judge(&row, answered(note));
+        let commands = pilot.decide(&row, answered(note));
         let [Command::CommitFound(found)] = commands[..] else { panic!("{commands:?}") };
         assert_eq!(found.seen, Some(id(50)));
     }
@@ -72,77 +73,79 @@ fn an_answer_older_than_the_row_is_history() {
     let note =
         AnswerNote { attempt: Generation::new(1), ..rotation(&row, 60, facts(3, None), store_at(secs(0))) };
     let mut pilot = Pilot::new(Need::Valid);
-    claimed(&pilot.judge(&row, answered(note)));
+    claimed(&pilot.decide(&row, answered(note)));
 }
 
 #[test]
-fn a_commit_that_finds_the_row_moved_looks_again() {
+fn a_commit_that_finds_the_row_moved_loads_it_again() {
     let row = overdue_row();
     let note = rotation(&row, 60, facts(2, None), store_at(secs(0)));
     let mut pilot = Pilot::new(Need::Valid);
-    pilot.judge(&row, answered(note));
+    pilot.decide(&row, answered(note));
     assert_eq!(pilot.hear(Event::Committed(StoreReply::Moved(pilot.view(&row)))), [Command::Load]);
 }
 
 #[test]
-fn a_row_that_moves_under_every_look_is_left_to_others() {
+fn a_row_that_moves_at_every_read_is_left_to_others() {
     let row = overdue_row();
     let mut pilot = Pilot::new(Need::Valid);
-    claimed(&pilot.judge(&row, NO_ANSWERS));
+    claimed(&pilot.decide(&row, NO_ANSWERS));
     for _ in 0..100 {
         let commands = pilot.hear(Event::Claimed(StoreReply::Moved(pilot.view(&row))));
         if pilot.flight.is_over() {
             assert_eq!(delay(&commands).1, Delay::InFlight);
             return;
         }
-        claimed(&pilot.look(&row, NO_ANSWERS));
+        claimed(&pilot.read_again(&row, NO_ANSWERS));
     }
-    panic!("it never stopped looking");
+    panic!("it never stopped checking");
 }
 
 #[test]
-fn a_not_before_forbids_and_is_told_to_everyone() {
-    let ruling = Ruling::NotBefore { at: secs(60), why: Delay::RateLimited };
-    let row = ruled(overdue_row(), ruling);
+fn a_not_before_forbids_presenting_and_is_published() {
+    let decision = Decision::NotBefore { at: secs(60), why: Delay::RateLimited };
+    let row = with_verdict(overdue_row(), decision);
     let verdict = Verdict {
         generation: row.generation,
-        ruling: Ruling::NotBefore { at: moment_at(secs(60)), why: Delay::RateLimited },
+        decision: Decision::NotBefore { at: moment_at(secs(60)), why: Delay::RateLimited },
         strikes: 3,
     };
     let mut pilot = Pilot::new(Need::Valid);
-    let commands = pilot.judge(&row, NO_ANSWERS);
-    assert_eq!(commands[..2], [Command::Publish(Notice::Verdict(verdict)), Command::LeaveDoor]);
+    let commands = pilot.decide(&row, NO_ANSWERS);
+    assert_eq!(commands[..2], [Command::Publish(Notice::Verdict(verdict)), Command::ReleaseLease]);
     assert_eq!(delay(&commands), (moment_at(secs(60)), Delay::RateLimited));
 }
 
 #[test]
 fn a_not_before_that_has_passed_forbids_nothing() {
-    let row = ruled(overdue_row(), Ruling::NotBefore { at: secs(60), why: Delay::RateLimited });
+    let row = with_verdict(overdue_row(), Decision::NotBefore { at: secs(60), why: Delay::RateLimited });
     let mut pilot = Pilot::new(Need::Valid);
     pilot.clock = secs(60);
-    claimed(&pilot.judge(&row, NO_ANSWERS));
+    claimed(&pilot.decide(&row, NO_ANSWERS));
 }
 
 #[test]
 fn log_in_ends_the_flight_and_a_person_may_still_try() {
-    let row = ruled(overdue_row(), Ruling::LogIn { why: Revocation::Refused });
+    let row = with_verdict(overdue_row(), Decision::LogIn { why: Revocation::Refused });
     let mut pilot = Pilot::new(Need::Valid);
-    let commands = pilot.judge(&row, NO_ANSWERS);
+    let commands = pilot.decide(&row, NO_ANSWERS);
     let delivery = Delivery::LogIn { generation: row.generation, why: Revocation::Refused };
     assert!(commands.contains(&Command::Deliver(delivery)), "{commands:?}");
     assert!(!presents(&commands));
 
     let mut operator = Pilot::new(Need::Now { seen: Some(row.generation) });
-    claimed(&operator.judge(&row, NO_ANSWERS));
+    claimed(&operator.decide(&row, NO_ANSWERS));
 }
 
 #[test]
-fn a_login_voids_what_was_ruled_about_the_generation_before() {
-    let mut row = ruled(overdue_row(), Ruling::LogIn { why: Revocation::Refused });
+fn a_login_voids_the_verdict_about_the_generation_before() {
+    let mut row = with_verdict(overdue_row(), Decision::LogIn { why: Revocation::Refused });
     let login = Login {
         id: id(70),
         facts: facts(5, Some(secs(7200))),
         accept_spent: false,
+        accept_lesser: false,
+        amends: None,
         due_in: None,
         as_of: None,
     };
@@ -150,44 +153,47 @@ fn a_login_voids_what_was_ruled_about_the_generation_before() {
     assert_eq!((row.open, row.current_verdict()), (None, None));
     let mut pilot = Pilot::new(Need::RefreshedAhead);
     pilot.clock = secs(7150);
-    claimed(&pilot.judge(&row, NO_ANSWERS));
+    claimed(&pilot.decide(&row, NO_ANSWERS));
 }
 
+/// B9.
 #[test]
-fn b09_a_success_of_the_last_5_seconds_is_not_rotated_away() {
+fn a_success_of_the_last_5_seconds_is_not_rotated_away() {
     let row = rotated_row(millis(4800), secs(5));
     let mut pilot = Pilot::new(Need::Valid);
     let delivery = Delivery::Token { generation: row.generation, source: Source::Row };
-    assert!(pilot.judge(&row, NO_ANSWERS).contains(&Command::Deliver(delivery)));
+    assert!(pilot.decide(&row, NO_ANSWERS).contains(&Command::Deliver(delivery)));
 
     // A provider that hands out tokens already expired: nobody rotates with every request.
     let expired = rotated_row(secs(3), secs(0));
     let mut pilot = Pilot::new(Need::Valid);
-    let commands = pilot.judge(&expired, NO_ANSWERS);
+    let commands = pilot.decide(&expired, NO_ANSWERS);
     assert_eq!(delay(&commands), (moment_at(secs(2)), Delay::JustRefreshed));
 
     let mut person = Pilot::new(Need::Now { seen: Some(expired.generation) });
-    claimed(&person.judge(&expired, NO_ANSWERS));
+    claimed(&person.decide(&expired, NO_ANSWERS));
 }
 
+/// S-T70.
 #[test]
-fn s_t70_without_a_refresh_token_the_access_token_serves_until_it_ends() {
+fn without_a_refresh_token_the_access_token_serves_until_it_ends() {
     let mut only = facts(1, Some(secs(30)));
     only.refresh = None;
     let row = row_with(only, secs(0));
     let mut pilot = Pilot::new(Need::RefreshedAhead);
     let delivery = Delivery::Token { generation: row.generation, source: Source::Row };
     pilot.clock = secs(28);
-    assert!(pilot.judge(&row, NO_ANSWERS).contains(&Command::Deliver(delivery)));
+    assert!(pilot.decide(&row, NO_ANSWERS).contains(&Command::Deliver(delivery)));
 
     let mut pilot = Pilot::new(Need::Valid);
     pilot.clock = secs(30);
     let log_in = Delivery::LogIn { generation: row.generation, why: Revocation::NoRefreshToken };
-    assert!(pilot.judge(&row, NO_ANSWERS).contains(&Command::Deliver(log_in)));
+    assert!(pilot.decide(&row, NO_ANSWERS).contains(&Command::Deliver(log_in)));
 }
 
+/// S-T54, S-T55, S-T63.
 #[test]
-fn s_t54_s_t55_s_t63_a_key_that_nobody_can_refresh_serves_until_it_is_rejected() {
+fn a_key_that_nobody_can_refresh_serves_until_it_is_rejected() {
     let mut key = facts(1, None);
     key.refresh = None;
     let row = row_with(key, secs(0));
@@ -195,14 +201,14 @@ fn s_t54_s_t55_s_t63_a_key_that_nobody_can_refresh_serves_until_it_is_rejected()
         let mut pilot = Pilot::new(Need::RefreshedAhead);
         pilot.clock = secs(age);
         let delivery = Delivery::Token { generation: row.generation, source: Source::Row };
-        let commands = pilot.first_look(&row);
+        let commands = pilot.first_read(&row);
         assert!(commands.contains(&Command::Deliver(delivery)), "after {age} s: {commands:?}");
     }
     for need in
         [Need::NotThis { generation: row.generation, access: fingerprint(1) }, Need::Now { seen: None }]
     {
         let log_in = Delivery::LogIn { generation: row.generation, why: Revocation::NoRefreshToken };
-        let commands = Pilot::new(need).judge(&row, NO_ANSWERS);
+        let commands = Pilot::new(need).decide(&row, NO_ANSWERS);
         assert!(commands.contains(&Command::Deliver(log_in)), "{need:?}: {commands:?}");
         assert!(!presents(&commands));
     }
@@ -222,29 +228,30 @@ fn a_token_of_unknown_life_is_refreshed_when_its_provider_is_known_to_end_it() {
             std::time::Duration::ZERO,
         );
         pilot.clock = secs(age);
-        let knocks = matches!(pilot.first_look(&row)[..], [Command::TakeLease { .. }]);
+        let knocks = matches!(pilot.first_read(&row)[..], [Command::TakeLease { .. }]);
         assert_eq!(knocks, due, "{assumed} {age}");
     }
 }
 
 #[test]
-fn a_tombstone_has_older_answers_erased_and_is_told_to_everyone() {
+fn a_tombstone_has_older_answers_erased_and_is_published() {
     let mut row = overdue_row();
     row.delete(id(80), store_at(secs(0)));
     let mut pilot = Pilot::new(Need::Valid);
     assert_eq!(
-        pilot.judge(&row, NO_ANSWERS),
+        pilot.decide(&row, NO_ANSWERS),
         [
             Command::EraseAnswers(row.generation),
             Command::Publish(Notice::Gone(row.generation)),
             Command::Deliver(Delivery::Unknown),
-            Command::LeaveDoor,
+            Command::ReleaseLease,
         ]
     );
 }
 
+/// S-T10.
 #[test]
-fn s_t10_without_the_store_nothing_is_presented() {
+fn without_the_store_nothing_is_presented() {
     let row = overdue_row();
     for reply in [StoreReply::NotApplied, StoreReply::Unknown] {
         let mut pilot = Pilot::new(Need::Valid);
@@ -264,18 +271,19 @@ fn a_row_of_a_newer_format_is_not_claimed() {
 }
 
 #[test]
-fn a_claim_asks_for_a_generation_above_every_one_known() {
+fn a_claim_requests_a_generation_above_every_known_one() {
     let row = overdue_row();
     let mut pilot = Pilot::new(Need::Valid);
-    let claim = claimed(&pilot.judge(&row, NO_ANSWERS));
+    let claim = claimed(&pilot.decide(&row, NO_ANSWERS));
     assert!(claim.fence > Some(Fence::new(row.generation.get())), "{claim:?}");
 }
 
+/// A1.
 #[test]
-fn a01_an_attempt_that_no_longer_fits_is_settled_as_not_sent() {
+fn an_attempt_that_no_longer_fits_is_settled_as_not_sent() {
     let mut row = overdue_row();
     let mut pilot = Pilot::new(Need::Valid);
-    let claim = claimed(&pilot.judge(&row, NO_ANSWERS));
+    let claim = claimed(&pilot.decide(&row, NO_ANSWERS));
     row.claim(&claim, pilot.store_now()).unwrap();
     // 60 s, less 10 s for the exchange and 2 s for writing its answer down.
     for (passed, fits) in [(secs(48), true), (secs(48) + millis(1), false)] {
@@ -283,7 +291,7 @@ fn a01_an_attempt_that_no_longer_fits_is_settled_as_not_sent() {
         pilot.pass(passed);
         let commands = pilot.hear(Event::Claimed(pilot.done(&row)));
         if fits {
-            assert_eq!(commands, [Command::Exchange]);
+            assert_eq!(commands, [exchange(&row)]);
         } else {
             let settle = settled(&commands);
             assert_eq!((settle.id, settle.verdict), (claim.id, None));
@@ -291,12 +299,13 @@ fn a01_an_attempt_that_no_longer_fits_is_settled_as_not_sent() {
     }
 }
 
+/// A16.
 #[test]
-fn a16_a_claim_carries_a_not_after_in_the_stores_time() {
+fn a_claim_carries_a_not_after_in_the_stores_time() {
     let mut row = overdue_row();
     let mut pilot = Pilot::new(Need::Valid);
     pilot.clock = secs(7);
-    let claim = claimed(&pilot.judge(&row, NO_ANSWERS));
+    let claim = claimed(&pilot.decide(&row, NO_ANSWERS));
     assert_eq!(claim.not_after, store_at(secs(7 + 48)), "what the exchange and its answer leave of the span");
     let before = row.clone();
     assert_eq!(row.claim(&claim, claim.not_after + millis(1)), Err(Refusal::Late));
@@ -304,11 +313,12 @@ fn a16_a_claim_carries_a_not_after_in_the_stores_time() {
     row.claim(&claim, claim.not_after).unwrap();
 }
 
+/// A16.
 #[test]
-fn a16_a_claim_whose_reply_was_lost_is_repeated_under_its_name() {
+fn a_claim_whose_reply_was_lost_is_repeated_under_its_name() {
     let mut row = overdue_row();
     let mut pilot = Pilot::new(Need::Valid);
-    let claim = claimed(&pilot.judge(&row, NO_ANSWERS));
+    let claim = claimed(&pilot.decide(&row, NO_ANSWERS));
     let until = slept(&pilot.hear(Event::Claimed(StoreReply::Unknown)));
     pilot.pass(until.since(pilot.now()));
     assert_eq!(pilot.hear(Event::Woken), [Command::Claim(claim)]);
@@ -316,14 +326,15 @@ fn a16_a_claim_whose_reply_was_lost_is_repeated_under_its_name() {
     let claimed = row.clone();
     row.claim(&claim, pilot.store_now()).unwrap();
     assert_eq!(row, claimed, "the second time it changes nothing");
-    assert_eq!(pilot.hear(Event::Claimed(pilot.done(&row))), [Command::Exchange]);
+    assert_eq!(pilot.hear(Event::Claimed(pilot.done(&row))), [exchange(&row)]);
 }
 
+/// A16.
 #[test]
-fn a16_a_claim_given_up_is_settled_by_its_name_until_the_store_would_refuse_it() {
+fn a_claim_given_up_is_settled_by_its_name_until_the_store_would_refuse_it() {
     let row = overdue_row();
     let mut pilot = Pilot::new(Need::Valid);
-    let claim = claimed(&pilot.judge(&row, NO_ANSWERS));
+    let claim = claimed(&pilot.decide(&row, NO_ANSWERS));
     let mut commands = pilot.hear(Event::Claimed(StoreReply::Unknown));
     while let [Command::Sleep { until, .. }] = commands[..] {
         pilot.pass(until.since(pilot.now()));
@@ -350,16 +361,17 @@ fn a16_a_claim_given_up_is_settled_by_its_name_until_the_store_would_refuse_it()
 fn a_claim_that_certainly_was_not_made_is_given_up_at_once() {
     let row = overdue_row();
     let mut pilot = Pilot::new(Need::Valid);
-    claimed(&pilot.judge(&row, NO_ANSWERS));
+    claimed(&pilot.decide(&row, NO_ANSWERS));
     assert_eq!(delay(&pilot.hear(Event::Claimed(StoreReply::NotApplied))).1, Delay::StoreDown);
     assert!(pilot.flight.is_over());
 }
 
+/// A16.
 #[test]
-fn a16_a_claim_of_unknown_outcome_is_settled_before_anybody_elses_attempt_is_waited_for() {
+fn a_claim_of_unknown_outcome_is_settled_before_anybody_elses_attempt_is_waited_for() {
     let mut row = overdue_row();
     let mut pilot = Pilot::patient(Need::Valid, secs(8));
-    let claim = claimed(&pilot.judge(&row, NO_ANSWERS));
+    let claim = claimed(&pilot.decide(&row, NO_ANSWERS));
     // The first copy hangs in some proxy; the second one meets another owner's attempt.
     let until = slept(&pilot.hear(Event::Claimed(StoreReply::Unknown)));
     pilot.pass(until.since(pilot.now()));
@@ -391,13 +403,13 @@ fn a16_a_claim_of_unknown_outcome_is_settled_before_anybody_elses_attempt_is_wai
     row.commit(&crate::fixture::commit(note), pilot.store_now()).unwrap();
     assert_eq!(pilot.hear(Event::Settled(moved(&pilot, &row))), [Command::Load]);
     let delivery = Delivery::Token { generation: note.attempt, source: Source::Row };
-    assert!(pilot.look(&row, NO_ANSWERS).contains(&Command::Deliver(delivery)));
+    assert!(pilot.read_again(&row, NO_ANSWERS).contains(&Command::Deliver(delivery)));
 }
 
 #[test]
 fn a_person_passes_a_cooldown_but_not_a_request_that_may_still_be_under_way() {
-    let limited = ruled(overdue_row(), Ruling::NotBefore { at: secs(60), why: Delay::RateLimited });
-    claimed(&Pilot::new(Need::Now { seen: Some(limited.generation) }).judge(&limited, NO_ANSWERS));
+    let limited = with_verdict(overdue_row(), Decision::NotBefore { at: secs(60), why: Delay::RateLimited });
+    claimed(&Pilot::new(Need::Now { seen: Some(limited.generation) }).decide(&limited, NO_ANSWERS));
 
     // The first attempt's answer was committed over a second attempt.
     let mut row = overdue_row();
@@ -411,7 +423,7 @@ fn a_person_passes_a_cooldown_but_not_a_request_that_may_still_be_under_way() {
     for (clock, held_up) in [(secs(100), true), (secs(120), false)] {
         let mut pilot = Pilot::new(Need::Now { seen: Some(row.generation) });
         pilot.clock = clock;
-        let commands = pilot.judge(&row, NO_ANSWERS);
+        let commands = pilot.decide(&row, NO_ANSWERS);
         if held_up {
             assert_eq!(delay(&commands), (moment_at(secs(120)), Delay::InFlight));
         } else {
@@ -420,21 +432,23 @@ fn a_person_passes_a_cooldown_but_not_a_request_that_may_still_be_under_way() {
     }
 }
 
+/// S-T53.
 #[test]
-fn s_t53_whoever_finds_a_good_row_behind_the_door_claims_nothing() {
+fn a_flight_that_finds_a_good_row_under_the_lease_claims_nothing() {
     let mut row = overdue_row();
     let mut pilot = Pilot::new(Need::Valid);
     pilot.reach_load(&row);
     let note = rotation(&row, 60, facts(2, Some(secs(3600))), store_at(secs(0)));
     row.commit(&crate::fixture::commit(note), pilot.store_now()).unwrap();
-    let commands = pilot.look(&row, NO_ANSWERS);
+    let commands = pilot.read_again(&row, NO_ANSWERS);
     let delivery = Delivery::Token { generation: note.attempt, source: Source::Row };
     assert!(commands.contains(&Command::Deliver(delivery)), "{commands:?}");
-    assert!(commands.contains(&Command::LeaveDoor) && !presents(&commands), "{commands:?}");
+    assert!(commands.contains(&Command::ReleaseLease) && !presents(&commands), "{commands:?}");
 }
 
+/// M-T12.
 #[test]
-fn m_t12_what_is_presented_is_what_the_row_holds_behind_the_door() {
+fn what_is_presented_is_what_the_row_contains_under_the_lease() {
     let mut row = overdue_row();
     let mut pilot = Pilot::new(Need::Valid);
     pilot.reach_load(&row);
@@ -442,6 +456,6 @@ fn m_t12_what_is_presented_is_what_the_row_holds_behind_the_door() {
     let note = rotation(&row, 60, facts(2, Some(secs(5))), store_at(secs(0)));
     row.commit(&crate::fixture::commit(note), pilot.store_now()).unwrap();
     pilot.pass(secs(60));
-    let claim = claimed(&pilot.look(&row, NO_ANSWERS));
+    let claim = claimed(&pilot.read_again(&row, NO_ANSWERS));
     assert_eq!((claim.from, Some(claim.presents)), (note.attempt, facts(2, None).refresh));
 }

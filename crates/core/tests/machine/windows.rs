@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use solekey_core::{
     ASSUMED_LIFETIME, Account, Cause, Claim, Facts, Fence, Freshness, PolicySettings, Refusal, Remaining,
-    Replay, StoreTime, flight::next_look,
+    Replay, StoreTime, flight::next_check,
 };
 
 use crate::fixture::{facts, fingerprint, id, row_with, secs};
@@ -47,7 +47,7 @@ fn replay() -> impl Strategy<Value = Replay> {
 }
 
 prop_compose! {
-    /// What somebody may write into a configuration.
+    /// The settings that somebody may write into a configuration.
     fn settings()(
         replay in replay(),
         exchange_timeout in often(secs(10)),
@@ -118,20 +118,20 @@ proptest! {
     }
 
     #[test]
-    fn the_next_look_comes_before_the_token_ends(
+    fn the_next_check_comes_before_the_token_ends(
         settings in settings(), expires_in in proptest::option::of(span()), spread in any::<u64>(),
         refresh_expires_in in proptest::option::of(span()),
     ) {
         let Ok(policy) = settings.build() else { return Ok(()) };
         let known = solekey_core::NewFacts { refresh_expires_in, ..facts(1, expires_in) };
-        let look = next_look(&policy, &known, spread).expect("there is a refresh token");
-        prop_assert!(look <= expires_in.unwrap_or(policy.assumed_lifetime()));
+        let check = next_check(&policy, &known, spread).expect("there is a refresh token");
+        prop_assert!(check <= expires_in.unwrap_or(policy.assumed_lifetime()));
         // Nothing comes again within the rest after a success.
         let half = |idle: Duration| (idle / 2).max(solekey_core::SETTLED_FOR);
         let idle = refresh_expires_in.or(policy.refresh_life());
-        prop_assert!(idle.is_none_or(|idle| idle.is_zero() || look <= half(idle)));
+        prop_assert!(idle.is_none_or(|idle| idle.is_zero() || check <= half(idle)));
         let none = solekey_core::NewFacts { refresh: None, ..known };
-        prop_assert_eq!(next_look(&policy, &none, spread), None);
+        prop_assert_eq!(next_check(&policy, &none, spread), None);
     }
 
     #[test]
@@ -186,8 +186,9 @@ proptest! {
     }
 }
 
+/// S-T23.
 #[test]
-fn s_t23_a_lease_lasts_for_an_exchange_and_more_unless_another_time_is_set_and_never_less() {
+fn a_lease_lasts_for_an_exchange_and_more_unless_another_time_is_set_and_never_less() {
     let lasting = |lease_ttl| PolicySettings { lease_ttl, ..PolicySettings::default() }.build();
     let policy = lasting(None).unwrap();
     assert!(policy.lease_ttl() >= policy.exchange_timeout() + policy.answer_budget());

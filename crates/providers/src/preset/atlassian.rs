@@ -5,8 +5,8 @@ use solekey_core::{Dialect, Meaning, PolicySettings, Replay, Revocation};
 use super::{Preset, days, hours, minutes, policy};
 use crate::{BodyFormat, EndpointSettings, SecretPlace};
 
-/// The leeway was three seconds and is ten minutes since 2021, by what staff said; afterwards a spent token ends
-/// the grant. Idle refresh tokens end after 90 days, all after a year.
+/// The leeway was three seconds and is ten minutes since 2021, according to staff; afterwards a spent token ends the
+/// grant. Idle refresh tokens end after 90 days, all after a year.
 pub(super) fn preset() -> Preset {
     Preset {
         sources: &[

@@ -5,13 +5,13 @@ use solekey_core::{Dialect, PolicySettings, Replay};
 use super::{Preset, days, hours, policy};
 use crate::{Dpop, EndpointSettings};
 
-/// A refresh token that comes back deletes the session. Tokens of public clients last two weeks, those of confidential ones up to three
-/// months while idle. What is missing are the client's id, which is the URL of its metadata, the key that its sessions are
-/// bound to, and, for a confidential client, the key it signs with.
+/// A refresh token that comes back deletes the session. Tokens of public clients last two weeks, those of confidential
+/// ones up to three months while idle. What is missing are the client's id, which is the URL of its metadata, the key
+/// that its sessions are bound to, and, for a confidential client, the key it signs with.
 pub(super) fn preset() -> Preset {
     Preset {
         sources: &["bluesky-social/atproto: packages/oauth/oauth-provider", "atproto.com/specs/oauth"],
-        notes: "400 `use_dpop_nonce` comes before the token is processed. The issuer stands in each account's credential.",
+        notes: "400 `use_dpop_nonce` is sent before the token is processed. The issuer is in each account's credential.",
         policy: PolicySettings {
             assumed_lifetime: hours(1),
             refresh_life: Some(days(14)),

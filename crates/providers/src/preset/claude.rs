@@ -5,9 +5,9 @@ use solekey_core::{Delay, Dialect, PolicySettings, Replay};
 use super::{Preset, days, hours, minutes, policy, seconds};
 use crate::{BodyFormat, EndpointSettings};
 
-/// Each refresh token works once; that a spent one revokes the grant is told by some and denied by none. A refresh
-/// may end the access token before it. A 404 says that the endpoint moved, as it did in June 2026, and nothing
-/// about accounts.
+/// Each refresh token works once; that a spent one revokes the grant is reported by some and denied by none. A refresh
+/// may end the access token before it. A 404 means that the endpoint moved, as it did in June 2026, and nothing about
+/// accounts.
 pub(super) fn preset() -> Preset {
     Preset {
         sources: &[

@@ -11,7 +11,7 @@ use crate::{BodyFormat, EndpointSettings};
 pub(super) fn preset() -> Preset {
     Preset {
         sources: &["the source of the Codex CLI: codex-rs/login/src/auth/manager.rs", "openai/codex #10332"],
-        notes: "Refuses with 401 and a code of its own, nested in `error` or beside it. May leave out the refresh token: the old one stays.",
+        notes: "Refuses with 401 and a code of its own, nested in `error` or next to it. May leave out the refresh token: the old one stays.",
         policy: PolicySettings {
             skew: minutes(3),
             refresh_ahead: minutes(30),

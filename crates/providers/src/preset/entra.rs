@@ -5,8 +5,8 @@ use solekey_core::{Delay, Dialect, Meaning, PolicySettings, Replay, Revocation};
 use super::{Preset, days, hours, policy};
 use crate::{EndpointSettings, SecretPlace};
 
-/// A refresh brings a new refresh token and the old one stays valid. Descriptions begin with a code that says more:
-/// a client that asks too often is told so as `invalid_grant`, which ends nothing.
+/// A refresh brings a new refresh token and the old one stays valid. Descriptions begin with a code that is more exact:
+/// a client that asks too often gets `invalid_grant`, which ends nothing.
 pub(super) fn preset() -> Preset {
     Preset {
         sources: &[

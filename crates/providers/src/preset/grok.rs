@@ -6,7 +6,7 @@ use super::{Preset, hours, minutes, policy, seconds};
 use crate::EndpointSettings;
 
 /// Refresh tokens rotate with every use, and a spent one revokes the grant. A coarse label about entitlement is no
-/// evidence that an account is lost: only with the sentence that says so beside it.
+/// evidence that an account is lost: only together with the sentence that states it.
 pub(super) fn preset() -> Preset {
     Preset {
         sources: &["anomalyco/opencode #37059", "Wei-Shaw/sub2api #4227", "leookun/cursor-byok #445"],

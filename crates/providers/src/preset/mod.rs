@@ -1,4 +1,4 @@
-//! What is known about providers.
+//! The presets: facts about providers.
 
 mod antigravity;
 mod atlassian;
@@ -42,35 +42,35 @@ use std::time::Duration;
 
 use solekey_core::{InputError, PolicySettings, Replay};
 
-use crate::EndpointSettings;
+use crate::{ClientAuth, EndpointSettings, HttpEndpoint};
 
-/// What we know about one provider: data with a date, each part of which settings may override.
+/// A preset: the facts about one provider, data with a date, each part of which settings may override.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Preset {
     /// Its name in settings.
     pub name: &'static str,
-    /// What people call the provider.
+    /// The common name of the provider.
     pub title: &'static str,
-    /// When it was last compared with its sources.
+    /// The date at which it was last compared with its sources.
     pub as_of: &'static str,
-    /// Where its facts are from: pages, issues, source code.
+    /// The sources of its facts: pages, issues, source code.
     pub sources: &'static [&'static str],
-    /// What one has to know who uses it, in Markdown.
+    /// Notes for its users, in Markdown.
     pub notes: &'static str,
-    /// How its accounts are refreshed: what the provider does with a spent refresh token, how long tokens last, and what
-    /// gateways that served it gave to those who wait.
+    /// The policy of its accounts: the provider's treatment of a spent refresh token, the life of tokens, and the times
+    /// that gateways that served it gave to waiters.
     pub policy: PolicySettings,
-    /// How its token endpoint is spoken to, dialect included. What belongs to a tenant or to a user is left empty: building it
-    /// says which field is missing.
+    /// The settings of its token endpoint, dialect included. What belongs to a tenant or to a user is left empty:
+    /// building it reports which field is missing.
     pub endpoint: EndpointSettings,
-    /// Where this provider expects the secret of a client that has one.
+    /// The place where this provider expects the secret of a client that has one.
     pub client_secret: Option<SecretPlace>,
-    /// Whether it has no clients without a secret. Secrets are never part of a preset, not even published ones.
+    /// True if it has no clients without a secret. Secrets are never part of a preset, not even published ones.
     pub needs_secret: bool,
 }
 
-/// Where a client's secret travels.
+/// The place where a client's secret travels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SecretPlace {
     /// In the `Authorization` header: [`ClientAuth::Basic`](crate::ClientAuth::Basic).
@@ -80,7 +80,7 @@ pub enum SecretPlace {
 }
 
 impl Preset {
-    /// Looks a preset up.
+    /// Returns the preset of this name.
     ///
     /// # Errors
     /// There is none of that name; the error lists those that are.
@@ -134,9 +134,22 @@ impl Preset {
         ]
     }
 
-    /// What the provider does with a spent refresh token.
+    /// The provider's treatment of a spent refresh token.
     pub fn replay(&self) -> Replay {
         self.policy.replay
+    }
+
+    /// Validates the endpoint, and that the client has a secret where this provider demands one.
+    ///
+    /// # Errors
+    /// As [`EndpointSettings::build`]; `client_secret` where the demanded secret is missing.
+    pub fn build_endpoint(&self) -> Result<HttpEndpoint, InputError> {
+        let endpoint = self.endpoint.clone().build()?;
+        if self.needs_secret && matches!(self.endpoint.client_auth, ClientAuth::None) {
+            let expected = "the secret of the client in client_auth, which this provider demands";
+            return Err(InputError::new("client_secret", expected));
+        }
+        Ok(endpoint)
     }
 
     fn new(name: &'static str, title: &'static str, as_of: &'static str) -> Self {

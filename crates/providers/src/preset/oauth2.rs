@@ -8,7 +8,7 @@ use super::{Preset, policy};
 pub(super) fn preset() -> Preset {
     Preset {
         sources: &["RFC 6749", "RFC 9700"],
-        notes: "The standard, and nothing that is known.",
+        notes: "The standard alone.",
         policy: policy(Replay::STRICT_FAMILY),
         ..Preset::new("oauth2", "Any other", "2026-11")
     }

@@ -5,9 +5,9 @@ use solekey_core::{Dialect, Meaning, PolicySettings, Replay};
 use super::{Preset, hours, policy};
 use crate::{EndpointSettings, SecretPlace};
 
-/// Where rotation is on, which it is going to be everywhere, a spent token revokes the current one and all access
-/// tokens. Answers never say how long an access token lasts: it is the session timeout of the organisation, two
-/// hours unless changed.
+/// With rotation on, which it is going to be everywhere, a spent token revokes the current one and all access tokens.
+/// Answers never state how long an access token lasts: it is the session timeout of the organisation, two hours unless
+/// changed.
 pub(super) fn preset() -> Preset {
     Preset {
         sources: &[

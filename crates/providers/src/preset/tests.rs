@@ -35,7 +35,7 @@ fn atproto_wants_a_client_and_the_key_that_its_sessions_are_bound_to() {
 }
 
 #[test]
-fn an_unknown_name_is_told_the_known_ones() {
+fn an_unknown_name_is_refused_with_a_list_of_the_known_ones() {
     let error = Preset::named("codecs").unwrap_err();
     assert_eq!(error.field(), "preset");
     assert!(error.expected().starts_with("one of oauth2, codex, claude, "), "{error}");
@@ -68,8 +68,9 @@ fn every_preset_works_once_what_belongs_to_its_user_is_there_and_ships_no_secret
     }
 }
 
+/// S-T31.
 #[test]
-fn s_t31_presets_wait_and_fail_as_the_gateways_did_that_served_their_accounts() {
+fn presets_wait_and_fail_as_the_gateways_did_that_served_their_accounts() {
     let waits = |name: &str| {
         let policy = Preset::named(name).unwrap().policy;
         (policy.stale, policy.max_wait, policy.refresh_ahead)

@@ -9,7 +9,7 @@ use crate::{EndpointSettings, SecretPlace};
 pub(super) fn preset() -> Preset {
     Preset {
         sources: &["developers.tiktok.com/docs/en/oauth-refresh-a-user-access-token"],
-        notes: "`client_key` in the place of `client_id`.",
+        notes: "`client_key` instead of `client_id`.",
         policy: PolicySettings {
             assumed_lifetime: hours(2),
             refresh_life: Some(days(180)),

@@ -1,6 +1,6 @@
 //! Proofs of possession, signed assertions and issuers, before a strict server and before bytes.
 
-use solekey_core::{Credential, Document, Revocation, Shape};
+use solekey_core::{Credential, Document, Revocation, Shape, merge};
 use solekey_providers::{ClientKey, Dpop, SigningKey};
 use solekey_testkit::provider::{
     AuthorizationServer, Client, Decision, Dpop as Wanted, Fault, KeyPair, Reply,
@@ -159,7 +159,7 @@ async fn a_session_is_refreshed_with_the_clients_key_it_names() {
 }
 
 #[tokio::test]
-async fn a_proof_of_another_key_is_a_fault_of_ours_and_spends_nothing() {
+async fn a_proof_of_another_key_is_a_fault_of_ours_and_uses_no_token_up() {
     let keys = Keys::new();
     let server = keys.server(Wanted::with_recent_nonces(9)).await;
     let granted = server.grant_to("a", &KeyPair::generate().thumbprint());
@@ -196,7 +196,29 @@ async fn accounts_of_several_issuers_go_each_to_its_own() {
 }
 
 #[tokio::test]
-async fn an_issuer_is_asked_once_for_a_crowd() {
+async fn an_answer_that_names_another_issuer_or_key_does_not_get_the_next_refresh_token() {
+    let keys = Keys::new();
+    let endpoint = keys.settings().build().unwrap();
+    let here = "https://here.example";
+    let there =
+        r#""iss":"https://there.example","issuer":"https://there.example","key_id":"k1","client_id":"x""#;
+    for named in [
+        serde_json::json!({"refresh_token": "r", "iss": here}),
+        serde_json::json!({"refresh_token": "r", "issuer": here, "key_id": "k2"}),
+    ] {
+        let answer = format!(r#"{{"access_token":"a2","refresh_token":"r2",{there}}}"#);
+        let answer = TokenAnswer::read(answer.as_bytes()).unwrap();
+        let next = merge(&credential(&named), &answer, SystemTime::now());
+        let request = secret("r2");
+        let request = ExchangeRequest::new(&request).of(&next);
+        assert_eq!(endpoint.client_of(&request), format!("{here} {CLIENT}"));
+        let key = next.field("key_id").map(|key| key.expose_secret().to_owned());
+        assert_eq!(key.as_deref(), named["key_id"].as_str());
+    }
+}
+
+#[tokio::test]
+async fn many_concurrent_refreshes_query_an_issuer_once() {
     let keys = Keys::new();
     let server = keys.server(Wanted::with_recent_nonces(99)).await;
     let endpoint = EndpointSettings { issuer: Some(server.issuer()), ..keys.settings() }.build().unwrap();
@@ -226,7 +248,7 @@ async fn a_token_goes_nowhere_unless_the_metadata_is_the_issuers_own() {
         let endpoint = EndpointSettings { issuer: Some(issuer), ..keys.settings() }.build().unwrap();
         let account = Account::new("atproto", "did:plc:a").unwrap();
         let wire = endpoint.exchange(&account, ExchangeRequest::new(&secret("rt-hush")), timeout).await;
-        assert!(matches!(&wire, Wire::NotSent { why: said } if said.contains(why)), "{why}: {wire:?}");
+        assert!(matches!(&wire, Wire::NotSent { why: actual } if actual.contains(why)), "{why}: {wire:?}");
         assert!(stub.requests().iter().all(|request| !request.contains("rt-hush")), "{why}");
     }
     assert_eq!(stranger.presentations(), 0, "a token went to a stranger");

@@ -1,4 +1,4 @@
-//! What is asked of Code Assist, and what its answers are taken for.
+//! The requests to Code Assist, and the meaning of its answers.
 
 use reqwest::header::HeaderValue;
 use solekey_core::ports::BoxError;
@@ -14,7 +14,7 @@ async fn ask(answer: Answer) -> (Result<CodeAssistAccount, BoxError>, Stub) {
 }
 
 #[tokio::test]
-async fn a_project_is_asked_for_once_and_read_as_text_or_object() {
+async fn a_project_is_requested_once_and_read_as_text_or_object() {
     for (body, project, tier) in [
         (
             r#"{"cloudaicompanionProject":"p-1","currentTier":{"id":"free-tier"}}"#,
@@ -25,9 +25,9 @@ async fn a_project_is_asked_for_once_and_read_as_text_or_object() {
         (r#"{"cloudaicompanionProject":" ","allowedTiers":[{"id":"free-tier"}]}"#, None, None),
         ("{}", None, None),
     ] {
-        let (said, stub) = ask(json("200 OK", body)).await;
-        let said = said.unwrap();
-        assert_eq!((said.project_id.as_deref(), said.tier_id.as_deref()), (project, tier), "{body}");
+        let (reply, stub) = ask(json("200 OK", body)).await;
+        let reply = reply.unwrap();
+        assert_eq!((reply.project_id.as_deref(), reply.tier_id.as_deref()), (project, tier), "{body}");
         let [request] = &stub.requests()[..] else { panic!("one request") };
         let (head, sent) = request.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("POST /v1internal:loadCodeAssist HTTP/1.1\r\n"), "{head}");
@@ -48,8 +48,8 @@ async fn what_is_no_answer_is_an_error_that_quotes_nothing() {
         Answer::Close(String::new()),
         json("200 OK", &format!("\"{}\"", "x".repeat(300_000))),
     ] {
-        let (said, stub) = ask(answer).await;
-        let error = said.unwrap_err();
+        let (reply, stub) = ask(answer).await;
+        let error = reply.unwrap_err();
         assert!(!format!("{error} {error:?}").contains("at-hush"), "{error:?}");
         assert!(stub.requests().len() <= 1, "nothing is repeated");
     }

@@ -6,8 +6,8 @@ use reqwest::{
     StatusCode,
     header::{HeaderMap, HeaderValue, LOCATION},
 };
+use solekey_conformance::model::Plan;
 use solekey_testkit::{
-    model::Plan,
     provider::{AuthorizationServer, Fault, Replay, Reply},
     proxy::{Direction, FaultProxy, Mode},
 };
@@ -16,15 +16,15 @@ use super::*;
 
 struct World {
     provider: AuthorizationServer,
-    /// Where nobody was sent to.
+    /// A server that nobody was sent to.
     stranger: AuthorizationServer,
     wire: FaultProxy,
     endpoint: HttpEndpoint,
 }
 
-/// What an exchange meets.
+/// The faults that an exchange meets.
 #[derive(Clone, Debug)]
-struct Weather {
+struct FaultProfile {
     fault: Option<Fault>,
     mode: Mode,
 }
@@ -39,7 +39,7 @@ impl World {
         Self { provider, stranger, wire, endpoint }
     }
 
-    fn weather(&self, rng: &mut Rng) -> Weather {
+    fn faults(&self, rng: &mut Rng) -> FaultProfile {
         let mode = match rng.u8(..16) {
             0 => Mode::Cut,
             1 => Mode::Refuse,
@@ -55,7 +55,7 @@ impl World {
             5 => Some(if rng.bool() { Fault::OmitAccessToken } else { Fault::OmitRefreshToken }),
             _ => None,
         };
-        Weather { fault, mode }
+        FaultProfile { fault, mode }
     }
 
     fn reply(&self, rng: &mut Rng) -> Reply {
@@ -81,15 +81,15 @@ impl World {
     }
 
     /// One exchange of a pair that was never presented.
-    async fn exchange(&self, account: &str, weather: &Weather) {
+    async fn exchange(&self, account: &str, faults: &FaultProfile) {
         let pair = self.provider.grant(account);
-        if let Some(fault) = weather.fault.clone() {
+        if let Some(fault) = faults.fault.clone() {
             self.provider.inject(fault.once().on(account));
         }
-        self.wire.set(weather.mode).await;
+        self.wire.set(faults.mode).await;
         let connections = self.wire.accepted();
         // A reply that never comes is not waited for.
-        let lost = weather.mode == Mode::Lose(Direction::ToClient);
+        let lost = faults.mode == Mode::Lose(Direction::ToClient);
         let name = Account::new("acme", account).unwrap();
         let token = secret(pair.refresh_token.as_str());
         let within = if lost { SHORT } else { AMPLE };
@@ -99,17 +99,17 @@ impl World {
             self.wire.set(Mode::Cut).await;
         }
         let tally = self.provider.tally_of(account);
-        let told = format!("{account}: {weather:?}: {wire:?}, {tally:?}, {connections} connections");
-        assert!(tally.presentations <= 1, "sent again: {told}");
-        assert!(tally.presentations == 0 || !is_not_sent(&wire), "sent, and called not sent: {told}");
-        if matches!(weather.mode, Mode::Pass | Mode::Delay(_)) {
+        let story = format!("{account}: {faults:?}: {wire:?}, {tally:?}, {connections} connections");
+        assert!(tally.presentations <= 1, "sent again: {story}");
+        assert!(tally.presentations == 0 || !is_not_sent(&wire), "sent, and called not sent: {story}");
+        if matches!(faults.mode, Mode::Pass | Mode::Delay(_)) {
             assert_eq!(
                 (tally.presentations, connections),
                 (1, 1),
-                "not once, on a connection of its own: {told}"
+                "not once, on a connection of its own: {story}"
             );
         }
-        assert!(connections <= 1, "several connections: {told}");
+        assert!(connections <= 1, "several connections: {story}");
         self.provider.clear_faults();
     }
 }
@@ -121,8 +121,8 @@ async fn whatever_happens_a_token_is_sent_once_on_a_connection_of_its_own_and_to
     let (mut rng, world) = (Rng::with_seed(seed), World::new().await);
     // An exchange takes as long as many operations elsewhere.
     for number in 0..4 * operations.isqrt() {
-        let weather = world.weather(&mut rng);
-        world.exchange(&format!("account-{number}"), &weather).await;
+        let faults = world.faults(&mut rng);
+        world.exchange(&format!("account-{number}"), &faults).await;
     }
     assert_eq!(world.stranger.presentations(), 0, "a token went to a stranger");
     assert_eq!(world.provider.double_presentations(), 0);

@@ -11,13 +11,15 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// What the stub does with every request.
+/// The reaction of the stub to every request.
 #[derive(Clone)]
 pub(crate) enum Answer {
     /// Writes these bytes and waits for the next request on the same connection.
     KeepAlive(String),
     /// Writes these bytes and closes the connection.
     Close(String),
+    /// The same with bytes that are no text.
+    Raw(Vec<u8>),
     /// Reads the request and keeps silent.
     Silence,
     /// Accepts the connection and never reads from it.
@@ -92,7 +94,7 @@ async fn serve(mut stream: TcpStream, answer: &Answer, seen: &Mutex<Seen>) {
             let _gone_already = stream.write_all(bytes.as_bytes()).await;
             return;
         }
-        Answer::KeepAlive(_) | Answer::Close(_) | Answer::Silence => {}
+        Answer::KeepAlive(_) | Answer::Close(_) | Answer::Raw(_) | Answer::Silence => {}
     }
     while let Some(request) = read(&mut stream).await {
         seen.lock().unwrap().requests.push(request);
@@ -104,6 +106,11 @@ async fn serve(mut stream: TcpStream, answer: &Answer, seen: &Mutex<Seen>) {
             }
             Answer::Close(bytes) => {
                 let _gone_already = stream.write_all(bytes.as_bytes()).await;
+                let _gone_already = stream.shutdown().await;
+                return;
+            }
+            Answer::Raw(bytes) => {
+                let _gone_already = stream.write_all(bytes).await;
                 let _gone_already = stream.shutdown().await;
                 return;
             }

@@ -1,4 +1,4 @@
-//! The breaker beside a plain account of it, over random answers and silences.
+//! The breaker compared with a plain model of it, over random answers and silences.
 #![allow(clippy::unwrap_used)]
 
 use proptest::{prelude::*, test_runner::RngSeed};
@@ -26,7 +26,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     proptest::collection::vec(run, 0..16).prop_map(|runs| runs.concat())
 }
 
-/// What is known of a connection: its answers, and how many calls in a row got none although they waited long enough.
+/// The model of a connection: its answers, and the number of calls in a row that got none although they waited long
+/// enough.
 #[derive(Default)]
 struct Story {
     answers: Vec<Duration>,
@@ -34,7 +35,7 @@ struct Story {
 }
 
 impl Story {
-    fn tell(&mut self, event: Event) -> Option<DownReason> {
+    fn record(&mut self, event: Event) -> Option<DownReason> {
         match event {
             Event::Answered(latency) => {
                 self.answers.push(latency);
@@ -59,7 +60,7 @@ impl Story {
     }
 }
 
-/// The same in every run, unless `PROPTEST_RNG_SEED` asks for others; nothing is written down beside the sources.
+/// The same in every run, unless `PROPTEST_RNG_SEED` asks for others; nothing is written down next to the sources.
 fn config() -> ProptestConfig {
     let asked = ProptestConfig::default();
     let rng_seed =
@@ -74,7 +75,7 @@ proptest! {
     fn it_opens_for_a_slow_median_or_three_silences_and_for_nothing_else(events in events()) {
         let (mut breaker, mut story) = (Breaker::new(SLOW), Story::default());
         for event in events {
-            let said = match event {
+            let verdict = match event {
                 Event::Answered(latency) => breaker.answered(latency),
                 Event::Silent(waited) => breaker.silent(waited),
                 Event::Probed(latency) => {
@@ -82,7 +83,7 @@ proptest! {
                     None
                 }
             };
-            prop_assert_eq!(said, story.tell(event), "{:?}", event);
+            prop_assert_eq!(verdict, story.record(event), "{:?}", event);
         }
     }
 }

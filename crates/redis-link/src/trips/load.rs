@@ -1,20 +1,21 @@
-//! What travels in one round trip, and whose replies are whose.
+//! The calls that travel in one round trip, and the way from a reply to its call.
 
 use std::sync::Arc;
 
 use redis::{Cmd, Value};
 
 use crate::error::LinkError;
-use crate::link::{RedisLink, decode};
+use crate::link::RedisLink;
 use crate::pipeline::Pipeline;
+use crate::reply::decode;
 use crate::script::{Script, ScriptArgs};
 
 use super::{SHORT, Seen};
 
-/// What one caller wants.
+/// The call of one caller.
 #[derive(Debug)]
 pub(super) enum Call {
-    /// What is under a key, and the server's time.
+    /// The value under a key, and the server's time.
     Get(String),
     /// A script of its own.
     Script(Cmd),
@@ -22,7 +23,7 @@ pub(super) enum Call {
     Share(Share),
 }
 
-/// What one caller asks of a script that takes many keys.
+/// The share of one caller in a script that takes many keys.
 #[derive(Debug)]
 pub(super) struct Share {
     pub(super) script: &'static Script,
@@ -47,37 +48,37 @@ struct Crowd {
     own: Vec<ScriptArgs>,
 }
 
-/// Where a call's reply will be found.
-pub(super) enum Place {
+/// The position at which a call's reply will be found.
+pub(super) enum ReplyIndex {
     Script(usize),
     Share { script: usize, line: usize },
     Get(usize),
 }
 
 impl Load {
-    pub(super) fn take(&mut self, call: Call) -> Place {
+    pub(super) fn take(&mut self, call: Call) -> ReplyIndex {
         match call {
             Call::Get(key) => {
                 self.keys.push(key);
-                Place::Get(self.keys.len() - 1)
+                ReplyIndex::Get(self.keys.len() - 1)
             }
             Call::Script(command) => {
                 self.scripts.push(command);
-                Place::Script(self.scripts.len() - 1)
+                ReplyIndex::Script(self.scripts.len() - 1)
             }
             Call::Share(share) => self.share(share),
         }
     }
 
-    fn share(&mut self, share: Share) -> Place {
+    fn share(&mut self, share: Share) -> ReplyIndex {
         let Share { script, common, own } = share;
         if let Some(at) = self.shared.iter().position(|crowd| crowd.takes(script, &common)) {
             let crowd = &mut self.shared[at].own;
             crowd.push(own);
-            return Place::Share { script: at, line: crowd.len() - 1 };
+            return ReplyIndex::Share { script: at, line: crowd.len() - 1 };
         }
         self.shared.push(Crowd { script, common, own: vec![own] });
-        Place::Share { script: self.shared.len() - 1, line: 0 }
+        ReplyIndex::Share { script: self.shared.len() - 1, line: 0 }
     }
 
     pub(super) async fn travel(self, link: &RedisLink) -> Result<Unloaded, LinkError> {
@@ -105,15 +106,15 @@ impl Crowd {
     }
 }
 
-/// What one caller is told.
+/// The reply to one caller.
 #[derive(Clone, Debug)]
-pub(super) enum Told {
+pub(super) enum CallReply {
     Value(Seen),
     Reply(Value),
     Line(String),
 }
 
-/// What came back.
+/// The replies of a round trip.
 pub(super) struct Unloaded {
     scripts: Vec<Option<Result<Value, LinkError>>>,
     lines: Vec<Result<Vec<String>, LinkError>>,
@@ -121,28 +122,28 @@ pub(super) struct Unloaded {
 }
 
 impl Unloaded {
-    /// What came back for the call at this place.
-    pub(super) fn at(&mut self, place: Place) -> Result<Told, LinkError> {
+    /// The reply to the call at this place.
+    pub(super) fn at(&mut self, place: ReplyIndex) -> Result<CallReply, LinkError> {
         match place {
-            Place::Script(at) => {
+            ReplyIndex::Script(at) => {
                 let reply = self.scripts.get_mut(at).and_then(Option::take).unwrap_or(Err(SHORT));
-                reply.map(Told::Reply)
+                reply.map(CallReply::Reply)
             }
-            Place::Share { script, line } => {
+            ReplyIndex::Share { script, line } => {
                 let lines =
                     self.lines.get_mut(script).ok_or(SHORT)?.as_mut().map_err(|error| error.clone())?;
-                Ok(Told::Line(std::mem::take(lines.get_mut(line).ok_or(SHORT)?)))
+                Ok(CallReply::Line(std::mem::take(lines.get_mut(line).ok_or(SHORT)?)))
             }
-            Place::Get(at) => {
+            ReplyIndex::Get(at) => {
                 let Read { values, now_us } = self.read.as_mut().map_err(|error| error.clone())?;
                 let value = values.get_mut(at).ok_or(SHORT)?.take();
-                Ok(Told::Value(Seen { value, now_us: *now_us }))
+                Ok(CallReply::Value(Seen { value, now_us: *now_us }))
             }
         }
     }
 }
 
-/// What was under the keys, and the server's time.
+/// The values under the keys, and the server's time.
 struct Read {
     values: Vec<Option<Vec<u8>>>,
     now_us: u64,

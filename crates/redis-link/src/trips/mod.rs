@@ -12,19 +12,20 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::LinkError;
-use crate::link::{RedisLink, decode};
+use crate::link::RedisLink;
 use crate::mutant::mutant;
+use crate::reply::decode;
 use crate::script::{Script, ScriptArgs};
 use crate::state::DownReason;
 
-use load::{Call, Load, Share, Told};
+use load::{Call, CallReply, Load, Share};
 
-/// Calls over a link whose callers come in crowds: who calls while others' calls are under way shares the next round trip
-/// with whoever does the same.
+/// Calls over a link whose callers come in crowds: a call made while others are under way shares the next round trip
+/// with all that do the same.
 ///
-/// A call is sent at once, by its caller, as long as there are few. Others take one of two lanes in turn, and gather while a
-/// round trip of their lane is under way: so the server works on some of them while the threads of this process work on
-/// others. Made by [`RedisLink::trips`]; clones travel together.
+/// A call is sent at once, by its caller, as long as there are few. Others take one of two lanes in turn, and gather
+/// while a round trip of their lane is under way: so the server works on some of them while the threads of this process
+/// work on others. Made by [`RedisLink::trips`]; clones travel together.
 #[derive(Clone, Debug)]
 pub struct Trips {
     lanes: [mpsc::Sender<Passenger>; LANES],
@@ -34,7 +35,7 @@ pub struct Trips {
     link: RedisLink,
 }
 
-/// What was read, and the server's time after it was.
+/// The value that was read, and the server's time after it was.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Seen {
     /// The string under the key, if there is one.
@@ -48,9 +49,9 @@ pub struct Seen {
 struct Passenger {
     call: Call,
     since: Instant,
-    /// When it has waited for too long to be sent.
+    /// The moment after which it has waited for too long to be sent.
     late: Instant,
-    answer: oneshot::Sender<Result<Told, LinkError>>,
+    answer: oneshot::Sender<Result<CallReply, LinkError>>,
 }
 
 /// One round trip, counted for as long as it is under way.
@@ -100,7 +101,7 @@ impl Trips {
     pub async fn get(&self, key: String) -> Result<Seen, LinkError> {
         let deadline = Instant::now() + self.link.timeout();
         match self.send(Call::Get(key.clone()), self.link.timeout()).await {
-            Ok(Told::Value(seen)) => Ok(seen),
+            Ok(CallReply::Value(seen)) => Ok(seen),
             Ok(_) => Err(SHORT),
             Err(error) if must_go_alone(&error) => self.get_alone(key, deadline).await,
             Err(error) => Err(error),
@@ -110,7 +111,7 @@ impl Trips {
     async fn get_alone(&self, key: String, deadline: Instant) -> Result<Seen, LinkError> {
         let left = deadline.saturating_duration_since(Instant::now());
         match self.send_alone(Call::Get(key), left).await? {
-            Told::Value(seen) => Ok(seen),
+            CallReply::Value(seen) => Ok(seen),
             _ => Err(SHORT),
         }
     }
@@ -134,7 +135,7 @@ impl Trips {
         let deadline = Instant::now() + timeout;
         let call = Call::Script(args.command("EVALSHA", script.hash()));
         let value = match self.send(call, timeout).await {
-            Ok(Told::Reply(value)) => value,
+            Ok(CallReply::Reply(value)) => value,
             Ok(_) => return Err(SHORT),
             Err(error) if must_go_alone(&error) => {
                 self.alone(&args.command("EVAL", script.text()), deadline).await?
@@ -144,15 +145,16 @@ impl Trips {
         decode(value)
     }
 
-    /// As [`run`](Self::run), for a script that takes many keys at once and answers with a line for each: crowds run it once for
-    /// all who call it with the same `common` arguments. Those come first, then the arguments of each key in turn.
+    /// As [`run`](Self::run), for a script that takes many keys at once and answers with a line for each: crowds run it
+    /// once for all who call it with the same `common` arguments. Those come first, then the arguments of each key in
+    /// turn.
     ///
-    /// Where the server refuses such a script, because keys are spread over a cluster or one of them is not allowed, everybody
-    /// travels alone.
+    /// If the server refuses such a script, because keys are spread over a cluster or one of them is not allowed,
+    /// everybody travels alone.
     ///
     /// # Errors
     ///
-    /// As [`run`](Self::run); an error of the script is everybody's, so it says in its lines what concerns one.
+    /// As [`run`](Self::run); an error of the script is everybody's, so its lines hold what concerns one.
     ///
     /// # Cancel safety
     ///
@@ -167,7 +169,7 @@ impl Trips {
         let deadline = Instant::now() + timeout;
         let share = Share { script, common: Arc::clone(common), own: own() };
         match self.send(Call::Share(share), timeout).await {
-            Ok(Told::Line(line)) => Ok(line),
+            Ok(CallReply::Line(line)) => Ok(line),
             Ok(_) => Err(SHORT),
             Err(error) if must_go_alone(&error) => {
                 let call = ScriptArgs::together(common, &[own()], "EVAL", script.text());
@@ -182,19 +184,19 @@ impl Trips {
         self.link.with_timeout(left).query(call).await
     }
 
-    async fn send(&self, call: Call, timeout: Duration) -> Result<Told, LinkError> {
+    async fn send(&self, call: Call, timeout: Duration) -> Result<CallReply, LinkError> {
         let timeout = timeout.min(self.link.timeout());
         if let Some(_trip) = Trip::among_few(&self.under_way) {
             return self.send_alone(call, timeout).await;
         }
-        let (answer, told) = oneshot::channel();
+        let (answer, reply) = oneshot::channel();
         let since = Instant::now();
         let late = since + timeout.min(self.link.timeout() / 2);
         match self.lane().try_send(Passenger { call, since, late, answer }) {
             // A passenger whose lane is gone may have been on its way already.
-            Ok(()) => match timeout_at(since + timeout, told).await {
+            Ok(()) => match timeout_at(since + timeout, reply).await {
                 Ok(Err(_)) if mutant("call_of_a_closed_lane_did_nothing") => Err(CLOSED),
-                Ok(told) => told.unwrap_or_else(|_| Err(LinkError::left_behind())),
+                Ok(reply) => reply.unwrap_or_else(|_| Err(LinkError::left_behind())),
                 Err(_) => Err(LinkError::timed_out()),
             },
             // Nobody waits for a place: whoever finds none travels alone.
@@ -207,9 +209,9 @@ impl Trips {
         &self.lanes[self.turn.fetch_add(1, Relaxed) % LANES]
     }
 
-    async fn send_alone(&self, call: Call, timeout: Duration) -> Result<Told, LinkError> {
-        let mut told = travel(&self.link.with_timeout(timeout), vec![call]).await?;
-        told.pop().unwrap_or(Err(CLOSED))
+    async fn send_alone(&self, call: Call, timeout: Duration) -> Result<CallReply, LinkError> {
+        let mut replies = travel(&self.link.with_timeout(timeout), vec![call]).await?;
+        replies.pop().unwrap_or(Err(CLOSED))
     }
 }
 
@@ -234,7 +236,7 @@ impl Conductor {
     }
 }
 
-/// Travels, and tells everybody who still wants to know.
+/// Travels, and replies to everybody who still waits.
 async fn carry(link: &RedisLink, mut passengers: Vec<Passenger>, _trip: Trip) {
     let now = Instant::now();
     let late = passengers.extract_if(.., |passenger| passenger.late <= now);
@@ -245,18 +247,18 @@ async fn carry(link: &RedisLink, mut passengers: Vec<Passenger>, _trip: Trip) {
     let (calls, listeners): (Vec<_>, Vec<_>) =
         passengers.into_iter().map(|passenger| (passenger.call, passenger.answer)).unzip();
     // Nobody has waited for more than half of its time; the rest is the way's.
-    let told = match travel(&link.with_timeout(link.timeout().saturating_sub(longest)), calls).await {
-        Ok(told) => told,
+    let replies = match travel(&link.with_timeout(link.timeout().saturating_sub(longest)), calls).await {
+        Ok(replies) => replies,
         Err(error) => vec![Err(error); listeners.len()],
     };
-    for (listener, told) in listeners.into_iter().zip(told) {
+    for (listener, reply) in listeners.into_iter().zip(replies) {
         // Whoever does not listen any more has dropped its future.
-        let _ = listener.send(told);
+        let _ = listener.send(reply);
     }
 }
 
 /// One round trip.
-async fn travel(link: &RedisLink, calls: Vec<Call>) -> Result<Vec<Result<Told, LinkError>>, LinkError> {
+async fn travel(link: &RedisLink, calls: Vec<Call>) -> Result<Vec<Result<CallReply, LinkError>>, LinkError> {
     let mut load = Load::default();
     let places: Vec<_> = calls.into_iter().map(|call| load.take(call)).collect();
     let mut unloaded = load.travel(link).await?;
@@ -277,8 +279,8 @@ const CLOSED: LinkError = LinkError::Down { why: DownReason::Closed };
 const SHORT: LinkError = LinkError::Shape { expected: "one reply per command" };
 /// A crowd is more than two: whoever gives a lease back, and whoever was woken by that, need not wait for each other.
 const FEW: usize = 2;
-/// One is on its way while the other gathers, and two tasks keep two threads busy. More lanes, or more round trips of a lane at
-/// once, would be smaller ones, whose start costs the server as much as a few calls.
+/// One is on its way while the other gathers, and two tasks keep two threads busy. More lanes, or more round trips of a
+/// lane at once, would be smaller ones, whose start costs the server as much as a few calls.
 const LANES: usize = 2;
 /// Calls of one round trip: some 600 kB of tokens, a millisecond of the server's time.
 const TOGETHER: usize = 256;

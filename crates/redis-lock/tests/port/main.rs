@@ -5,12 +5,10 @@ mod model;
 
 use std::{sync::Arc, time::Duration};
 
+use solekey_conformance::lease::{self, LeaseSubject};
 use solekey_redis_link::{LinkOptions, RedisLink};
 use solekey_redis_lock::{RedisLease, RedisLock};
-use solekey_testkit::{
-    conformance::lease::{self, LeaseSubject},
-    redis::redis_for_tests,
-};
+use solekey_testkit::redis::redis_for_tests;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_does_what_every_lease_does() {
@@ -26,6 +24,6 @@ async fn redis_does_what_every_lease_does() {
 
 /// A loaded machine may be slow; these tests are not about that.
 fn patient() -> LinkOptions {
-    let bound = Duration::from_secs(20);
+    let bound = Duration::from_secs(60);
     LinkOptions { command_timeout: bound, connect_timeout: bound, slow: bound, ..LinkOptions::default() }
 }

@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
+use solekey_conformance::model::{self, Backstage, LeasePairs, Make, Plan};
 use solekey_redis_link::RedisLink;
 use solekey_redis_lock::{RedisLease, RedisLock};
-use solekey_testkit::{
-    model::{self, Backstage, LeaseTwins, Plan},
-    redis::Make,
-};
 
 use crate::patient;
 
@@ -29,7 +26,7 @@ async fn agree_on(make: Make) {
         let server = Backstage::start(make).await.unwrap();
         let link = RedisLink::connect(&server.url(), patient()).await.unwrap();
         let lease = RedisLease::new(RedisLock::new(link), server.prefix());
-        LeaseTwins::new(Arc::new(lease), server)
+        LeasePairs::new(Arc::new(lease), server)
     };
     println!("{}", model::run(&make.version().unwrap(), Plan::from_env(), build).await);
 }

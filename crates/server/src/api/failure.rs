@@ -1,4 +1,4 @@
-//! What clients get instead of what they asked for.
+//! The responses of requests that fail.
 
 use std::time::Duration;
 
@@ -9,6 +9,8 @@ use axum::{
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use solekey::{AccountError, TokenError, core::InputError};
+
+use crate::guard::Refused;
 
 /// A status and a JSON body `{code, message, field?, retry_after?}`.
 #[derive(Debug)]
@@ -45,10 +47,22 @@ impl Failure {
         Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not arrive in time")
     }
 
+    /// As many connections as this process serves: the next second may have room for one.
+    pub(super) fn overloaded() -> Self {
+        let message = "there are as many connections as this process serves";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message).later(Some(RETRY_SLOT))
+    }
+
     pub(super) fn already_presented() -> Self {
         let message = "the refresh token was presented before, or another account holds it; using it could revoke \
                        the grant (accept_spent=true overrides)";
         Self::new(StatusCode::CONFLICT, "already_presented", message)
+    }
+
+    pub(super) fn lesser() -> Self {
+        let message = "the account has a refresh token, and the document has none: it would end with its access token \
+                       (accept_lesser=true overrides)";
+        Self::new(StatusCode::CONFLICT, "lesser_credential", message)
     }
 
     pub(super) fn invalid(field: impl Into<String>, expected: impl Into<String>) -> Self {
@@ -77,6 +91,27 @@ impl Failure {
 impl From<InputError> for Failure {
     fn from(error: InputError) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", error.to_string()).about(error.field())
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::HostNotAllowed => {
+                let message = "Host has to be given once, as localhost, a loopback address or one of `hosts` in the \
+                               configuration, and the target has to agree with it";
+                Self::new(StatusCode::MISDIRECTED_REQUEST, "host_not_allowed", message).about("hosts")
+            }
+            Refused::CrossSite => {
+                let message = "pages of other sites (Sec-Fetch-Site, Origin) are not answered";
+                Self::new(StatusCode::FORBIDDEN, "cross_site", message)
+            }
+            Refused::FormBody => {
+                let message =
+                    "a body of a type that forms have is not read: application/json, or no Content-Type";
+                Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "form_body", message)
+            }
+        }
     }
 }
 
@@ -121,7 +156,7 @@ impl IntoResponse for Failure {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::UNAUTHORIZED {
-            // Gateways pass this on, and RFC 9110 wants a challenge beside every 401.
+            // Gateways pass this on, and RFC 9110 requires a challenge with every 401.
             headers.insert(
                 header::WWW_AUTHENTICATE,
                 HeaderValue::from_static(r#"Bearer error="invalid_token""#),
@@ -138,6 +173,7 @@ fn whole_seconds(span: Duration) -> u64 {
 
 /// A store that is away is asked again every second anyway.
 const RETRY_STORE: Duration = Duration::from_secs(1);
+const RETRY_SLOT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

@@ -3,19 +3,22 @@
 use std::time::Duration;
 
 use axum::{Json, extract::State};
-use http::StatusCode;
+use http::{StatusCode, Uri};
 use serde::Serialize;
-use solekey::Health;
+use solekey::{Health, UnreadProvider};
 
-use super::Shared;
+use super::{Failure, Shared, query::Query};
 
 #[derive(Serialize)]
 pub(super) struct Readiness {
+    /// Everything works.
     ready: bool,
+    /// `ready`, `degraded` or `down`.
+    status: &'static str,
     /// Absent when store and cache did not answer in time.
     #[serde(flatten)]
     health: Option<Health>,
-    /// What works but should not stay as it is.
+    /// Settings that work but should not stay as they are, and files that are not kept fresh.
     warnings: Vec<String>,
 }
 
@@ -28,11 +31,28 @@ pub(super) async fn alive() -> Json<Alive> {
     Json(Alive { alive: true })
 }
 
-pub(super) async fn ready(State(api): Shared) -> (StatusCode, Json<Readiness>) {
+pub(super) async fn ready(State(api): Shared, uri: Uri) -> Result<(StatusCode, Json<Readiness>), Failure> {
+    // Strict: 503 also where tokens can be served and nothing can be refreshed.
+    let strict = Query::of(&uri, &["strict"])?.flag("strict")?;
     let health = tokio::time::timeout(PATIENCE, api.solekey.health()).await.ok();
-    let ready = health.as_ref().is_some_and(Health::is_ready);
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Readiness { ready, health, warnings: api.warnings.clone() }))
+    let serves = health.as_ref().is_some_and(Health::is_ready);
+    let ready = health.as_ref().is_some_and(Health::is_whole);
+    let status = match (serves, ready) {
+        (_, true) => "ready",
+        (true, false) => "degraded",
+        (false, false) => "down",
+    };
+    let code = if ready || serves && !strict { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let unread = health.iter().flat_map(|health| &health.unread).map(warning);
+    let warnings = [api.warnings.clone(), api.files.warnings(), unread.collect()].concat();
+    Ok((code, Json(Readiness { ready, status, health, warnings })))
+}
+
+fn warning(UnreadProvider { provider, .. }: &UnreadProvider) -> String {
+    format!(
+        "provider.{provider}: answers of the token endpoint are not understood; they are kept, and one account in turn \
+         is tried, ever more rarely"
+    )
 }
 
 /// Whoever probes waits a few seconds at most.

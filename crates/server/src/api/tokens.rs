@@ -1,4 +1,4 @@
-//! Tokens, and what becomes of rejected ones.
+//! Requests for tokens, and reports of rejected ones.
 
 use std::time::{Duration, SystemTime};
 
@@ -101,7 +101,7 @@ fn unix_seconds(at: SystemTime) -> u64 {
     (since + Duration::from_millis(500)).as_secs()
 }
 
-/// How long this caller can wait, where it says so.
+/// Returns the time that this caller can wait, if the request has the header.
 fn wait(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
     let Some(value) = headers.get(WAIT) else { return Ok(None) };
     let millis = value.to_str().ok().and_then(|text| text.parse().ok());

@@ -1,59 +1,64 @@
-//! How the client proves itself, and what it signs with.
+//! The authentication of the client, and its signing keys.
 
 use solekey::core::{InputError, Secret, secret};
-use solekey_providers::{ClientAuth, ClientKey, Dpop, SigningKey};
+use solekey_providers::{ClientAuth, ClientKey, Dpop, Preset, SecretPlace, SigningKey};
 
-use super::{environment::Environment, settings::ClientAuthName};
+use super::{choices::ClientAuthName, environment::Environment, settings::ProviderSettings};
 
-/// The keys that say so, before anything is checked against anything.
-pub(super) struct ClientSettings {
-    pub(super) client_auth: Option<ClientAuthName>,
-    pub(super) client_secret_env: Option<String>,
-    pub(super) client_key_env: Option<String>,
-    pub(super) client_key_id: Option<String>,
-    pub(super) client_older_key_env: Option<String>,
-    pub(super) client_older_key_id: Option<String>,
-}
+impl ProviderSettings {
+    /// The way in which the client authenticates itself: the preset's, where a secret is all that is set. Refused where the
+    /// provider demands a secret and there is none.
+    pub(super) fn way(&self, preset: &Preset) -> Result<Option<ClientAuthName>, InputError> {
+        if self.client_auth.is_some() {
+            return Ok(self.client_auth);
+        }
+        let has_secret = self.client_secret_env.is_some();
+        if preset.needs_secret && !has_secret {
+            let expected =
+                "the name of an environment variable that holds the secret, which this provider demands";
+            return Err(InputError::new("client_secret_env", expected));
+        }
+        Ok(preset.client_secret.filter(|_| has_secret).map(|place| match place {
+            SecretPlace::Header => ClientAuthName::Basic,
+            SecretPlace::Body => ClientAuthName::Post,
+        }))
+    }
 
-impl ClientSettings {
     /// Reads secrets and keys from the variables that are named.
-    pub(super) fn build(
-        self,
+    pub(super) fn authentication(
+        &self,
+        way: Option<ClientAuthName>,
         preset: ClientAuth,
         environment: &Environment,
     ) -> Result<ClientAuth, InputError> {
-        let secret =
-            self.client_secret_env.map(|variable| client_secret(&variable, environment)).transpose()?;
+        let secret = self.client_secret_env.as_deref();
+        let secret = secret.map(|variable| client_secret(variable, environment)).transpose()?;
         let key = named_key(
-            ("client_key_env", self.client_key_env),
-            ("client_key_id", self.client_key_id),
+            ("client_key_env", self.client_key_env.as_deref()),
+            ("client_key_id", self.client_key_id.as_deref()),
             environment,
         )?;
         let older = named_key(
-            ("client_older_key_env", self.client_older_key_env),
-            ("client_older_key_id", self.client_older_key_id),
+            ("client_older_key_env", self.client_older_key_env.as_deref()),
+            ("client_older_key_id", self.client_older_key_id.as_deref()),
             environment,
         )?;
         if key.is_none() && older.is_some() {
             return Err(InputError::new("client_key_env", "to be given with client_older_key_env"));
         }
         let keys = key.into_iter().chain(older).collect();
-        authentication(self.client_auth, secret, keys, preset)
+        authentication(way, secret, keys, preset)
     }
-}
 
-/// The key that access tokens are bound to.
-pub(super) fn dpop(
-    variable: Option<String>,
-    preset: Dpop,
-    environment: &Environment,
-) -> Result<Dpop, InputError> {
-    match variable {
-        Some(variable) => Ok(Dpop::Key(private_key("dpop_key_env", &variable, environment)?)),
-        None if matches!(preset, Dpop::KeyNeeded) => {
-            Err(InputError::new("dpop_key_env", "to be given: this provider binds tokens to a key"))
+    /// The key that access tokens are bound to.
+    pub(super) fn dpop(&self, preset: Dpop, environment: &Environment) -> Result<Dpop, InputError> {
+        match &self.dpop_key_env {
+            Some(variable) => Ok(Dpop::Key(private_key("dpop_key_env", variable, environment)?)),
+            None if matches!(preset, Dpop::KeyNeeded) => {
+                Err(InputError::new("dpop_key_env", "to be given: this provider binds tokens to a key"))
+            }
+            None => Ok(preset),
         }
-        None => Ok(preset),
     }
 }
 
@@ -95,14 +100,15 @@ fn client_secret(variable: &str, environment: &Environment) -> Result<Secret, In
 
 /// A key and the name it goes by: both, or neither.
 fn named_key(
-    (key_field, variable): (&str, Option<String>),
-    (id_field, id): (&str, Option<String>),
+    (key_field, variable): (&str, Option<&str>),
+    (id_field, id): (&str, Option<&str>),
     environment: &Environment,
 ) -> Result<Option<ClientKey>, InputError> {
     match (variable, id) {
         (None, None) => Ok(None),
         (Some(variable), Some(id)) => {
-            Ok(Some(ClientKey { id, key: private_key(key_field, &variable, environment)? }))
+            let key = private_key(key_field, variable, environment)?;
+            Ok(Some(ClientKey { id: id.to_owned(), key }))
         }
         (Some(_), None) => Err(InputError::new(id_field, format!("to be given with {key_field}"))),
         (None, Some(_)) => Err(InputError::new(key_field, format!("to be given with {id_field}"))),

@@ -1,13 +1,22 @@
 //! Settings in environment variables.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use solekey::core::InputError;
 use toml::{Table, Value};
 
+use super::keys::{Key, env_form, keys};
+
 /// The environment variables of a process. They may hold secrets: `Debug` shows none of them.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
+
+/// The keys that variables have set: those of a provider with its place in the list, `name` of one that only they know.
+#[derive(Default)]
+pub(super) struct Overridden(BTreeSet<(Option<usize>, String)>);
 
 impl Environment {
     /// Those of this process. What is not UTF-8 is left out.
@@ -23,42 +32,79 @@ impl Environment {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// Writes what the variables say over what the file said.
-    pub(super) fn override_settings(&self, settings: &mut Table) -> Result<(), InputError> {
-        for (variable, key) in VARIABLES {
-            if let Some(text) = self.value(variable) {
-                set(settings, key, read(variable, key, text)?);
+    /// Writes the values of the variables over those of the file. A variable that cannot be used is a problem.
+    pub(super) fn override_settings(
+        &self,
+        settings: &mut Table,
+        problems: &mut Vec<InputError>,
+    ) -> Overridden {
+        let mut overridden = Overridden::default();
+        for key in &keys().general {
+            let variable = format!("{PREFIX}{}", key.variable());
+            let Some(text) = self.value(&variable) else { continue };
+            match key.read(&variable, text) {
+                Ok(value) => {
+                    key.set(settings, value);
+                    overridden.0.insert((None, key.path.clone()));
+                }
+                Err(problem) => problems.push(problem),
             }
         }
         let providers = settings.entry("provider").or_insert_with(|| Value::Array(Vec::new()));
         // What is no list is refused when the settings are read.
-        let Value::Array(providers) = providers else { return Ok(()) };
-        self.override_providers(providers)
+        if let Value::Array(providers) = providers {
+            self.override_providers(providers, &mut overridden, problems);
+        }
+        overridden
     }
 
-    fn override_providers(&self, providers: &mut Vec<Value>) -> Result<(), InputError> {
-        let from_file = providers.len();
-        for (variable, text) in &self.0 {
-            let Some(rest) = variable.strip_prefix(PROVIDER) else { continue };
-            if text.is_empty() {
-                continue;
-            }
-            let (index, key) = match of_known(&providers[..from_file], rest, variable)? {
-                Some(found) => found,
-                None => of_new(providers, from_file, rest, variable)?,
-            };
-            if let Value::Table(provider) = &mut providers[index] {
-                set(provider, key, read(variable, key, text)?);
+    fn override_providers(
+        &self,
+        providers: &mut Vec<Value>,
+        overridden: &mut Overridden,
+        problems: &mut Vec<InputError>,
+    ) {
+        let mut names = Names { of_file: names_of(providers), of_variables: Vec::new() };
+        for (rest, _, _) in self.of_providers() {
+            names.define(rest);
+        }
+        for name in &names.of_variables {
+            overridden.0.insert((Some(providers.len()), "name".to_owned()));
+            providers.push(Value::Table(Table::from_iter([("name".to_owned(), name.as_str().into())])));
+        }
+        let mut unknown = BTreeSet::new();
+        for (rest, variable, text) in self.of_providers() {
+            let read = names
+                .find(rest, variable)
+                .and_then(|(index, key)| Ok((index, key, key.read(variable, text)?)));
+            match read {
+                Ok((index, key, value)) => {
+                    if let Some(Value::Table(provider)) = providers.get_mut(index) {
+                        key.set(provider, value);
+                        overridden.0.insert((Some(index), key.path.clone()));
+                    }
+                }
+                // A provider that is not there is one problem, however many variables it has.
+                Err(problem) => {
+                    if unknown.insert(problem.field().to_owned()) {
+                        problems.push(problem);
+                    }
+                }
             }
         }
-        let whole = |provider: &Value| DEFINING.iter().any(|key| provider.get(key).is_some());
-        match providers[from_file..].iter().find(|provider| !whole(provider)) {
-            Some(provider) => {
-                let name = env_form(name_of(provider).unwrap_or_default());
-                Err(InputError::new(format!("{PROVIDER}{name}_*"), "the name of a configured provider"))
-            }
-            None => Ok(()),
-        }
+    }
+
+    /// The variables that set a key of a provider: what follows the prefix, the whole name, the text.
+    fn of_providers(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        let set = self.0.iter().filter(|(_, text)| !text.is_empty());
+        set.filter_map(|(name, text)| Some((name.strip_prefix(PROVIDER)?, name.as_str(), text.as_str())))
+    }
+}
+
+impl Overridden {
+    /// Returns whether a variable has set this key, of the provider at `index` if it is one of a provider.
+    pub(super) fn contains(&self, index: Option<usize>, key: &Key) -> bool {
+        self.0.contains(&(index, key.path.clone()))
     }
 }
 
@@ -74,145 +120,75 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// The provider of the file and the key that a variable speaks of.
-fn of_known(
-    providers: &[Value],
-    rest: &str,
-    variable: &str,
-) -> Result<Option<(usize, &'static str)>, InputError> {
-    let named = providers.iter().enumerate().filter_map(|(index, provider)| {
-        let key = rest.strip_prefix(&env_form(name_of(provider)?))?.strip_prefix('_')?;
-        Some((index, key_of(key)?))
-    });
-    let named: Vec<_> = named.collect();
-    match named[..] {
-        [] => Ok(None),
-        [found] => Ok(Some(found)),
-        _ => Err(InputError::new(variable, "provider names that differ in more than punctuation")),
-    }
+/// The names of the providers, in the order of the list: those of the file, then those that only variables know.
+struct Names {
+    /// Nothing for an entry without a name.
+    of_file: Vec<Option<String>>,
+    of_variables: Vec<String>,
 }
 
-/// The provider that only the environment knows, added where it is not there yet.
-fn of_new(
-    providers: &mut Vec<Value>,
-    from_file: usize,
-    rest: &str,
-    variable: &str,
-) -> Result<(usize, &'static str), InputError> {
-    let ends = |key: &&&str| rest.strip_suffix(&env_form(key)).is_some_and(|name| name.ends_with('_'));
-    let unknown = || {
-        let keys = PROVIDER_KEYS.map(env_form).join(", ");
-        InputError::new(variable, format!("{PROVIDER}<NAME>_ and one of {keys}"))
-    };
-    let key = PROVIDER_KEYS.iter().find(ends).ok_or_else(unknown)?;
-    let name = rest[..rest.len() - key.len() - 1].to_ascii_lowercase();
-    if name.is_empty() {
-        return Err(unknown());
-    }
-    let known = providers[from_file..].iter().position(|provider| name_of(provider) == Some(&name));
-    let index = known.map_or(providers.len(), |index| from_file + index);
-    if known.is_none() {
-        providers.push(Value::Table(Table::from_iter([("name".to_owned(), Value::String(name))])));
-    }
-    Ok((index, key))
-}
-
-fn name_of(provider: &Value) -> Option<&str> {
-    provider.get("name")?.as_str()
-}
-
-fn key_of(env: &str) -> Option<&'static str> {
-    PROVIDER_KEYS.into_iter().find(|key| env_form(key) == env)
-}
-
-/// `acme-eu` and `lease.ttl` as variables spell them: `ACME_EU`, `LEASE_TTL`.
-fn env_form(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
-}
-
-fn read(variable: &str, key: &str, text: &str) -> Result<Value, InputError> {
-    let refused = |expected| InputError::new(variable, expected);
-    match key.rsplit('.').next() {
-        Some("refresh_rate" | "refresh_concurrency") => {
-            text.parse().map(Value::Integer).map_err(|_| refused("a whole number"))
+impl Names {
+    /// Notes a provider that the file does not have, if this variable is one that makes it.
+    fn define(&mut self, rest: &str) {
+        if !self.in_file(rest).is_empty() {
+            return;
         }
-        Some("accept_loss" | "code_assist_project" | "issuer_of_account") => {
-            text.parse().map(Value::Boolean).map_err(|_| refused("true or false"))
+        let name = DEFINING.iter().find_map(|key| name_before(rest, key)).map(str::to_ascii_lowercase);
+        if let Some(name) = name.filter(|name| !self.of_variables.contains(name)) {
+            self.of_variables.push(name);
         }
-        Some("not_processed") => {
-            let statuses: Result<Vec<_>, _> = text.split(',').map(|status| status.trim().parse()).collect();
-            let statuses = statuses.map_err(|_| refused("statuses separated by commas"))?;
-            Ok(Value::Array(statuses.into_iter().map(Value::Integer).collect()))
-        }
-        _ => Ok(Value::String(text.to_owned())),
     }
-}
 
-fn set(table: &mut Table, key: &str, value: Value) {
-    match key.split_once('.') {
-        None => {
-            table.insert(key.to_owned(), value);
-        }
-        Some((outer, inner)) => {
-            // What is no table is refused when the settings are read.
-            if let Value::Table(table) = table.entry(outer).or_insert_with(|| Value::Table(Table::new())) {
-                set(table, inner, value);
+    /// Returns the provider and the key that a variable names.
+    fn find(&self, rest: &str, variable: &str) -> Result<(usize, &'static Key), InputError> {
+        match self.in_file(rest)[..] {
+            [] => {}
+            [found] => return Ok(found),
+            _ => {
+                return Err(InputError::new(variable, "provider names that differ in more than punctuation"));
             }
         }
+        let named = keys().variable_of_provider().filter_map(|key| {
+            let name = name_before(rest, &key.path)?.to_ascii_lowercase();
+            let at = self.of_variables.iter().position(|known| *known == name)?;
+            Some((self.of_file.len() + at, key))
+        });
+        // Where both `x` and `x_fallback` are there, `X_FALLBACK_CLIENT_ID` means the latter.
+        named.min_by_key(|(_, key)| key.path.len()).ok_or_else(|| unknown(rest, variable))
+    }
+
+    /// The providers of the file that a variable may mean, and the key of each.
+    fn in_file(&self, rest: &str) -> Vec<(usize, &'static Key)> {
+        let named = self.of_file.iter().enumerate().filter_map(|(index, name)| {
+            let key = rest.strip_prefix(&env_form(name.as_deref()?))?.strip_prefix('_')?;
+            Some((index, keys().variable_of_provider().find(|known| known.variable() == key)?))
+        });
+        named.collect()
     }
 }
 
+fn names_of(providers: &[Value]) -> Vec<Option<String>> {
+    providers.iter().map(|provider| Some(provider.get("name")?.as_str()?.to_owned())).collect()
+}
+
+/// The name of a provider before this key.
+fn name_before<'a>(rest: &'a str, key: &str) -> Option<&'a str> {
+    rest.strip_suffix(&env_form(key))?.strip_suffix('_').filter(|name| !name.is_empty())
+}
+
+fn unknown(rest: &str, variable: &str) -> InputError {
+    let known = keys().variable_of_provider();
+    // The longest key leaves the name that is meant: `x`, and not `x_fallback`, before `FALLBACK_CLIENT_ID`.
+    let name = known.filter_map(|key| name_before(rest, &key.path)).min_by_key(|name| name.len());
+    if let Some(name) = name {
+        return InputError::new(format!("{PROVIDER}{name}_*"), "the name of a configured provider");
+    }
+    let known: Vec<_> = keys().variable_of_provider().map(Key::variable).collect();
+    InputError::new(variable, format!("{PROVIDER}<NAME>_ and one of {}", known.join(", ")))
+}
+
+const PREFIX: &str = "SOLEKEY_";
 const PROVIDER: &str = "SOLEKEY_PROVIDER_";
-
-const VARIABLES: [(&str, &str); 8] = [
-    ("SOLEKEY_LISTEN", "listen"),
-    ("SOLEKEY_STATE_DIR", "state_dir"),
-    ("SOLEKEY_REDIS_URL", "redis.url"),
-    ("SOLEKEY_REDIS_PREFIX", "redis.prefix"),
-    ("SOLEKEY_STORE_URL", "store.url"),
-    ("SOLEKEY_STORE_STATE_DIR", "store.state_dir"),
-    ("SOLEKEY_STORE_ACCEPT_LOSS", "store.accept_loss"),
-    ("SOLEKEY_SEAL_KEY_ENV", "seal.key_env"),
-];
-
-/// None of them ends like another one, which is what makes names and keys separable.
-pub(super) const PROVIDER_KEYS: [&str; 35] = [
-    "preset",
-    "token_url",
-    "issuer",
-    "issuer_of_account",
-    "client_id",
-    "client_auth",
-    "client_secret_env",
-    "client_key_env",
-    "client_key_id",
-    "client_older_key_env",
-    "client_older_key_id",
-    "dpop_key_env",
-    "body",
-    "scope",
-    "replay",
-    "grace",
-    "refresh_ahead",
-    "refresh_concurrency",
-    "refresh_rate",
-    "exchange_timeout",
-    "not_processed",
-    "on_lock_held",
-    "max_wait",
-    "lease.ttl",
-    "quarantine",
-    "skew",
-    "in_doubt",
-    "stale",
-    "on_refresh_error",
-    "accept_loss",
-    "fallback_client_id",
-    "fallback_client_secret_env",
-    "assumed_lifetime",
-    "refresh_life",
-    "code_assist_project",
-];
 
 /// One of these makes a provider out of environment variables alone.
 const DEFINING: [&str; 3] = ["preset", "token_url", "issuer"];

@@ -1,4 +1,4 @@
-//! Where the server listens.
+//! The address at which the server listens.
 
 use std::{
     fmt,

@@ -2,29 +2,31 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use solekey::core::{Account, InputError};
 
-use super::environment::Environment;
+use super::schema::in_order;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = in_order::<Self>)]
 pub(super) struct MirrorSettings {
+    /// The name of the provider.
     provider: String,
+    /// The id of the account whose tokens the file holds.
     account: String,
+    /// The file: absolute, or beginning with `~/`; each file once.
     path: String,
 }
 
-/// A file and whose tokens belong into it.
-#[derive(Debug)]
-pub(super) struct Mirror {
-    pub(super) account: Account,
-    pub(super) path: PathBuf,
-}
-
 impl MirrorSettings {
-    /// Checks one wish; `~/` stands for the home of whoever runs the sidecar.
-    pub(super) fn build(self, providers: &[String], environment: &Environment) -> Result<Mirror, InputError> {
+    /// Checks one file and its account; `~/` stands for the home of whoever runs the sidecar.
+    pub(super) fn build(
+        self,
+        providers: &[String],
+        home: Option<&str>,
+    ) -> Result<(Account, PathBuf), InputError> {
         let Self { provider, account, path } = self;
         if !providers.contains(&provider) {
             return Err(InputError::new("mirror.provider", "the name of a [[provider]]"));
@@ -35,8 +37,8 @@ impl MirrorSettings {
             || InputError::new("mirror.path", "an absolute path of a file, or one that begins with ~/");
         let path = match path.strip_prefix("~/") {
             None => PathBuf::from(path),
-            Some(rest) => PathBuf::from(environment.value("HOME").ok_or_else(expected)?).join(rest),
+            Some(rest) => PathBuf::from(home.ok_or_else(expected)?).join(rest),
         };
-        if path.is_absolute() { Ok(Mirror { account, path }) } else { Err(expected()) }
+        if path.is_absolute() { Ok((account, path)) } else { Err(expected()) }
     }
 }

@@ -1,14 +1,24 @@
 //! The configuration: a TOML file, environment variables over it, defaults under it.
 
+mod answers;
+mod check;
+mod choices;
 mod client;
+mod endpoint;
 mod environment;
+mod keys;
 mod listen;
 mod mirror;
+#[cfg(test)]
+mod page;
 mod place;
+mod policy;
 mod provider;
 mod read;
+mod schema;
 mod settings;
 mod span;
+mod spelled;
 #[cfg(test)]
 mod tests;
 
@@ -19,26 +29,33 @@ use solekey::{
     core::{InputError, MAX_NAME_BYTES},
 };
 
-use crate::doctor::Parts;
+use crate::{
+    doctor::Parts,
+    hosts::{HostName, Hosts},
+    mirror::MirrorFiles,
+};
 
+pub use check::{Checked, Origin, Setting};
 pub use environment::Environment;
 pub use listen::Listen;
 pub use read::ConfigError;
 
-use mirror::Mirror;
-use place::Place;
+use check::Examined;
+use place::Backing;
 use provider::{Configured, locate};
-use settings::{ProviderSettings, SealSettings, Settings};
+use settings::{SealSettings, Settings};
+use spelled::Values;
 
 /// A checked configuration: everything in it is known to fit together.
 #[derive(Debug)]
 pub struct Config {
     listen: Listen,
-    place: Place,
+    hosts: Hosts,
+    place: Backing,
     seal: SealKeys,
     providers: Vec<Configured>,
     accept_loss: bool,
-    mirrors: Vec<Mirror>,
+    mirrors: MirrorFiles,
 }
 
 impl Config {
@@ -56,9 +73,13 @@ impl Config {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn parse(text: &str, environment: &Environment) -> Result<Self, ConfigError> {
-        let mut table = read::table(text)?;
-        environment.override_settings(&mut table)?;
-        Ok(Self::check(read::settings(table)?, environment)?)
+        let first = |errors: Vec<ConfigError>| errors.into_iter().next().expect("refused for a reason");
+        Examined::of(text, environment).map(|examined| examined.config).map_err(first)
+    }
+
+    /// Returns the JSON Schema of the file, for editors.
+    pub fn schema() -> serde_json::Value {
+        schema::published()
     }
 
     /// Listens there instead.
@@ -67,17 +88,18 @@ impl Config {
         self
     }
 
-    /// Where the server is to listen.
+    /// Returns the address at which the server is to listen.
     pub fn listen(&self) -> &Listen {
         &self.listen
     }
 
-    /// What replicas coordinate through: `redis`, `redis and sqlite`, `redis and postgres`, `postgres`, or `embedded`.
+    /// Returns the name of what replicas coordinate through: `redis`, `redis and sqlite`, `redis and postgres`,
+    /// `postgres`, or `embedded`.
     pub fn coordination(&self) -> &'static str {
         self.place.name()
     }
 
-    /// What works but should not stay as it is.
+    /// Returns a warning for each setting that works but should not stay as it is.
     pub fn warnings(&self) -> Vec<String> {
         let careless = |configured: &&Configured| {
             self.place.is_redis_alone()
@@ -97,12 +119,12 @@ impl Config {
         self.providers.iter().map(|configured| configured.provider.name().to_owned()).collect()
     }
 
-    /// Whether what is stored and shared is sealed.
+    /// Returns whether what is stored and shared is sealed.
     pub(crate) fn is_sealing(&self) -> bool {
         self.seal.is_sealing()
     }
 
-    /// What can be looked at apart from the rest.
+    /// Returns the parts that can be checked separately.
     pub(crate) fn parts(&self) -> Parts {
         let hosts = self.providers.iter().filter_map(Configured::token_host);
         Parts {
@@ -114,35 +136,84 @@ impl Config {
         }
     }
 
+    /// The names by which requests may call this host.
+    pub(crate) fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    /// The files to keep fresh.
+    pub(crate) fn mirrors(&self) -> &MirrorFiles {
+        &self.mirrors
+    }
+
     pub(crate) fn into_builder(self) -> Builder {
-        let Self { listen: _, place, seal, providers, accept_loss: _, mirrors } = self;
+        let Self { listen: _, hosts: _, place, seal, providers, accept_loss: _, mirrors: _ } = self;
         let builder = place.furnish(Solekey::builder().seal(seal));
-        let builder = providers.into_iter().fold(builder, |builder, configured| {
+        providers.into_iter().fold(builder, |builder, configured| {
             let builder = builder.provider(configured.provider);
             match configured.project {
                 Some(project) => builder.after_commit(Arc::new(project)),
                 None => builder,
             }
-        });
-        mirrors.into_iter().fold(builder, |builder, Mirror { account, path }| builder.mirror(account, path))
+        })
     }
 
-    fn check(settings: Settings, environment: &Environment) -> Result<Self, InputError> {
-        let Settings { listen, redis, store, seal, state_dir, provider, mirror } = settings;
-        let accept_loss = store.accept_loss;
-        let place = Place::new(redis, store, state_dir)?;
-        let seal = seal_keys(seal, environment)?;
-        if provider.is_empty() {
-            return Err(InputError::new("provider", "at least one [[provider]]"));
-        }
-        check_names(&provider)?;
+    fn build(settings: Settings, environment: &Environment) -> Result<Self, Vec<InputError>> {
+        let Settings { listen, hosts, redis, store, seal, state_dir, provider, mirror } = settings;
+        let listen = listen.unwrap_or_default();
+        let hosts = named_hosts(hosts.unwrap_or_default());
+        let accept_loss = store.accept_loss.unwrap_or_default();
+        let place = Backing::new(redis, store, state_dir);
+        let seal = seal_keys(seal, environment);
         let names: Vec<_> = provider.iter().map(|provider| provider.name.clone()).collect();
-        let mirrors: Result<Vec<_>, _> =
-            mirror.into_iter().map(|settings| settings.build(&names, environment)).collect();
-        let providers: Result<Vec<_>, _> =
-            provider.into_iter().map(|settings| settings.build(environment)).collect();
-        Ok(Self { listen, place, seal, providers: providers?, accept_loss, mirrors: mirrors? })
+        let named = check_names(&names);
+        let home = || environment.value("HOME");
+        let mirrors = all(mirror.into_iter().map(|mirror| mirror.build(&names, home()).map_err(one)))
+            .and_then(|files| MirrorFiles::new(files).map_err(one));
+        let providers = all(provider.into_iter().map(|provider| provider.build(environment)));
+        match (hosts, place, seal, named, mirrors, providers) {
+            (Ok(hosts), Ok(place), Ok(seal), Ok(()), Ok(mirrors), Ok(providers)) => {
+                Ok(Self { listen, hosts, place, seal, providers, accept_loss, mirrors })
+            }
+            (hosts, place, seal, named, mirrors, providers) => {
+                let first = [hosts.err(), place.err(), seal.err(), named.err()].into_iter().flatten();
+                let others = [mirrors.err(), providers.err()].into_iter().flatten().flatten();
+                Err(first.chain(others).collect())
+            }
+        }
     }
+
+    /// The values of keys that do not belong to a provider, where they are not set.
+    fn defaults(&self) -> Values {
+        let mut values = self.place.defaults();
+        values.put("listen", Some(self.listen.to_string()));
+        values.put("seal.key_env", self.seal.is_sealing().then_some(DEFAULT_SEAL_VARIABLE));
+        values
+    }
+}
+
+/// Everything, or all that is wrong.
+fn all<T>(results: impl Iterator<Item = Result<T, Vec<InputError>>>) -> Result<Vec<T>, Vec<InputError>> {
+    let (mut built, mut wrong) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(value) => built.push(value),
+            Err(errors) => wrong.extend(errors),
+        }
+    }
+    if wrong.is_empty() { Ok(built) } else { Err(wrong) }
+}
+
+fn one(error: InputError) -> Vec<InputError> {
+    vec![error]
+}
+
+/// Each request is compared with all of them.
+fn named_hosts(names: Vec<HostName>) -> Result<Hosts, InputError> {
+    if names.len() > MAX_HOSTS {
+        return Err(InputError::new("hosts", format!("at most {MAX_HOSTS}")));
+    }
+    Ok(Hosts::new(names))
 }
 
 /// Without a variable of its own the usual one counts, so that a key which is there is never forgotten.
@@ -156,13 +227,15 @@ fn seal_keys(settings: SealSettings, environment: &Environment) -> Result<SealKe
     ring.map_or_else(|| Ok(SealKeys::none()), SealKeys::parse)
 }
 
-fn check_names(providers: &[ProviderSettings]) -> Result<(), InputError> {
-    for (at, provider) in providers.iter().enumerate() {
-        let name = &provider.name;
+fn check_names(names: &[String]) -> Result<(), InputError> {
+    if names.is_empty() {
+        return Err(InputError::new("provider", "at least one [[provider]]"));
+    }
+    for (at, name) in names.iter().enumerate() {
         if name.is_empty() || name.len() > MAX_NAME_BYTES {
             return Err(InputError::new("provider.name", format!("1 to {MAX_NAME_BYTES} bytes")));
         }
-        if providers[..at].iter().any(|other| other.name == *name) {
+        if names[..at].contains(name) {
             return Err(locate(name, &InputError::new("name", "each name once")));
         }
     }
@@ -176,4 +249,5 @@ fn loss_warning(provider: &str) -> String {
     )
 }
 
+const MAX_HOSTS: usize = 64;
 const DEFAULT_SEAL_VARIABLE: &str = "SOLEKEY_SEAL_KEY";

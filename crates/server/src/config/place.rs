@@ -6,13 +6,18 @@ use solekey::{
     Builder,
     core::{ExposeSecret as _, InputError, Secret},
 };
+use solekey_redis_link::RedisLink;
+use solekey_store_sql::PostgresStore;
 
-use super::settings::{Password, RedisSettings, StoreSettings};
+use super::{
+    settings::{Password, RedisSettings, StoreSettings},
+    spelled::Values,
+};
 use crate::doctor::RedisPart;
 
 /// Where rows and answers are kept, and through what replicas coordinate.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Backing {
     redis: Option<Redis>,
     rows: Rows,
     state_dir: Option<PathBuf>,
@@ -32,23 +37,23 @@ enum Rows {
     Postgres(Secret),
 }
 
-impl Place {
+impl Backing {
     pub(super) fn new(
         redis: Option<RedisSettings>,
         store: StoreSettings,
         state_dir: Option<PathBuf>,
     ) -> Result<Self, InputError> {
-        let StoreSettings { url, state_dir: beside_store, accept_loss: _ } = store;
+        let StoreSettings { url, state_dir: of_store, accept_loss: _ } = store;
         let rows = match &url {
             Some(Password(url)) => Rows::parse(url.expose_secret(), redis.is_some())?,
             None if redis.is_some() => Rows::Redis,
             None => Rows::Sqlite(DEFAULT_FILE.into()),
         };
-        if state_dir.is_some() && beside_store.is_some() {
+        if state_dir.is_some() && of_store.is_some() {
             return Err(InputError::new("store.state_dir", "to be given once, here or as state_dir"));
         }
         let redis = redis.map(|RedisSettings { url: Password(url), prefix }| Redis { url, prefix });
-        Ok(Self { redis, rows, state_dir: state_dir.or(beside_store) })
+        Ok(Self { redis, rows, state_dir: state_dir.or(of_store) })
     }
 
     /// Whether rows are kept in Redis and nowhere else.
@@ -68,7 +73,11 @@ impl Place {
     }
 
     pub(super) fn redis_part(&self, accept_loss: bool) -> Option<RedisPart> {
-        self.redis.as_ref().map(|redis| RedisPart { url: redis.url.clone(), accept_loss })
+        self.redis.as_ref().map(|redis| RedisPart {
+            url: redis.url.clone(),
+            prefix: redis.prefix.clone().unwrap_or_else(|| DEFAULT_PREFIX.to_owned()),
+            accept_loss,
+        })
     }
 
     /// The URL of the PostgreSQL in which rows are kept.
@@ -79,7 +88,7 @@ impl Place {
         }
     }
 
-    /// Where answers are kept as files: beside rows in Redis, or without Redis.
+    /// The folder of answers as files: together with rows in Redis, or without Redis.
     pub(super) fn answer_folder(&self) -> Option<PathBuf> {
         match (&self.rows, &self.redis) {
             (Rows::Redis, _) | (Rows::Postgres(_), None) => {
@@ -90,6 +99,33 @@ impl Place {
                 Some(self.state_dir.clone().unwrap_or_else(|| solekey::folder_of_answers(file)))
             }
         }
+    }
+
+    /// Returns the mistakes in URLs, which opening them would find, too.
+    pub(super) fn problems(&self) -> Vec<InputError> {
+        let redis =
+            self.redis.as_ref().and_then(|redis| RedisLink::check_url(redis.url.expose_secret()).err());
+        let redis = redis.map(|error| InputError::new(format!("redis.{}", error.field), error.expected));
+        let postgres = self.postgres().and_then(|url| PostgresStore::check_url(url.expose_secret()).err());
+        let postgres = postgres.map(|expected| InputError::new("store.url", expected));
+        redis.into_iter().chain(postgres).collect()
+    }
+
+    /// Returns the values of its keys where they are not set.
+    pub(super) fn defaults(&self) -> Values {
+        let mut values = Values::default();
+        values.put("redis.prefix", self.redis.as_ref().map(|_| DEFAULT_PREFIX));
+        values.put(
+            "store.url",
+            match &self.rows {
+                Rows::Redis => Some("redis".to_owned()),
+                Rows::Sqlite(file) => Some(format!("sqlite://{}", file.display())),
+                Rows::Postgres(_) => None,
+            },
+        );
+        let folder = self.answer_folder().filter(|_| self.state_dir.is_none());
+        values.put("state_dir", folder);
+        values
     }
 
     pub(super) fn furnish(self, mut builder: Builder) -> Builder {
@@ -132,6 +168,8 @@ impl Rows {
     }
 }
 
+/// As the library has it.
+const DEFAULT_PREFIX: &str = "solekey";
 const DEFAULT_FILE: &str = "solekey.db";
 const DEFAULT_STATE_DIR: &str = "solekey-state";
 
@@ -159,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_build_cannot_keep_rows_in_is_refused_without_repeating_it() {
+    fn a_store_url_that_this_build_cannot_use_is_refused_without_repeating_it() {
         for url in [
             "redis",
             "redis://:hush@h",

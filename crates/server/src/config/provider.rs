@@ -1,40 +1,32 @@
 //! One provider: what its settings come to.
 
-use http::StatusCode;
+use std::sync::Arc;
+
 use solekey::{
-    CodeAssistProject, Provider,
-    core::{InputError, Limits, PolicySettings, Replay, Stale, secret},
+    Provider,
+    core::{InputError, Policy, PolicySettings},
 };
-use solekey_providers::{
-    BodyFormat, ClientAuth, CodeAssist, EndpointSettings, FallbackClient, Preset, SecretPlace,
-};
-use std::{sync::Arc, time::Duration};
+use solekey_providers::{CodeAssist, EndpointSettings, HttpEndpoint, Preset};
 use url::Url;
 
-use super::{
-    client::{ClientSettings, dpop},
-    environment::Environment,
-    settings::{
-        BodyName, ClientAuthName, InDoubtName, OnLockHeld, OnRefreshError, ProviderSettings, ReplayName,
-        StaleName,
-    },
-    span::Span,
-};
-use crate::doctor::TokenHost;
+use super::{environment::Environment, settings::ProviderSettings, spelled::Values};
+use crate::{code_assist::CodeAssistProject, doctor::TokenHost};
 
 /// A provider, and whether its owner accepts that a weak store may lose a rotation.
 #[derive(Debug)]
 pub(super) struct Configured {
     pub(super) provider: Provider,
     pub(super) accepts_loss: bool,
-    /// Who looks up what its accounts lack, if somebody shall.
+    /// The hook that finds the project of accounts that lack one, if it is configured.
     pub(super) project: Option<CodeAssistProject>,
+    /// The values that its keys have in the end.
+    pub(super) values: Values,
     /// Its token URL, or the issuer whose metadata has it.
     host_url: String,
 }
 
 impl Configured {
-    /// Where its token endpoint listens.
+    /// Returns the host and port of its token endpoint.
     pub(super) fn token_host(&self) -> Option<TokenHost> {
         let url = Url::parse(&self.host_url).ok()?;
         let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
@@ -42,119 +34,68 @@ impl Configured {
             provider: self.provider.name().to_owned(),
             host,
             port: url.port_or_known_default()?,
+            tls: url.scheme() == "https",
         })
     }
 }
 
 impl ProviderSettings {
-    /// Validates the settings of one provider.
-    pub(super) fn build(self, environment: &Environment) -> Result<Configured, InputError> {
-        let name = self.name.clone();
-        self.checked(environment).map_err(|error| locate(&name, &error))
+    /// Validates the settings of one provider. Project, policy and endpoint are checked apart: each may have a mistake.
+    pub(super) fn build(self, environment: &Environment) -> Result<Configured, Vec<InputError>> {
+        let preset = self.known_preset().map_err(|error| vec![locate(&self.name, &error)])?;
+        let (project, of_preset) = (self.project(), preset.name);
+        let policy = self.checked_policy(preset.policy);
+        let endpoint = self.endpoint(preset, environment).and_then(Endpoint::build);
+        let (project, (settings, policy), endpoint) = match (project, policy, endpoint) {
+            (Ok(project), Ok(policy), Ok(endpoint)) => (project, policy, endpoint),
+            (project, policy, endpoint) => {
+                let errors = [project.err(), policy.err(), endpoint.err()];
+                return Err(errors.into_iter().flatten().map(|error| locate(&self.name, &error)).collect());
+            }
+        };
+        let Endpoint { settings: endpoint, built, host_url } = endpoint;
+        let mut values = Values::of(of_preset, &settings, &endpoint, self.limits());
+        // Of several names for one rule, the one that was given.
+        values.put("replay", self.replay);
+        let provider = Provider::new(&self.name, policy, Arc::new(built))
+            .map_err(|error| vec![locate(&self.name, &error)])?
+            .background(self.limits());
+        let accepts_loss = self.accept_loss.unwrap_or_default();
+        Ok(Configured { provider, accepts_loss, project, values, host_url })
     }
 
-    fn checked(self, environment: &Environment) -> Result<Configured, InputError> {
-        let Self {
-            name,
-            preset,
-            token_url,
-            issuer,
-            issuer_of_account,
-            client_id,
-            client_auth,
-            client_secret_env,
-            client_key_env,
-            client_key_id,
-            client_older_key_env,
-            client_older_key_id,
-            dpop_key_env,
-            body,
-            scope,
-            replay,
-            grace,
-            refresh_ahead,
-            refresh_rate,
-            refresh_concurrency,
-            exchange_timeout,
-            not_processed,
-            on_lock_held,
-            max_wait,
-            lease,
-            quarantine,
-            skew,
-            in_doubt,
-            stale,
-            on_refresh_error,
-            accept_loss,
-            fallback_client_id,
-            fallback_client_secret_env,
-            assumed_lifetime,
-            refresh_life,
-            code_assist_project,
-        } = self;
-        let project = code_assist_project.then(|| project_lookup(&name, preset.as_deref())).transpose()?;
-        let preset = Preset::named(preset.as_deref().unwrap_or("oauth2"))?;
-        let replay = replay.map(|name| replay_rule(name, grace)).transpose()?.unwrap_or(preset.policy.replay);
-        let base = preset.policy;
-        let refresh_ahead = or(refresh_ahead, base.refresh_ahead);
-        let asked = Asked { on_lock_held, max_wait, stale, on_refresh_error };
-        let policy = PolicySettings {
-            replay,
-            in_doubt: in_doubt.map_or(base.in_doubt, InDoubtName::into),
-            stale: asked.stale(&base),
-            exchange_timeout: or(exchange_timeout, base.exchange_timeout),
-            quarantine: quarantine.map(|Span(span)| span),
-            lease_ttl: lease.ttl.map(|Span(span)| span),
-            // Derived where it is not set: refreshing has to start before the token stops being good enough.
-            skew: or(skew, base.skew.min(refresh_ahead / 2)),
-            refresh_ahead,
-            max_wait: asked.max_wait(&base),
-            assumed_lifetime: or(assumed_lifetime, base.assumed_lifetime),
-            refresh_life: refresh_life.map_or(base.refresh_life, |Span(span)| Some(span)),
-        };
-        let client_auth = match client_auth {
-            Some(way) => Some(way),
-            None => proof(&preset, client_secret_env.is_some())?,
-        };
-        let endpoint = preset.endpoint;
-        let dialect = match not_processed {
-            Some(statuses) => endpoint.dialect.clone().not_processed(checked_statuses(&statuses)?),
-            None => endpoint.dialect.clone(),
-        };
-        let client = ClientSettings {
-            client_auth,
-            client_secret_env,
-            client_key_env,
-            client_key_id,
-            client_older_key_env,
-            client_older_key_id,
-        };
-        let issuer = issuer.or(endpoint.issuer);
-        let token_url = token_url.unwrap_or(endpoint.token_url);
+    /// The preset that is named.
+    pub(super) fn known_preset(&self) -> Result<Preset, InputError> {
+        Preset::named(self.preset.as_deref().unwrap_or(DEFAULT_PRESET))
+    }
+
+    /// The policy, and the settings that would lead to it with nothing derived.
+    fn checked_policy(&self, preset: PolicySettings) -> Result<(PolicySettings, Policy), InputError> {
+        let settings = self.policy(preset)?;
+        let policy = settings.build()?;
+        let (quarantine, lease_ttl) = (Some(policy.span()), Some(policy.lease_ttl()));
+        Ok((PolicySettings { quarantine, lease_ttl, ..settings }, policy))
+    }
+
+    fn project(&self) -> Result<Option<CodeAssistProject>, InputError> {
+        let wanted = self.code_assist_project.unwrap_or_default();
+        wanted.then(|| project_lookup(&self.name, self.preset.as_deref())).transpose()
+    }
+}
+
+/// A token endpoint and the settings that it was built from.
+struct Endpoint {
+    settings: EndpointSettings,
+    built: HttpEndpoint,
+    host_url: String,
+}
+
+impl Endpoint {
+    fn build(settings: EndpointSettings) -> Result<Self, InputError> {
+        let EndpointSettings { token_url, issuer, .. } = &settings;
         let host_url =
             if token_url.is_empty() { issuer.clone().unwrap_or_default() } else { token_url.clone() };
-        let client_auth = client.build(endpoint.client_auth, environment)?;
-        let fallback_client =
-            fallback(fallback_client_id, fallback_client_secret_env, &client_auth, environment)?;
-        let endpoint = EndpointSettings {
-            token_url,
-            issuer,
-            issuer_of_account: issuer_of_account.unwrap_or(endpoint.issuer_of_account),
-            dpop: dpop(dpop_key_env, endpoint.dpop, environment)?,
-            client_id: client_id.unwrap_or(endpoint.client_id),
-            client_id_name: endpoint.client_id_name,
-            client_auth,
-            fallback_client: fallback_client.or(endpoint.fallback_client),
-            body: body.map_or(endpoint.body, BodyName::into),
-            scope: scope.or(endpoint.scope),
-            params: endpoint.params,
-            dialect,
-            connect_timeout: endpoint.connect_timeout,
-            proxy: endpoint.proxy,
-        };
-        let provider = Provider::new(&name, policy.build()?, Arc::new(endpoint.build()?))?
-            .background(limits(refresh_rate, refresh_concurrency));
-        Ok(Configured { provider, accepts_loss: accept_loss, host_url, project })
+        Ok(Self { built: settings.clone().build()?, settings, host_url })
     }
 }
 
@@ -165,7 +106,7 @@ pub(super) fn locate(provider: &str, error: &InputError) -> InputError {
     InputError::new(format!("provider.{shown}.{}", error.field()), error.expected())
 }
 
-/// Who finds the project of accounts that were imported without one.
+/// Returns the hook that finds the project of accounts that were imported without one.
 fn project_lookup(provider: &str, preset: Option<&str>) -> Result<CodeAssistProject, InputError> {
     let code_assist = match preset {
         Some("gemini") => CodeAssist::gemini(),
@@ -178,132 +119,7 @@ fn project_lookup(provider: &str, preset: Option<&str>) -> Result<CodeAssistProj
     Ok(CodeAssistProject::new(provider, code_assist?))
 }
 
-fn or(set: Option<Span>, default: Duration) -> Duration {
-    set.map_or(default, |Span(span)| span)
-}
-
-/// A rate of 0 switches the background off; what is beyond the bounds is clamped.
-fn limits(rate: Option<u32>, concurrency: Option<u32>) -> Option<Limits> {
-    let rate = rate.unwrap_or(Limits::DEFAULT.rate());
-    let concurrency = concurrency.unwrap_or(Limits::DEFAULT.places());
-    (rate > 0).then(|| Limits::new(rate, concurrency))
-}
-
-fn replay_rule(name: ReplayName, grace: Option<Span>) -> Result<Replay, InputError> {
-    Ok(match name {
-        ReplayName::NonRotating => Replay::NON_ROTATING,
-        ReplayName::OldStaysValid => Replay::OLD_STAYS_VALID,
-        ReplayName::Timer => Replay::TIMER,
-        ReplayName::UntilUsed => Replay::UNTIL_USED,
-        ReplayName::Strict => Replay::STRICT,
-        ReplayName::StrictFamily => Replay::STRICT_FAMILY,
-        ReplayName::Grace => match grace {
-            Some(Span(window)) if !window.is_zero() => Replay::grace(window),
-            _ => return Err(InputError::new("grace", "a duration above zero, with replay = \"grace\"")),
-        },
-    })
-}
-
-/// What somebody asked for who has to wait. `on_lock_held` is another spelling of `max_wait` and `stale`,
-/// `on_refresh_error` of `stale`, and of several the stricter one wins.
-struct Asked {
-    on_lock_held: Option<OnLockHeld>,
-    max_wait: Option<Span>,
-    stale: Option<StaleName>,
-    on_refresh_error: Option<OnRefreshError>,
-}
-
-impl Asked {
-    fn max_wait(&self, preset: &PolicySettings) -> Duration {
-        match self.on_lock_held {
-            Some(OnLockHeld::UseExisting | OnLockHeld::Fail) => Duration::ZERO,
-            Some(OnLockHeld::WaitForCache) if preset.max_wait.is_zero() => {
-                or(self.max_wait, PolicySettings::default().max_wait)
-            }
-            Some(OnLockHeld::WaitForCache) | None => or(self.max_wait, preset.max_wait),
-        }
-    }
-
-    fn stale(&self, preset: &PolicySettings) -> Stale {
-        let fails = self.on_lock_held == Some(OnLockHeld::Fail);
-        match (self.stale, self.on_refresh_error) {
-            _ if fails => Stale::Refuse,
-            (Some(StaleName::Refuse), _) => Stale::Refuse,
-            // Refusing after a failure and not waiting for a success: what there is is used in between.
-            (_, Some(OnRefreshError::ReturnError)) if self.uses_existing(preset) => Stale::WhileRefreshing,
-            (_, Some(OnRefreshError::ReturnError)) => Stale::Refuse,
-            (Some(StaleName::WhileRefreshing), _) => Stale::WhileRefreshing,
-            (Some(StaleName::Serve), _) | (None, Some(OnRefreshError::UseExisting)) => Stale::Serve,
-            (None, None) => preset.stale,
-        }
-    }
-
-    fn uses_existing(&self, preset: &PolicySettings) -> bool {
-        self.on_lock_held
-            .map_or(preset.stale == Stale::WhileRefreshing, |held| held == OnLockHeld::UseExisting)
-    }
-}
-
-/// How a client proves itself where its secret is all that was given, and that it does where it has to.
-fn proof(preset: &Preset, has_secret: bool) -> Result<Option<ClientAuthName>, InputError> {
-    if preset.needs_secret && !has_secret {
-        let expected =
-            "the name of an environment variable that holds the secret, which this provider demands";
-        return Err(InputError::new("client_secret_env", expected));
-    }
-    Ok(preset.client_secret.filter(|_| has_secret).map(|place| match place {
-        SecretPlace::Header => ClientAuthName::Basic,
-        SecretPlace::Body => ClientAuthName::Post,
-    }))
-}
-
-/// The second client, which proves itself as the first one does.
-fn fallback(
-    client_id: Option<String>,
-    variable: Option<String>,
-    first: &ClientAuth,
-    environment: &Environment,
-) -> Result<Option<FallbackClient>, InputError> {
-    let refuse = |field: &'static str, expected: &str| Err(InputError::new(field, expected));
-    let Some(client_id) = client_id else {
-        return match variable {
-            None => Ok(None),
-            Some(_) => refuse("fallback_client_id", "to be given with fallback_client_secret_env"),
-        };
-    };
-    let held = variable.and_then(|variable| environment.value(&variable)).map(secret);
-    let client_auth = match (first, held) {
-        (ClientAuth::None, None) => ClientAuth::None,
-        (ClientAuth::Basic(_), Some(secret)) => ClientAuth::Basic(secret),
-        (ClientAuth::Post(_), Some(secret)) => ClientAuth::Post(secret),
-        _ => {
-            let expected =
-                "the name of an environment variable that holds a secret, where client_secret_env is one";
-            return refuse("fallback_client_secret_env", expected);
-        }
-    };
-    Ok(Some(FallbackClient { client_id, client_auth }))
-}
-
-fn checked_statuses(statuses: &[u16]) -> Result<Vec<StatusCode>, InputError> {
-    let error =
-        |status: &u16| (400..600).contains(status).then(|| StatusCode::from_u16(*status).ok()).flatten();
-    statuses
-        .iter()
-        .map(|status| {
-            error(status).ok_or_else(|| InputError::new("not_processed", "statuses from 400 to 599"))
-        })
-        .collect()
-}
-
-impl From<BodyName> for BodyFormat {
-    fn from(name: BodyName) -> Self {
-        match name {
-            BodyName::Form => Self::Form,
-            BodyName::Json => Self::Json,
-        }
-    }
-}
-
+/// The preset of a provider that names none.
+pub(super) const DEFAULT_PRESET: &str = "oauth2";
 /// As long as provider names usually are; errors should not repeat a novel.
 const MAX_SHOWN: usize = 64;

@@ -1,6 +1,6 @@
 //! From text to settings, with errors that name the key and never quote a value.
 
-use std::{fmt::Write as _, io, path::Path};
+use std::{io, path::Path};
 
 use serde_path_to_error::Segment;
 use solekey::core::InputError;
@@ -57,16 +57,120 @@ pub(super) fn table(text: &str) -> Result<Table, ConfigError> {
     })
 }
 
-pub(super) fn settings(table: Table) -> Result<Settings, InputError> {
-    let names: Vec<Option<String>> = provider_names(&table);
-    serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
-        let problem = error.inner().message();
-        let mut path = shown(error.path(), &names);
-        if let Some(missing) = problem.strip_prefix("missing field ") {
-            let _ = write!(path, "{}{}", if path.is_empty() { "" } else { "." }, missing.trim_matches('`'));
+/// The settings in a table as far as they could be read, and the problems with the rest.
+pub(super) struct Reading {
+    pub(super) settings: Settings,
+    pub(super) problems: Vec<InputError>,
+    pub(super) spoiled: Spoiled,
+}
+
+/// The tables in which something could not be read: what else is wrong there may follow from that.
+#[derive(Default)]
+pub(super) struct Spoiled(Vec<String>);
+
+impl Spoiled {
+    /// Returns whether a problem may follow from one that is known.
+    pub(super) fn explains(&self, problem: &InputError) -> bool {
+        let is_in = |table: &String| {
+            let rest = problem.field().strip_prefix(table.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.0.iter().any(is_in)
+    }
+}
+
+/// Reads settings. A value that cannot be read is taken out, so that the rest can be; where that is not possible there are
+/// only problems.
+pub(super) fn settings(mut table: Table) -> Result<Reading, Vec<InputError>> {
+    let names = provider_names(&table);
+    let (mut problems, mut spoiled) = (Vec::new(), Spoiled::default());
+    loop {
+        let error = match serde_path_to_error::deserialize(Value::Table(table.clone())) {
+            Ok(settings) => return Ok(Reading { settings, problems, spoiled }),
+            Err(error) => error,
+        };
+        let (problem, steps) = (error.inner().message(), steps(error.path()));
+        let missing = problem.strip_prefix("missing field ").map(|field| field.trim_matches('`'));
+        let path = shown(&steps, &names);
+        let of_missing =
+            missing.map(|field| if path.is_empty() { field.into() } else { format!("{path}.{field}") });
+        let problem = InputError::new(of_missing.unwrap_or(path), expected(problem));
+        // A name of a wrong type is taken out, and then it is missing.
+        if problems.iter().all(|known: &InputError| known.field() != problem.field()) {
+            problems.push(problem);
         }
-        InputError::new(path, expected(problem))
+        let mended = match missing {
+            None => take_out(&mut table, &steps),
+            Some(field) => put_in(&mut table, &steps, field),
+        };
+        if !mended || problems.len() == MAX_PROBLEMS {
+            return Err(problems);
+        }
+        spoiled.0.extend(spoils(&steps, missing.is_some(), &names));
+    }
+}
+
+/// One step on the way to a value.
+#[derive(Clone, PartialEq, Eq)]
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+fn steps(path: &serde_path_to_error::Path) -> Vec<Step> {
+    let step = |segment: &Segment| match segment {
+        Segment::Map { key } => Some(Step::Key(key.clone())),
+        Segment::Seq { index } => Some(Step::Index(*index)),
+        Segment::Enum { .. } | Segment::Unknown => None,
+    };
+    path.iter().filter_map(step).collect()
+}
+
+/// Removes what is at the end of the way, or what holds it on the way and is no table.
+fn take_out(table: &mut Table, steps: &[Step]) -> bool {
+    let Some((last, way)) = steps.split_last() else { return false };
+    innermost(table, way, &|table, rest| match rest.first().unwrap_or(last) {
+        Step::Key(key) => table.remove(key).is_some(),
+        Step::Index(_) => false,
     })
+}
+
+/// Adds a field that is missing at the end of the way: all that are required are text.
+fn put_in(table: &mut Table, steps: &[Step], field: &str) -> bool {
+    innermost(table, steps, &|table, rest| {
+        rest.is_empty() && table.insert(field.to_owned(), Value::String(String::new())).is_none()
+    })
+}
+
+/// Changes the last table on the way, which is handed what is left of the way.
+fn innermost(table: &mut Table, steps: &[Step], change: &dyn Fn(&mut Table, &[Step]) -> bool) -> bool {
+    let (next, rest) = match steps {
+        [Step::Key(key), Step::Index(index), rest @ ..] => {
+            (table.get_mut(key).and_then(|list| list.get_mut(*index)), rest)
+        }
+        [Step::Key(key), rest @ ..] => (table.get_mut(key), rest),
+        _ => (None, steps),
+    };
+    match next {
+        Some(Value::Table(next)) => innermost(next, rest, change),
+        _ => change(table, steps),
+    }
+}
+
+/// Returns the tables whose keys are checked together with the one at the end of the way.
+fn spoils(steps: &[Step], missing: bool, names: &[Option<String>]) -> Vec<String> {
+    match steps {
+        [Step::Key(key), Step::Index(_), _, ..] if key == "provider" && !missing => {
+            vec![shown(&steps[..2], names)]
+        }
+        [Step::Key(key), ..] if ["redis", "store", "state_dir"].contains(&key.as_str()) => {
+            ["redis", "store", "state_dir"].map(str::to_owned).to_vec()
+        }
+        // An entry without a name may be any provider, also one that a mirror names.
+        [Step::Key(key), ..] if key == "provider" => vec![key.clone(), "mirror".to_owned()],
+        [Step::Key(key), ..] => vec![key.clone()],
+        _ => Vec::new(),
+    }
 }
 
 fn provider_names(table: &Table) -> Vec<Option<String>> {
@@ -76,19 +180,16 @@ fn provider_names(table: &Table) -> Vec<Option<String>> {
 }
 
 /// The path to a key; providers go by name, what else there are several of by number.
-fn shown(path: &serde_path_to_error::Path, names: &[Option<String>]) -> String {
-    let first = path.iter().next();
-    let is_provider = matches!(first, Some(Segment::Map { key }) if key == "provider");
-    let names = if is_provider { names } else { &[] };
-    let part = |segment: &Segment| match segment {
-        Segment::Map { key } => Some(key.clone()),
-        Segment::Seq { index } => {
-            Some(names.get(*index).cloned().flatten().unwrap_or_else(|| index.to_string()))
+fn shown(steps: &[Step], names: &[Option<String>]) -> String {
+    let is_of_provider = matches!(steps, [Step::Key(key), ..] if key == "provider");
+    let part = |(at, step): (usize, &Step)| match step {
+        Step::Key(key) => key.clone(),
+        Step::Index(index) => {
+            let name = names.get(*index).cloned().flatten().filter(|_| is_of_provider && at == 1);
+            name.unwrap_or_else(|| index.to_string())
         }
-        Segment::Enum { .. } | Segment::Unknown => None,
     };
-    let parts: Vec<_> = path.iter().filter_map(part).collect();
-    parts.join(".")
+    steps.iter().enumerate().map(part).collect::<Vec<_>>().join(".")
 }
 
 /// What was expected: the reader's message up to there may quote what it found, and that may be a password.
@@ -102,3 +203,6 @@ fn expected(problem: &str) -> String {
         None => "another value".to_owned(),
     }
 }
+
+/// More than anybody mends at once.
+const MAX_PROBLEMS: usize = 100;

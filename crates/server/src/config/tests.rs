@@ -1,10 +1,14 @@
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use solekey::core::{InDoubt, Limits, Replay, Stale};
+use solekey::{
+    Provider,
+    core::{Account, InDoubt, Limits, Replay, Stale},
+};
+use solekey_providers::Preset;
 
-use super::{environment::PROVIDER_KEYS, *};
+use super::{keys::keys, *};
 
 const ACME: &str =
     "[[provider]]\nname = \"acme\"\ntoken_url = \"http://127.0.0.1:9/t\"\nclient_id = \"gateway\"\n";
@@ -103,12 +107,14 @@ fn an_unknown_key_is_named_with_its_path_and_the_known_ones() {
     }
     let error = acme("max_wiat = \"8s\"").unwrap_err().to_string();
     assert!(error.contains("a known key: one of `name`, `preset`"), "{error}");
-    assert!(PROVIDER_KEYS.iter().all(|key| error.contains(key.split('.').next().unwrap())), "{error}");
-    let named = error.matches('`').count() / 2;
+    let provider = &keys().provider;
+    let names: BTreeSet<_> = provider.iter().map(|key| key.path.split('.').next().unwrap()).collect();
+    assert!(names.iter().all(|name| error.contains(name)), "{error}");
+    assert_eq!(error.matches('`').count() / 2, names.len(), "{error}");
     assert_eq!(
-        named,
-        PROVIDER_KEYS.len() + 1,
-        "every key but the name can come from the environment: {error}"
+        keys().variable_of_provider().count() + 1,
+        provider.len(),
+        "every key but the name can come from the environment"
     );
 }
 
@@ -236,8 +242,9 @@ fn waiting_and_refusing_have_several_spellings() {
     }
 }
 
+/// S-T31.
 #[test]
-fn s_t31_a_preset_brings_what_gateways_gave_to_those_who_wait_and_every_part_can_be_replaced() {
+fn a_preset_brings_what_gateways_gave_to_those_who_wait_and_every_part_can_be_replaced() {
     let (none, some) = (Duration::ZERO, Duration::from_secs(8));
     for (preset, more, max_wait, stale) in [
         ("codex", "", some, Stale::Serve),
@@ -292,7 +299,7 @@ fn lifetimes_come_from_the_preset_and_can_be_replaced() {
 }
 
 #[test]
-fn what_a_preset_cannot_know_is_asked_for_by_name() {
+fn what_a_preset_cannot_know_is_requested_by_name() {
     let environment = environment([("S", "hush")]);
     for (preset, more, field) in [
         ("github", "client_id = \"c\"", "client_secret_env"),
@@ -310,6 +317,33 @@ fn what_a_preset_cannot_know_is_asked_for_by_name() {
         );
         assert!(Config::parse(&text, &environment).is_ok(), "{preset} knows where a secret goes");
     }
+}
+
+#[test]
+fn a_preset_alone_is_the_same_provider_here_and_in_the_library() {
+    for Preset { name, .. } in Preset::all() {
+        let here = parse(&format!("[[provider]]\nname = \"{name}\"\npreset = \"{name}\""));
+        let (here, library) = match (here, Provider::preset(name)) {
+            (Ok(here), library) => {
+                let library = library.unwrap_or_else(|error| panic!("{name}: {error}"));
+                (format!("{:?}", here.providers[0].provider), format!("{library:?}"))
+            }
+            (here, library) => {
+                let (here, library) = (refused(here), library.unwrap_err().field().to_owned());
+                // The sidecar has secrets and keys from the environment, and demands them first.
+                let here = here.trim_start_matches(&format!("provider.{name}.")).to_owned();
+                assert!(here.ends_with("_env") || here == library, "{name}: {here}, {library}");
+                continue;
+            }
+        };
+        assert_eq!(here, library);
+    }
+}
+
+#[test]
+fn an_explicit_client_auth_wins_over_what_the_preset_demands() {
+    let public = "[[provider]]\nname = \"g\"\npreset = \"gemini\"\nclient_auth = \"none\"";
+    assert!(parse(public).is_ok());
 }
 
 #[test]
@@ -339,7 +373,7 @@ fn the_environment_overrides_the_file() {
 }
 
 #[test]
-fn names_with_dashes_and_names_within_names_are_told_apart() {
+fn names_with_dashes_and_names_within_names_are_distinguished() {
     let text = format!("{ACME}{}", ACME.replace("acme", "acme-eu"));
     let environment = environment([("SOLEKEY_PROVIDER_ACME_EU_MAX_WAIT", "3s")]);
     let config = Config::parse(&text, &environment).unwrap();
@@ -348,12 +382,13 @@ fn names_with_dashes_and_names_within_names_are_told_apart() {
     assert_eq!(waits, [8, 3]);
 }
 
+/// S-T90.
 #[test]
-fn s_t90_what_all_replicas_start_is_clamped_and_may_be_nothing() {
+fn what_all_replicas_start_is_clamped_and_may_be_nothing() {
     let limits = |more: &str| acme(more).unwrap().providers[0].provider.limits();
     assert_eq!(limits(""), Some(Limits::DEFAULT));
     assert_eq!(limits("refresh_rate = 20\nrefresh_concurrency = 2"), Some(Limits::new(20, 2)));
-    let most = Some(Limits::new(Limits::MAX_RATE, Limits::MAX_PLACES));
+    let most = Some(Limits::new(Limits::MAX_RATE, Limits::MAX_PERMITS));
     assert_eq!(limits("refresh_rate = 4000000000\nrefresh_concurrency = 4000000000"), most);
     assert_eq!(limits("refresh_concurrency = 0"), Some(Limits::new(Limits::DEFAULT.rate(), 1)));
     assert_eq!(limits("refresh_rate = 0"), None, "only what is asked for is refreshed");
@@ -386,9 +421,9 @@ fn a_variable_that_means_nothing_is_refused_by_name() {
     ] {
         assert_eq!(refused(Config::parse(ACME, &environment([(variable, value)]))), field);
     }
-    let twins = format!("{}{}", ACME.replace("acme", "a-b"), ACME.replace("acme", "a.b"));
+    let pairs = format!("{}{}", ACME.replace("acme", "a-b"), ACME.replace("acme", "a.b"));
     let both = environment([("SOLEKEY_PROVIDER_A_B_MAX_WAIT", "3s")]);
-    assert_eq!(refused(Config::parse(&twins, &both)), "SOLEKEY_PROVIDER_A_B_MAX_WAIT");
+    assert_eq!(refused(Config::parse(&pairs, &both)), "SOLEKEY_PROVIDER_A_B_MAX_WAIT");
 }
 
 #[test]
@@ -423,7 +458,7 @@ fn nothing_secret_is_printed() {
 }
 
 #[test]
-fn the_project_of_google_accounts_is_looked_up_where_it_is_asked_for() {
+fn the_project_of_google_accounts_is_queried_where_that_is_configured() {
     let google = |preset: &str, more: &str| {
         let text = format!("[[provider]]\nname = \"google\"\nclient_id = \"c\"\n{preset}{more}");
         Config::parse(&text, &Environment::from_iter([("SECRET", "hush".to_owned())]))
@@ -449,13 +484,14 @@ fn a_mirror_names_its_account_and_its_file() {
     };
     let whole = "provider = \"acme\"\naccount = \"alice\"\npath = \"~/.codex/auth.json\"";
     let config = mirror(whole, "/home/alice").unwrap();
-    assert_eq!(config.mirrors[0].path, std::path::Path::new("/home/alice/.codex/auth.json"));
-    assert_eq!(config.mirrors[0].account.id(), "alice");
+    let alice = || (Account::new("acme", "alice").unwrap(), "/home/alice/.codex/auth.json".into());
+    assert_eq!(config.mirrors, MirrorFiles::new([alice()]).unwrap());
     for (more, home, field) in [
         (whole.replace("acme", "other"), "/h", "mirror.provider"),
         (whole.replace("alice", ""), "/h", "mirror.account"),
         (whole.replace("~/", ""), "/h", "mirror.path"),
         (whole.to_owned(), "", "mirror.path"),
+        (format!("{whole}\n[[mirror]]\n{whole}"), "/h", "mirror.path"),
         (whole.replace("path", "file"), "/h", "mirror.0.file"),
         ("provider = \"acme\"\npath = \"/a\"".to_owned(), "/h", "mirror.0.account"),
     ] {

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use super::{Parts, finding::Finding};
 
-/// Looks at the folder as it is; one that is not there yet is made at the first start.
+/// Checks the folder as it is; one that is not there yet is made at the first start.
 pub(super) fn examine(parts: &Parts) -> Option<Finding> {
     parts.answer_folder.as_deref().map(folder)
 }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_judged_by_what_it_is_and_who_may_enter() {
+    fn a_folder_is_assessed_by_its_type_and_its_permissions() {
         let place = tempfile::tempdir().expect("a folder");
         let path = place.path().join("answers");
         assert_eq!(folder(&path).level, Level::Note);

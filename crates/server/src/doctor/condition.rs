@@ -1,10 +1,10 @@
-//! What a PostgreSQL server says of itself, judged without asking anybody.
+//! Assesses the settings that a PostgreSQL server reports, without any further request.
 
 use solekey_store_sql::{PostgresCondition, PostgresProtection};
 
 use super::finding::Finding;
 
-pub(super) fn judge(condition: &PostgresCondition) -> Vec<Finding> {
+pub(super) fn assess(condition: &PostgresCondition) -> Vec<Finding> {
     vec![
         version(condition.version),
         role(condition.is_standby),
@@ -16,15 +16,15 @@ pub(super) fn judge(condition: &PostgresCondition) -> Vec<Finding> {
 
 fn version(version: u32) -> Finding {
     let check = "postgres.version";
-    let said = format!("PostgreSQL {}.{}", version / 10_000, version % 10_000);
+    let observed = format!("PostgreSQL {}.{}", version / 10_000, version % 10_000);
     if version < OLDEST {
         return Finding::error(
             check,
-            said,
+            observed,
             "use PostgreSQL 13 or newer: an older one has no gen_random_uuid(), which names the store",
         );
     }
-    Finding::ok(check, said)
+    Finding::ok(check, observed)
 }
 
 fn role(is_standby: bool) -> Finding {
@@ -35,7 +35,7 @@ fn role(is_standby: bool) -> Finding {
     Finding::ok(check, "the primary")
 }
 
-/// What a crash of the server leaves of what it acknowledged.
+/// Assesses which acknowledged changes survive a crash of the server.
 fn durability(condition: &PostgresCondition) -> Finding {
     let check = "postgres.durability";
     if !condition.fsync {
@@ -66,7 +66,7 @@ fn durability(condition: &PostgresCondition) -> Finding {
     )
 }
 
-/// What a failover leaves of it.
+/// Assesses which acknowledged changes survive a failover.
 fn replication(condition: &PostgresCondition) -> Finding {
     let check = "postgres.replication";
     match (condition.names_synchronous_standbys, condition.replicas) {
@@ -117,7 +117,7 @@ fn protection(protection: PostgresProtection) -> Finding {
 
 /// The first with `gen_random_uuid()` of its own, which the tables need.
 const OLDEST: u32 = 130_000;
-/// What a change may wait for, and be safe from a crash.
+/// The values of `synchronous_commit` under which a change is safe from a crash.
 const WAITS: [&str; 2] = ["on", "remote_apply"];
 
 #[cfg(test)]
@@ -142,7 +142,7 @@ mod tests {
     fn a_server_that_keeps_what_it_acknowledges_is_in_order() {
         for synchronous_commit in ["on", "remote_apply"] {
             let synchronous_commit = synchronous_commit.to_owned();
-            let findings = judge(&PostgresCondition { synchronous_commit, ..sound() });
+            let findings = assess(&PostgresCondition { synchronous_commit, ..sound() });
             assert!(findings.iter().all(|finding| finding.level == Level::Ok), "{findings:?}");
         }
     }
@@ -173,7 +173,7 @@ mod tests {
             (protected(None), "postgres.tls", Level::Warning),
         ];
         for (condition, check, level) in table {
-            let findings = judge(&condition);
+            let findings = assess(&condition);
             let found = findings.iter().find(|finding| finding.check == check).expect(check);
             assert_eq!(found.level, level, "{condition:?}: {found:?}");
             assert!(found.level < Level::Warning || found.advice.is_some(), "{found:?}");
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_said_as_people_say_them() {
+    fn versions_are_shown_in_their_usual_form() {
         assert_eq!(version(150_004).said, "PostgreSQL 15.4");
         assert_eq!(version(90_624).level, Level::Error);
     }

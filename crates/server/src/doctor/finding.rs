@@ -1,34 +1,34 @@
-//! What was found.
+//! The findings of the doctor.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 
-/// Everything that was found, and whether it can stay so.
+/// All findings, and whether the set-up can stay as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Diagnosis {
-    /// Nothing was found that has to be mended first.
+    /// True if nothing was found that has to be mended first.
     pub healthy: bool,
-    /// In the order of looking.
+    /// The findings, in the order of the checks.
     pub findings: Vec<Finding>,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
-    /// What, such as `redis.eviction`.
+    /// The name of the check, such as `redis.eviction`.
     pub check: Cow<'static, str>,
-    /// How it is.
+    /// The severity.
     pub level: Level,
-    /// What was seen: never a secret.
+    /// The observation: never a secret.
     pub said: String,
-    /// What to do about it, where something should be done.
+    /// The remedy, where something should be done.
     pub advice: Option<String>,
 }
 
-/// How grave a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -50,28 +50,28 @@ impl Diagnosis {
 }
 
 impl Finding {
-    pub(super) fn ok(check: &'static str, said: impl Into<String>) -> Self {
-        Self::new(check, Level::Ok, said, None)
+    pub(super) fn ok(check: &'static str, observed: impl Into<String>) -> Self {
+        Self::new(check, Level::Ok, observed, None)
     }
 
-    pub(super) fn note(check: &'static str, said: impl Into<String>) -> Self {
-        Self::new(check, Level::Note, said, None)
+    pub(super) fn note(check: &'static str, observed: impl Into<String>) -> Self {
+        Self::new(check, Level::Note, observed, None)
     }
 
-    pub(super) fn warning(check: &'static str, said: impl Into<String>, advice: &str) -> Self {
-        Self::new(check, Level::Warning, said, Some(advice))
+    pub(super) fn warning(check: &'static str, observed: impl Into<String>, advice: &str) -> Self {
+        Self::new(check, Level::Warning, observed, Some(advice))
     }
 
-    pub(super) fn error(check: &'static str, said: impl Into<String>, advice: &str) -> Self {
-        Self::new(check, Level::Error, said, Some(advice))
+    pub(super) fn error(check: &'static str, observed: impl Into<String>, advice: &str) -> Self {
+        Self::new(check, Level::Error, observed, Some(advice))
     }
 
-    /// What the configuration itself is warned about at every start.
+    /// A warning about the configuration itself, which every start repeats.
     pub(super) fn careless(warning: String) -> Self {
         Self::new("configuration", Level::Warning, warning, None)
     }
 
-    fn new(check: &'static str, level: Level, said: impl Into<String>, advice: Option<&str>) -> Self {
-        Self { check: check.into(), level, said: said.into(), advice: advice.map(str::to_owned) }
+    fn new(check: &'static str, level: Level, observed: impl Into<String>, advice: Option<&str>) -> Self {
+        Self { check: check.into(), level, said: observed.into(), advice: advice.map(str::to_owned) }
     }
 }

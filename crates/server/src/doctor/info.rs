@@ -1,4 +1,4 @@
-//! What `INFO` says of a Redis or Valkey, judged without asking anybody.
+//! Assesses the reply of `INFO` of a Redis or Valkey, without any further request.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ pub(super) struct Info {
     pub(super) appendfsync: Option<String>,
 }
 
-/// What is kept there, as far as it matters when something is lost.
+/// The kind of data that is kept there, as far as it matters when something is lost.
 #[derive(Clone, Copy)]
 pub(super) struct Kept {
     /// Rows, and not only answers, leases and tokens.
@@ -25,8 +25,15 @@ impl Info {
         Self { fields: text.lines().filter_map(field).collect(), appendfsync: None }
     }
 
-    pub(super) fn judge(&self, kept: Kept) -> Vec<Finding> {
-        vec![self.version(), self.role(), self.eviction(kept), self.persistence(kept), self.replication(kept)]
+    pub(super) fn assess(&self, kept: Kept) -> Vec<Finding> {
+        vec![
+            self.version(),
+            self.role(),
+            self.memory(),
+            self.eviction(kept),
+            self.persistence(kept),
+            self.replication(kept),
+        ]
     }
 
     fn field(&self, name: &str) -> &str {
@@ -68,9 +75,31 @@ impl Info {
             }
             (_, "master") => Finding::ok(check, "takes writes"),
             (_, role) => {
-                let said = if role.is_empty() { "unknown".to_owned() } else { format!("a {role}") };
-                Finding::error(check, said, "point redis.url at the server that takes writes")
+                let observed = if role.is_empty() { "unknown".to_owned() } else { format!("a {role}") };
+                Finding::error(check, observed, "point redis.url at the server that takes writes")
             }
+        }
+    }
+
+    /// How full the server is, by its own limit or by its machine's memory.
+    fn memory(&self) -> Finding {
+        let check = "redis.memory";
+        let used = self.number("used_memory");
+        let (limit, whose) = match self.number("maxmemory") {
+            0 => (self.number("total_system_memory"), "of its machine's memory, without a limit of its own"),
+            limit => (limit, "of maxmemory"),
+        };
+        if limit == 0 {
+            return Finding::note(check, format!("{} MiB used", used >> 20));
+        }
+        let share = used.saturating_mul(100) / limit;
+        let observed = format!("{share} % {whose} used ({} MiB)", used >> 20);
+        match share {
+            100.. => {
+                Finding::error(check, observed, "raise maxmemory: a full server refuses writes, or forgets")
+            }
+            80.. => Finding::warning(check, observed, "raise maxmemory before it is full"),
+            _ => Finding::ok(check, observed),
         }
     }
 
@@ -100,17 +129,21 @@ impl Info {
     fn persistence(&self, kept: Kept) -> Finding {
         let check = "redis.persistence";
         if self.is("loading", "1") {
-            return Finding::error(check, "the server is loading its data", "wait, and look again");
+            return Finding::error(
+                check,
+                "the server is loading its data",
+                "wait, then run the doctor again",
+            );
         }
         let (aof, failed) = (self.is("aof_enabled", "1"), self.failed_write());
         if let Some(what) = failed {
             return Finding::error(
                 check,
                 format!("the last write of {what} failed"),
-                "look at the server's disk and log",
+                "check the server's disk and log",
             );
         }
-        let said = match (aof, self.appendfsync.as_deref()) {
+        let observed = match (aof, self.appendfsync.as_deref()) {
             (true, Some("always")) => return Finding::ok(check, "append-only file, fsync always"),
             (true, fsync) => format!("append-only file, fsync {}", fsync.unwrap_or("unknown")),
             (false, _) => {
@@ -119,13 +152,13 @@ impl Info {
         };
         match kept {
             // Answers are a second copy: losing it costs time where the store keeps its own.
-            Kept { rows: false, .. } => Finding::note(check, said),
+            Kept { rows: false, .. } => Finding::note(check, observed),
             Kept { accept_loss: true, .. } => {
-                Finding::note(check, format!("{said}; accepted by accept_loss"))
+                Finding::note(check, format!("{observed}; accepted by accept_loss"))
             }
-            Kept { .. } if aof => Finding::warning(check, said, "appendfsync always, or rows in SQL"),
+            Kept { .. } if aof => Finding::warning(check, observed, "appendfsync always, or rows in SQL"),
             Kept { .. } => {
-                Finding::error(check, said, "appendonly yes and appendfsync always, or rows in SQL")
+                Finding::error(check, observed, "appendonly yes and appendfsync always, or rows in SQL")
             }
         }
     }
@@ -172,7 +205,8 @@ mod tests {
 
     fn info(changes: &[(&str, &str)]) -> Info {
         let mut info = Info::parse(
-            "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\nrole:master\r\nmaxmemory:0\r\n\
+            "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\nrole:master\r\nused_memory:1\r\n\
+             total_system_memory:1000\r\nmaxmemory:0\r\n\
              maxmemory_policy:noeviction\r\naof_enabled:1\r\naof_last_write_status:ok\r\nloading:0\r\n\
              rdb_last_bgsave_status:ok\r\nconnected_slaves:0\r\n",
         );
@@ -189,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_server_that_keeps_what_it_acknowledges_is_in_order() {
-        let findings = info(&[]).judge(ROWS);
+        let findings = info(&[]).assess(ROWS);
         assert!(findings.iter().all(|finding| finding.level == Level::Ok), "{findings:?}");
     }
 
@@ -204,6 +238,10 @@ mod tests {
             (&[("redis_mode", "cluster")], "redis.role", error, error),
             (&[("redis_mode", "sentinel"), ("role", "")], "redis.role", error, error),
             (&[("maxmemory_policy", "allkeys-lru")], "redis.eviction", ok, ok),
+            (&[("used_memory", "79"), ("maxmemory", "100")], "redis.memory", ok, ok),
+            (&[("used_memory", "80"), ("maxmemory", "100")], "redis.memory", warning, warning),
+            (&[("used_memory", "100"), ("maxmemory", "100")], "redis.memory", error, error),
+            (&[("used_memory", "90"), ("total_system_memory", "100")], "redis.memory", warning, warning),
             (&[("maxmemory", "1"), ("maxmemory_policy", "allkeys-lru")], "redis.eviction", error, warning),
             (&[("maxmemory", "1"), ("maxmemory_policy", "volatile-ttl")], "redis.eviction", warning, warning),
             (&[("maxmemory", "1")], "redis.eviction", ok, ok),
@@ -216,7 +254,7 @@ mod tests {
         ];
         for (changes, check, with_rows, with_answers) in table {
             for (kept, level) in [(ROWS, with_rows), (ANSWERS, with_answers)] {
-                let findings = info(changes).judge(kept);
+                let findings = info(changes).assess(kept);
                 let found = findings.iter().find(|finding| finding.check == *check).expect(check);
                 assert_eq!(found.level, *level, "{changes:?}: {found:?}");
                 assert!(found.level < Level::Warning || found.advice.is_some(), "{found:?}");
@@ -227,7 +265,7 @@ mod tests {
     #[test]
     fn what_was_accepted_is_no_warning() {
         let accepted = Kept { rows: true, accept_loss: true };
-        let findings = info(&[("aof_enabled", "0"), ("connected_slaves", "2")]).judge(accepted);
+        let findings = info(&[("aof_enabled", "0"), ("connected_slaves", "2")]).assess(accepted);
         assert!(findings.iter().all(|finding| finding.level <= Level::Note), "{findings:?}");
     }
 }

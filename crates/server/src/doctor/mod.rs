@@ -1,4 +1,4 @@
-//! What a set-up is worth, before a night shows it.
+//! Checks a set-up before it has to work.
 
 mod answers;
 mod clock;
@@ -18,13 +18,14 @@ use crate::config::Config;
 pub use finding::{Diagnosis, Finding, Level};
 pub(crate) use parts::{Parts, RedisPart, TokenHost};
 
-/// Looks at everything a configuration names: Redis, PostgreSQL, store, answers, seal keys, token endpoints. Nothing is
-/// presented, and no account is touched; a store or a prefix that is used for the first time is set up as a start of the sidecar would.
+/// Checks everything that a configuration names: Redis, PostgreSQL, store, answers, seal keys, token endpoints. Nothing
+/// is presented, and no account is touched; a store or a prefix that is used for the first time is set up as a start of
+/// the sidecar would.
 ///
-/// Every look is bounded: all of it ends within a minute.
+/// Every check is bounded: all of them end within a minute.
 ///
 /// # Cancel safety
-/// Dropping the future ends the look.
+/// Dropping the future ends the checks.
 pub async fn examine(config: Config) -> Diagnosis {
     let parts = config.parts();
     let mut findings = config.warnings().into_iter().map(Finding::careless).collect::<Vec<_>>();

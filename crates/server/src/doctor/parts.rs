@@ -1,17 +1,17 @@
-//! What a configuration names, as far as it is looked at apart from the rest.
+//! The parts of a configuration that are checked separately.
 
 use std::path::PathBuf;
 
 use solekey::core::Secret;
 
-/// The places of a configuration.
+/// The parts of a configuration that are checked separately.
 pub(crate) struct Parts {
     pub(crate) redis: Option<RedisPart>,
     /// The URL of the PostgreSQL in which rows are kept.
     pub(crate) postgres: Option<Secret>,
-    /// Whether rows are kept in Redis and nowhere else.
+    /// True if rows are kept in Redis and nowhere else.
     pub(crate) rows_in_redis: bool,
-    /// Where answers are kept as files.
+    /// The folder of answers, if they are kept as files.
     pub(crate) answer_folder: Option<PathBuf>,
     pub(crate) token_hosts: Vec<TokenHost>,
 }
@@ -19,13 +19,17 @@ pub(crate) struct Parts {
 /// A Redis.
 pub(crate) struct RedisPart {
     pub(crate) url: Secret,
+    /// The prefix of its keys and channel.
+    pub(crate) prefix: String,
     /// The configuration accepts that it may lose what it acknowledged.
     pub(crate) accept_loss: bool,
 }
 
-/// Where a provider's token endpoint listens.
+/// The host and port of a provider's token endpoint.
 pub(crate) struct TokenHost {
     pub(crate) provider: String,
     pub(crate) host: String,
     pub(crate) port: u16,
+    /// Requests go there in TLS.
+    pub(crate) tls: bool,
 }

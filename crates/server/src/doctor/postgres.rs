@@ -3,24 +3,24 @@
 use std::time::Duration;
 
 use solekey::core::{ExposeSecret as _, Secret};
-use solekey_store_sql::{PostgresError, PostgresOnlooker, PostgresStore};
+use solekey_store_sql::{PostgresError, PostgresReadOnly, PostgresStore};
 
 use super::{clock, condition, finding::Finding, spans::Spans};
 
-/// Asks the server for everything that is judged, over a connection of its own.
+/// Queries everything that is assessed, over a connection of its own.
 pub(super) async fn examine(url: &Secret) -> Vec<Finding> {
-    let mut onlooker = match PostgresOnlooker::connect(url.expose_secret()).await {
-        Ok(onlooker) => onlooker,
+    let mut read_only = match PostgresReadOnly::connect(url.expose_secret()).await {
+        Ok(read_only) => read_only,
         Err(error) => return vec![unreachable(&error)],
     };
-    let mut findings = match onlooker.condition().await {
-        Ok(condition) => condition::judge(&condition),
+    let mut findings = match read_only.condition().await {
+        Ok(condition) => condition::assess(&condition),
         Err(error) => vec![unreachable(&error)],
     };
     findings.push(tables(url).await);
-    findings.extend(latency(&mut onlooker).await);
-    findings.extend(clock(&mut onlooker).await);
-    onlooker.close().await;
+    findings.extend(latency(&mut read_only).await);
+    findings.extend(clock(&mut read_only).await);
+    read_only.close().await;
     findings
 }
 
@@ -32,7 +32,7 @@ fn unreachable(error: &PostgresError) -> Finding {
     Finding::error("postgres.reachable", in_full(error), advice)
 }
 
-/// Makes the tables where there are none, as a start would: whoever may not is told by whom.
+/// Makes the tables if there are none, as a start would. If the role may not, the finding has the error of the server.
 async fn tables(url: &Secret) -> Finding {
     let check = "postgres.tables";
     match PostgresStore::connect(url.expose_secret()).await {
@@ -53,30 +53,32 @@ fn in_full(error: &PostgresError) -> String {
     all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-async fn latency(onlooker: &mut PostgresOnlooker) -> Option<Finding> {
-    let spans = Spans::of(QUESTIONS, async || onlooker.clock().await.ok().map(drop)).await?;
-    Some(judge_latency(spans.median(), spans.to_string()))
+async fn latency(read_only: &mut PostgresReadOnly) -> Option<Finding> {
+    let spans = Spans::of(QUESTIONS, async || read_only.clock().await.ok().map(drop)).await?;
+    Some(assess_latency(spans.median(), spans.to_string()))
 }
 
-fn judge_latency(median: Duration, said: String) -> Finding {
+fn assess_latency(median: Duration, observed: String) -> Finding {
     let check = "postgres.latency";
     match median {
         median if median >= SLOW => {
-            Finding::error(check, said, "move it nearer: to /readyz an answer this slow is none")
+            Finding::error(check, observed, "move it nearer: to /readyz an answer this slow is none")
         }
-        median if median >= SLOW / 10 => {
-            Finding::warning(check, said, "move it nearer: a refresh asks it four times, one after the other")
-        }
-        _ => Finding::ok(check, said),
+        median if median >= SLOW / 10 => Finding::warning(
+            check,
+            observed,
+            "move it nearer: a refresh asks it four times, one after the other",
+        ),
+        _ => Finding::ok(check, observed),
     }
 }
 
-async fn clock(onlooker: &mut PostgresOnlooker) -> Option<Finding> {
-    clock::compare("postgres.clock", async || onlooker.clock().await.ok()).await
+async fn clock(read_only: &mut PostgresReadOnly) -> Option<Finding> {
+    clock::compare("postgres.clock", async || read_only.clock().await.ok()).await
 }
 
 const QUESTIONS: usize = 21;
-/// As long as a look at an instance's health waits for its store.
+/// The time that a check of an instance's health waits for its store.
 const SLOW: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -93,7 +95,7 @@ mod tests {
             (999, Level::Warning),
             (1000, Level::Error),
         ] {
-            assert_eq!(judge_latency(Duration::from_millis(millis), String::new()).level, level, "{millis}");
+            assert_eq!(assess_latency(Duration::from_millis(millis), String::new()).level, level, "{millis}");
         }
     }
 }

@@ -1,19 +1,23 @@
-//! Token endpoints: whether somebody listens. Nothing is said to them.
+//! Checks that token endpoints accept connections, in TLS with the certificates that this process believes. One request
+//! without a body and without credentials is all that is sent to them.
 
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use solekey_providers::greet;
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{TokenHost, finding::Finding};
 
 pub(super) async fn examine(hosts: &[TokenHost]) -> Vec<Finding> {
-    join_all(hosts.iter().map(look)).await
+    join_all(hosts.iter().map(check)).await
 }
 
-async fn look(TokenHost { provider, host, port }: &TokenHost) -> Finding {
+async fn check(token_host: &TokenHost) -> Finding {
+    let TokenHost { provider, host, port, tls } = token_host;
     let met = timeout(CONNECT, TcpStream::connect((host.as_str(), *port))).await;
     let why = match met {
+        Ok(Ok(_)) if *tls => return handshake(token_host).await,
         Ok(Ok(_)) => return Finding::ok(CHECK, format!("{provider}: {host}:{port} takes connections")),
         Ok(Err(error)) => error.to_string(),
         Err(_) => format!("no answer in {CONNECT:?}"),
@@ -21,7 +25,20 @@ async fn look(TokenHost { provider, host, port }: &TokenHost) -> Finding {
     Finding::warning(
         CHECK,
         format!("{provider}: {host}:{port} cannot be reached: {why}"),
-        "look at name resolution and firewalls of this machine; nothing is refreshed from here until it can",
+        "check name resolution and firewalls of this machine; nothing is refreshed from here until it can",
+    )
+}
+
+/// Speaks TLS as an exchange does: any answer shows that the certificate is believed.
+async fn handshake(TokenHost { provider, host, port, .. }: &TokenHost) -> Finding {
+    let Err(why) = greet(host, *port, CONNECT).await else {
+        let believed = "answers in TLS, with a certificate that is believed";
+        return Finding::ok(CHECK, format!("{provider}: {host}:{port} {believed}"));
+    };
+    Finding::error(
+        CHECK,
+        format!("{provider}: {host}:{port} takes connections, and TLS fails: {why}"),
+        "check its certificate, the clock, and the certificates that this machine believes (SSL_CERT_FILE)",
     )
 }
 

@@ -6,7 +6,9 @@ use std::{
 };
 
 use solekey::core::ExposeSecret as _;
-use solekey_redis_link::{DownReason, Event, LinkError, LinkOptions, LinkPhase, RedisLink, cmd};
+use solekey_redis_link::{
+    DownReason, Event, Eviction, LinkError, LinkOptions, LinkPhase, RedisLink, Value, cmd,
+};
 
 use super::{
     RedisPart, clock,
@@ -15,7 +17,7 @@ use super::{
     spans::Spans,
 };
 
-/// Asks the server for everything that is judged, over a link of its own.
+/// Queries everything that is assessed, over a link of its own.
 pub(super) async fn examine(part: &RedisPart, rows: bool) -> Vec<Finding> {
     let link = match RedisLink::connect(part.url.expose_secret(), options()).await {
         Ok(link) => link,
@@ -24,13 +26,15 @@ pub(super) async fn examine(part: &RedisPart, rows: bool) -> Vec<Finding> {
         }
     };
     let mut findings = match read_info(&link).await {
-        Ok(info) => info.judge(Kept { rows, accept_loss: part.accept_loss }),
+        Ok(info) => info.assess(Kept { rows, accept_loss: part.accept_loss }),
+        Err(error) if is_denied(&error) => without_info(link.eviction(), rows),
         Err(error) => vec![unreachable(link.state().phase, &error)],
     };
     if link.state().is_up() {
         findings.extend(latency(&link).await);
         findings.extend(clock(&link).await);
-        findings.push(push(&link).await);
+        findings.push(keys(&link, &part.prefix).await);
+        findings.push(push(&link, &part.prefix).await);
     }
     link.close().await;
     findings
@@ -45,10 +49,48 @@ async fn read_info(link: &RedisLink) -> Result<Info, LinkError> {
     Ok(info)
 }
 
+/// The server is there, and the user may not ask it.
+fn is_denied(error: &LinkError) -> bool {
+    matches!(error, LinkError::Refused { code, .. } if code == "NOPERM")
+}
+
+/// What is left to find where `INFO` is not allowed: what `CONFIG GET` shows of eviction.
+fn without_info(eviction: Eviction, rows: bool) -> Vec<Finding> {
+    let check = "redis.eviction";
+    let advice = "set maxmemory-policy noeviction";
+    let denied = "INFO is not allowed: version, role, memory and persistence are not checked";
+    let eviction = match eviction {
+        Eviction::Never => Finding::ok(check, "a full server refuses writes and forgets nothing"),
+        Eviction::Possible if rows => Finding::error(check, "a full server may forget accounts", advice),
+        Eviction::Possible => Finding::warning(check, "a full server forgets answers and tokens", advice),
+        _ => Finding::note(check, "neither INFO nor CONFIG GET is allowed: see to it that it is noeviction"),
+    };
+    vec![Finding::note("redis.info", denied), eviction]
+}
+
+/// Writes, reads and removes a key under the prefix, which a user may not be allowed to.
+async fn keys(link: &RedisLink, prefix: &str) -> Finding {
+    let check = "redis.keys";
+    let key = format!("{prefix}:doctor:{}", std::process::id());
+    let tried = async {
+        link.query::<Value>(cmd("SET").arg(&key).arg("?").arg("PX").arg(10_000)).await?;
+        link.query::<Value>(cmd("GET").arg(&key)).await?;
+        link.query::<Value>(cmd("DEL").arg(&key)).await
+    };
+    match tried.await {
+        Ok(_) => Finding::ok(check, "keys under the prefix can be written and read"),
+        Err(error) => Finding::error(
+            check,
+            error.to_string(),
+            "let the user of redis.url read and write the keys of the prefix, with scripts; make room if memory is full",
+        ),
+    }
+}
+
 fn unreachable(phase: LinkPhase, error: &LinkError) -> Finding {
     let advice = match phase {
         LinkPhase::Down(DownReason::TurnedAway) => {
-            "look at user, password and database in redis.url, and at its ACL"
+            "check user, password and database in redis.url, and its ACL"
         }
         _ => "start it, or correct redis.url; without it replicas coordinate through the store alone",
     };
@@ -58,16 +100,16 @@ fn unreachable(phase: LinkPhase, error: &LinkError) -> Finding {
 async fn latency(link: &RedisLink) -> Option<Finding> {
     let check = "redis.latency";
     let spans = Spans::of(PINGS, async || link.query::<String>(&cmd("PING")).await.ok().map(drop)).await?;
-    let said = spans.to_string();
+    let observed = spans.to_string();
     let slow = LinkOptions::default().slow;
     Some(match spans.median() {
         median if median >= slow => {
-            Finding::error(check, said, "move it nearer: an answer this slow counts as an outage")
+            Finding::error(check, observed, "move it nearer: an answer this slow counts as an outage")
         }
         median if median >= slow / 10 => {
-            Finding::warning(check, said, "move it nearer: it is on the way of every first request")
+            Finding::warning(check, observed, "move it nearer: it is on the way of every first request")
         }
-        _ => Finding::ok(check, said),
+        _ => Finding::ok(check, observed),
     })
 }
 
@@ -79,18 +121,20 @@ async fn clock(link: &RedisLink) -> Option<Finding> {
     .await
 }
 
-/// Whether a push arrives: without it waiters poll.
-async fn push(link: &RedisLink) -> Finding {
+/// Checks that a published message arrives: without such messages waiters poll.
+async fn push(link: &RedisLink, prefix: &str) -> Finding {
     let check = "redis.push";
-    let channel = format!("solekey-doctor-{}", std::process::id());
-    let mut news = link.subscribe([channel.as_str()]).await;
+    let channel = format!("{prefix}:news");
+    // Nobody takes it for a change of an account.
+    let message = format!("doctor {}", std::process::id());
+    let mut change_feed = link.subscribe([channel.as_str()]).await;
     let began = Instant::now();
     let arrived = async {
-        link.query::<i64>(cmd("PUBLISH").arg(&channel).arg("?")).await.ok()?;
+        link.query::<i64>(cmd("PUBLISH").arg(&channel).arg(&message)).await.ok()?;
         loop {
-            match news.next().await? {
-                Event::News(_) => return Some(()),
-                Event::Gap => {}
+            match change_feed.next().await? {
+                Event::Notification(heard) if *heard.payload == *message.as_bytes() => return Some(()),
+                Event::Notification(_) | Event::Gap => {}
             }
         }
     };
@@ -104,7 +148,7 @@ async fn push(link: &RedisLink) -> Finding {
     }
 }
 
-/// Patient: a slow server is to be told from one that is not there.
+/// Returns options with long timeouts, which distinguish a slow server from one that is not there.
 fn options() -> LinkOptions {
     let patient = Duration::from_secs(2);
     LinkOptions {

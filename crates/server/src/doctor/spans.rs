@@ -1,15 +1,15 @@
-//! How long a server takes to answer.
+//! Measures the response times of a server.
 
 use std::{
     fmt,
     time::{Duration, Instant},
 };
 
-/// How long each of several questions took, the shortest first. At least one.
+/// The durations of several requests, the shortest first. At least one.
 pub(super) struct Spans(Vec<Duration>);
 
 impl Spans {
-    /// Asks so often, or for as long as there is patience. Nothing where an answer fails.
+    /// Measures this number of requests, or as many as [`PATIENCE`] allows. Nothing if one fails.
     pub(super) async fn of(count: usize, mut ask: impl AsyncFnMut() -> Option<()>) -> Option<Self> {
         let mut spans = Vec::with_capacity(count);
         let all = Instant::now();
@@ -35,5 +35,5 @@ impl fmt::Display for Spans {
     }
 }
 
-/// What answers so slowly is known after a few of them.
+/// The time after which no further request is made: a few are enough to assess a server this slow.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -1,4 +1,4 @@
-//! Store, answers and seal key, as an instance meets them.
+//! Checks store, answers and seal key as an instance uses them.
 
 use std::time::Duration;
 
@@ -7,37 +7,38 @@ use solekey::Health;
 use super::{finding::Finding, seals};
 use crate::config::Config;
 
-/// Builds the instance that `serve` would build, to look and not to work; asks it how it is, and ends it.
+/// Builds the instance that `serve` would build, read-only; reads its health, and ends it.
 pub(super) async fn examine(config: Config) -> Vec<Finding> {
     let (coordination, sealing) = (config.coordination(), config.is_sealing());
-    let solekey = match config.into_builder().onlooker().build().await {
+    let solekey = match config.into_builder().read_only().build().await {
         Ok(solekey) => solekey,
         Err(error) => {
-            let said = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source())
-                .map(ToString::to_string)
-                .collect::<Vec<_>>();
+            let observed =
+                std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source())
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>();
             return vec![Finding::error(
                 STORE,
-                said.join(": "),
+                observed.join(": "),
                 "correct the place that is named, or its permissions",
             )];
         }
     };
     let health = solekey.health().await;
-    let mut findings = judge(&health, coordination, sealing);
-    // Who does not belong here is told so, and nothing about what others have sealed.
+    let mut findings = assess(&health, coordination, sealing);
+    // If store, answers and seal key do not belong together, only that is reported, and nothing about sealed values.
     if health.sealing.is_some() && health.answers {
-        findings.push(seals::judge(&solekey.count_seals(COUNT).await));
+        findings.push(seals::assess(&solekey.count_seals(COUNT).await));
     }
     solekey.shutdown(Duration::from_secs(1)).await;
     findings
 }
 
-fn judge(health: &Health, coordination: &str, sealing: bool) -> Vec<Finding> {
+fn assess(health: &Health, coordination: &str, sealing: bool) -> Vec<Finding> {
     let mut findings = vec![store(health, coordination), answers(health), seal(sealing)];
     findings.extend(health.mistake.as_deref().map(|mistake| {
         Finding::error(
-            "membership",
+            "backends",
             mistake,
             "nothing is refreshed until store, answers and seal key belong together",
         )
@@ -46,6 +47,13 @@ fn judge(health: &Health, coordination: &str, sealing: bool) -> Vec<Finding> {
 }
 
 fn store(health: &Health, coordination: &str) -> Finding {
+    if let (true, Some(why)) = (health.store, health.refresh.why.as_deref()) {
+        return Finding::error(
+            STORE,
+            format!("answers, and nothing can be refreshed: {why}"),
+            "correct what refuses",
+        );
+    }
     if health.store {
         return Finding::ok(STORE, format!("answers; coordination through {coordination}"));
     }
@@ -74,5 +82,6 @@ fn seal(sealing: bool) -> Finding {
 }
 
 const STORE: &str = "store";
-/// Some thousand accounts on a server nearby; of more a beginning is counted, and said to be one.
+/// Enough for some thousand accounts on a server nearby. Of more accounts only the first are counted, and the finding
+/// states that.
 const COUNT: Duration = Duration::from_secs(5);

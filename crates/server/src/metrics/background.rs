@@ -1,4 +1,4 @@
-//! What was done for accounts that nobody asked for.
+//! Metrics of background refreshes.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, histogram::Histogram},
     registry::{Registry, Unit},
 };
-use solekey::{Tended, core::Delay};
+use solekey::{RefreshResult, core::Delay};
 
 use super::labels::{ByOutcome, ByProvider, Name};
 
-/// Counts what the refresher tells.
+/// Counts the events of the refresher.
 pub(super) struct Background {
     taken: Family<ByProvider, Counter>,
-    tended: Family<ByOutcome, Counter>,
+    refresh_result: Family<ByOutcome, Counter>,
     waits: Family<ByProvider, Histogram, fn() -> Histogram>,
     lag: Family<ByProvider, Histogram, fn() -> Histogram>,
 }
@@ -22,26 +22,26 @@ impl Background {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let background = Self {
             taken: Family::default(),
-            tended: Family::default(),
+            refresh_result: Family::default(),
             waits: Family::new_with_constructor(|| Histogram::new(WAIT_BUCKETS)),
             lag: Family::new_with_constructor(|| Histogram::new(LAG_BUCKETS)),
         };
-        let Self { taken, tended, waits, lag } = &background;
-        registry.register("accounts_due", "Accounts taken because their time had come", taken.clone());
+        let Self { taken, refresh_result, waits, lag } = &background;
+        registry.register("accounts_due", "Due accounts taken by this process", taken.clone());
         registry.register(
-            "accounts_tended",
-            "How looking after an account ended that nobody had asked for",
-            tended.clone(),
+            "refresh_jobs",
+            "Results of the refresh jobs of due accounts",
+            refresh_result.clone(),
         );
         registry.register_with_unit(
             "start_wait",
-            "How long refreshes that nobody waits for waited for their start",
+            "How long background refreshes waited for their start",
             Unit::Seconds,
             waits.clone(),
         );
         registry.register_with_unit(
             "refresh_lag",
-            "How long after its time an account was refreshed that nobody had asked for",
+            "How long after its due time an account was refreshed in the background",
             Unit::Seconds,
             lag.clone(),
         );
@@ -52,7 +52,7 @@ impl Background {
         let _ = self.taken.get_or_create(&provider(name));
         let _ = (self.waits.get_or_create(&provider(name)), self.lag.get_or_create(&provider(name)));
         for end in ENDS {
-            let _ = self.tended.get_or_create(&outcome(name, end));
+            let _ = self.refresh_result.get_or_create(&outcome(name, end));
         }
     }
 
@@ -60,9 +60,9 @@ impl Background {
         self.taken.get_or_create(&provider(name)).inc_by(accounts as u64);
     }
 
-    pub(super) fn tended(&self, name: &Name, end: Tended, waited: Duration, late: Duration) {
-        self.tended.get_or_create(&outcome(name, end)).inc();
-        if end == Tended::Refreshed {
+    pub(super) fn refresh_result(&self, name: &Name, end: RefreshResult, waited: Duration, late: Duration) {
+        self.refresh_result.get_or_create(&outcome(name, end)).inc();
+        if end == RefreshResult::Refreshed {
             self.waits.get_or_create(&provider(name)).observe(waited.as_secs_f64());
             self.lag.get_or_create(&provider(name)).observe(late.as_secs_f64());
         }
@@ -73,20 +73,20 @@ fn provider(name: &Name) -> ByProvider {
     ByProvider { provider: Name::clone(name) }
 }
 
-fn outcome(name: &Name, end: Tended) -> ByOutcome {
+fn outcome(name: &Name, end: RefreshResult) -> ByOutcome {
     ByOutcome { provider: Name::clone(name), outcome: end.name() }
 }
 
-/// The usual ends; others begin with their first.
-const ENDS: [Tended; 8] = [
-    Tended::Refreshed,
-    Tended::Fresh,
-    Tended::Recovered,
-    Tended::PutOff(Delay::InFlight),
-    Tended::PutOff(Delay::StoreDown),
-    Tended::LoginNeeded,
-    Tended::Crowded,
-    Tended::HeldUp,
+/// The usual results, which exist from the start; others exist from their first occurrence.
+const ENDS: [RefreshResult; 8] = [
+    RefreshResult::Refreshed,
+    RefreshResult::Fresh,
+    RefreshResult::Recovered,
+    RefreshResult::PutOff(Delay::InFlight),
+    RefreshResult::PutOff(Delay::StoreDown),
+    RefreshResult::LoginNeeded,
+    RefreshResult::StartTimeout,
+    RefreshResult::ProviderPaused,
 ];
 /// In seconds, up to the longest wait.
 const WAIT_BUCKETS: [f64; 9] = [0.01, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0];

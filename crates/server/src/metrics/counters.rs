@@ -1,4 +1,4 @@
-//! What has happened since the start.
+//! Counters of the events since the start.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 use solekey::{
-    Door, Event, Level, TokenError,
+    Event, LeaseOutcome, Level, TokenError,
     core::{Delay, Outcome, Revocation, ports::WirePhase},
 };
 
@@ -33,7 +33,7 @@ pub(super) struct Counters {
     background: Background,
 }
 
-/// A configured provider, and what is counted so often that it is not looked up each time.
+/// A configured provider, and what is counted so often that it is not searched each time.
 struct Provider {
     name: Name,
     served_from_memory: Counter,
@@ -87,30 +87,48 @@ impl Counters {
         registry.register("unsent_exchanges", "Exchanges of which nothing left the process", unsent.clone());
         registry.register_with_unit(
             "exchange",
-            "From before the connection is opened to the last byte of the answer",
+            "Duration of presentations, from before the connection was opened to the last byte of the \
+             response",
             Unit::Seconds,
             exchanges.clone(),
         );
-        registry.register("commits", "Rotated pairs put into the row by their owner", commits.clone());
+        registry.register(
+            "commits",
+            "Rotated pairs put into the row by the process that got them",
+            commits.clone(),
+        );
         registry.register(
             "answers_recovered",
-            "Rotated pairs whose owner was gone, put into the row by another",
+            "Rotated pairs whose owner was gone before the row had them, found among the answers and \
+             put into the row",
             recovered.clone(),
         );
         registry.register(
             "attempts_in_doubt",
-            "Attempts found past their time, unanswered",
+            "Attempts found past their time without an answer",
             in_doubt.clone(),
         );
-        registry.register("cooldowns", "Refreshes put off, as written into rows", cooldowns.clone());
-        registry.register("accounts_revoked", "Grants ended, as written into rows", revoked.clone());
-        registry.register("leases", "Leases asked for", leases.clone());
-        registry.register("tokens_served", "Requests that got a token", served.clone());
-        registry.register("stale_tokens_served", "Those whose refresh was overdue", stale.clone());
+        registry.register("cooldowns", "Refreshes postponed by a verdict in the row", cooldowns.clone());
+        registry.register(
+            "accounts_revoked",
+            "Grants ended: accounts whose row shows that only a login helps",
+            revoked.clone(),
+        );
+        registry.register("leases", "Leases requested", leases.clone());
+        registry.register(
+            "tokens_served",
+            "Requests that got a token, by where it was found",
+            served.clone(),
+        );
+        registry.register(
+            "stale_tokens_served",
+            "Requests that got a valid token whose refresh was overdue",
+            stale.clone(),
+        );
         registry.register("requests_refused", "Requests that got no token", refused.clone());
         registry.register_with_unit(
             "wait",
-            "How long requests took that were not answered from memory",
+            "Duration of requests that were not served from the process cache",
             Unit::Seconds,
             waits.clone(),
         );
@@ -136,10 +154,10 @@ impl Counters {
         for why in REVOCATIONS {
             let _ = self.revoked.get_or_create(&reason(&name, why.name()));
         }
-        for door in [Door::Granted, Door::Busy, Door::Unreachable] {
-            let _ = self.leases.get_or_create(&lease(&name, door));
+        for outcome in [LeaseOutcome::Granted, LeaseOutcome::Busy, LeaseOutcome::Unreachable] {
+            let _ = self.leases.get_or_create(&lease(&name, outcome));
         }
-        for of in [Level::Process, Level::Shelf, Level::Store, Level::Refresh] {
+        for of in [Level::Process, Level::Redis, Level::Store, Level::Refresh] {
             let _ = self.served.get_or_create(&level(&name, of));
         }
         self.background.begin_at_zero(&name);
@@ -159,8 +177,8 @@ impl Counters {
                 self.one_more_for(&self.cooldowns, account, why.name());
             }
             Event::LoginNeeded { account, why, .. } => self.one_more_for(&self.revoked, account, why.name()),
-            Event::Leased { account, door } => self.with(account, |of| {
-                self.leases.get_or_create(&lease(&of.name, *door)).inc();
+            Event::Leased { account, outcome } => self.with(account, |of| {
+                self.leases.get_or_create(&lease(&of.name, *outcome)).inc();
             }),
             Event::Served { account, level, stale } => self.served(account, *level, *stale),
             Event::Refused { account, error } => self.one_more_for(&self.refused, account, refusal(error)),
@@ -173,8 +191,8 @@ impl Counters {
                     self.background.taken(&of.name, *accounts);
                 }
             }
-            Event::Tended { account, end, waited, late } => {
-                self.with(account, |of| self.background.tended(&of.name, *end, *waited, *late));
+            Event::RefreshResult { account, end, waited, late } => {
+                self.with(account, |of| self.background.refresh_result(&of.name, *end, *waited, *late));
             }
             // It is counted once its end is known.
             _ => {}
@@ -237,11 +255,11 @@ fn reason(name: &Name, why: &'static str) -> ByReason {
     ByReason { provider: Name::clone(name), why }
 }
 
-fn lease(name: &Name, door: Door) -> ByOutcome {
-    let outcome = match door {
-        Door::Granted => "granted",
-        Door::Busy => "busy",
-        Door::Unreachable => "unreachable",
+fn lease(name: &Name, outcome: LeaseOutcome) -> ByOutcome {
+    let outcome = match outcome {
+        LeaseOutcome::Granted => "granted",
+        LeaseOutcome::Busy => "busy",
+        LeaseOutcome::Unreachable => "unreachable",
     };
     ByOutcome { provider: Name::clone(name), outcome }
 }
@@ -249,7 +267,7 @@ fn lease(name: &Name, door: Door) -> ByOutcome {
 fn level(name: &Name, level: Level) -> ByLevel {
     let level = match level {
         Level::Process => "process",
-        Level::Shelf => "shelf",
+        Level::Redis => "redis",
         Level::Store => "store",
         Level::Refresh => "refresh",
     };
@@ -270,31 +288,33 @@ fn refusal(error: &TokenError) -> &'static str {
 const LOGIN_NEEDED: &str = "login_needed";
 const CONFIGURATION: &str = "configuration";
 const UNKNOWN_ACCOUNT: &str = "unknown_account";
-/// What presentations come to: a success is never without an answer, and what has none is ambiguous.
-const PRESENTATIONS: [(Outcome<()>, WirePhase); 8] = [
+/// The results of presentations: a success always has a response, and a presentation without one is ambiguous.
+const PRESENTATIONS: [(Outcome<()>, WirePhase); 9] = [
     (Outcome::Success(()), WirePhase::Answered),
     (Outcome::OurFault, WirePhase::Answered),
     (Outcome::Refused { retry_after: None, why: Delay::ProviderDown }, WirePhase::Answered),
     (Outcome::NonceWanted, WirePhase::Answered),
     (Outcome::OtherClient, WirePhase::Answered),
     (Outcome::Permanent(Revocation::Refused), WirePhase::Answered),
+    (Outcome::Unread, WirePhase::Answered),
     (Outcome::Ambiguous, WirePhase::Answered),
     (Outcome::Ambiguous, WirePhase::Unanswered),
 ];
-const DELAYS: [Delay; 11] = [
+const DELAYS: [Delay; 12] = [
     Delay::InFlight,
     Delay::InDoubt,
     Delay::RateLimited,
     Delay::ProviderDown,
     Delay::Unreachable,
     Delay::OurFault,
+    Delay::Unread,
     Delay::StoreDown,
     Delay::JustRefreshed,
     Delay::NewerFormat,
     Delay::RejectedAgain,
     Delay::ShuttingDown,
 ];
-const REVOCATIONS: [Revocation; 7] = [
+const REVOCATIONS: [Revocation; 8] = [
     Revocation::Refused,
     Revocation::Reused,
     Revocation::Expired,
@@ -302,8 +322,9 @@ const REVOCATIONS: [Revocation; 7] = [
     Revocation::InDoubt,
     Revocation::RotatedElsewhere,
     Revocation::AnswerLost,
+    Revocation::AnswerUnread,
 ];
-/// In seconds: from a look at the shelf to the longest `max_wait` that people choose.
+/// In seconds: from a read of the shared cache to the longest `max_wait` that people choose.
 const WAIT_BUCKETS: [f64; 13] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 /// In seconds: from a good provider to the longest exchange timeout.

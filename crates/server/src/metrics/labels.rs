@@ -1,4 +1,4 @@
-//! What series are told apart by.
+//! The labels of the series.
 
 use std::sync::Arc;
 
@@ -45,4 +45,9 @@ pub(super) struct ByKey {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ByState {
     pub(super) state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByWhat {
+    pub(super) what: &'static str,
 }

@@ -4,13 +4,15 @@
 
 mod background;
 mod counters;
+#[cfg(test)]
+mod exposition;
 mod gauges;
 mod labels;
 
 use std::fmt;
 
 use prometheus_client::{encoding::text, metrics::info::Info, registry::Registry};
-use solekey::{Event, Observer, Sealing, Vitals};
+use solekey::{Event, Observer, Sealing, Stats};
 
 use counters::Counters;
 use gauges::Gauges;
@@ -29,13 +31,24 @@ impl Metrics {
         let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The version that runs", version);
         let counters = Counters::register(&mut registry, providers);
-        let gauges = Gauges::register(&mut registry);
+        let gauges = Gauges::register(&mut registry, providers);
         Self { registry, counters, gauges }
     }
 
+    /// Sets how many mirrored files of a provider are not kept fresh.
+    pub(crate) fn set_files_in_trouble(&self, provider: &str, files: usize) {
+        self.gauges.set_files_in_trouble(provider, files);
+    }
+
     /// The page that is scraped.
-    pub(crate) fn page(&self, vitals: &Vitals, sealing: &Sealing) -> Result<String, fmt::Error> {
-        self.gauges.set(vitals);
+    pub(crate) fn page(
+        &self,
+        stats: &Stats,
+        sealing: &Sealing,
+        ready: [(&'static str, bool); 2],
+    ) -> Result<String, fmt::Error> {
+        self.gauges.set_ready(ready);
+        self.gauges.set(stats);
         self.gauges.set_sealing(sealing);
         let mut page = String::new();
         text::encode(&mut page, &self.registry)?;
@@ -49,7 +62,7 @@ impl Observer for Metrics {
     }
 }
 
-/// What [`Metrics::page`] is written in.
+/// The content type of [`Metrics::page`].
 pub(crate) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[cfg(test)]
@@ -57,16 +70,16 @@ mod tests {
     use std::collections::BTreeSet;
 
     use solekey::{
-        Level, Tended,
+        Level, RefreshResult,
         core::{Account, Outcome, ports::WirePhase},
     };
 
     use super::*;
 
-    fn vitals() -> Vitals {
-        let mut vitals = Vitals::default();
-        vitals.waiting = 7;
-        vitals
+    fn stats() -> Stats {
+        let mut stats = Stats::default();
+        stats.waiting = 7;
+        stats
     }
 
     fn sealing() -> Sealing {
@@ -76,7 +89,7 @@ mod tests {
     }
 
     fn page(metrics: &Metrics) -> String {
-        metrics.page(&vitals(), &sealing()).expect("a page")
+        metrics.page(&stats(), &sealing(), [("serve", true), ("refresh", false)]).expect("a page")
     }
 
     /// `name kind`, as the page declares them.
@@ -94,6 +107,8 @@ mod tests {
             r#"solekey_leases_total{provider="acme",outcome="busy"} 0"#,
             r#"solekey_wait_seconds_count{provider="acme"} 0"#,
             "solekey_requests_waiting 7",
+            r#"solekey_ready{what="serve"} 1"#,
+            r#"solekey_ready{what="refresh"} 0"#,
             r#"solekey_values_to_reseal{key="k0"} 3"#,
         ] {
             assert!(page.lines().any(|other| other == line), "{line}\n{page}");
@@ -125,21 +140,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_for_accounts_that_nobody_asks_for_is_counted_by_its_end() {
+    fn what_is_done_for_accounts_without_requests_is_counted_by_its_result() {
         let metrics = Metrics::of(&["acme".to_owned()]);
         let account = Account::new("acme", "alice").expect("a name");
         let (waited, late) = (std::time::Duration::from_secs(1), std::time::Duration::from_secs(20));
         metrics.on(&Event::Due { provider: "acme", accounts: 3 });
         metrics.on(&Event::Due { provider: "other", accounts: 3 });
-        for end in [Tended::Refreshed, Tended::Fresh, Tended::HeldUp] {
-            metrics.on(&Event::Tended { account: &account, end, waited, late });
+        for end in [RefreshResult::Refreshed, RefreshResult::Fresh, RefreshResult::ProviderPaused] {
+            metrics.on(&Event::RefreshResult { account: &account, end, waited, late });
         }
         let page = page(&metrics);
         for line in [
             r#"solekey_accounts_due_total{provider="acme"} 3"#,
-            r#"solekey_accounts_tended_total{provider="acme",outcome="refreshed"} 1"#,
-            r#"solekey_accounts_tended_total{provider="acme",outcome="held_up"} 1"#,
-            r#"solekey_accounts_tended_total{provider="acme",outcome="crowded"} 0"#,
+            r#"solekey_refresh_jobs_total{provider="acme",outcome="refreshed"} 1"#,
+            r#"solekey_refresh_jobs_total{provider="acme",outcome="provider_paused"} 1"#,
+            r#"solekey_refresh_jobs_total{provider="acme",outcome="start_timeout"} 0"#,
             r#"solekey_start_wait_seconds_count{provider="acme"} 1"#,
             r#"solekey_refresh_lag_seconds_bucket{le="15.0",provider="acme"} 0"#,
             r#"solekey_refresh_lag_seconds_bucket{le="60.0",provider="acme"} 1"#,

@@ -1,4 +1,4 @@
-//! What the fuzzer starts from, and what it has found, by its own properties: they hold without a nightly compiler, too.
+//! Checks the fuzzer's properties on its initial inputs and its findings: they hold without a nightly compiler, too.
 
 use std::{fs, path::Path};
 

@@ -2,7 +2,7 @@
 
 use solekey_testkit::provider::Fault;
 
-use crate::fixture::{World, account, document, token, until, within};
+use crate::fixture::{Answer, Sidecar, World, account, document, token, until, within};
 
 #[tokio::test]
 async fn a_refresh_that_was_sent_is_waited_for_and_tokens_at_hand_are_served_meanwhile() {
@@ -16,7 +16,7 @@ async fn a_refresh_that_was_sent_is_waited_for_and_tokens_at_hand_are_served_mea
     world.provider.inject(Fault::HoldAfter.once().on("busy"));
     let asking = tokio::spawn({
         let request = sidecar.request(reqwest::Method::GET, &token("busy"));
-        async move { crate::fixture::Answer::of(request).await }
+        async move { Answer::of(request).await }
     });
     within(world.provider.held("busy")).await;
 
@@ -48,4 +48,29 @@ async fn an_idle_sidecar_ends_at_once() {
     // A connection that is kept alive does not hold it up.
     assert_eq!(sidecar.get("/healthz").await.status, 200);
     assert_eq!(sidecar.ended().await.in_doubt, 0);
+}
+
+#[tokio::test]
+async fn the_last_refresh_of_a_sidecar_is_in_its_mirrored_file() {
+    let world = World::new().await;
+    let tool = tempfile::tempdir().unwrap();
+    let path = tool.path().join("auth.json");
+    let mirror =
+        format!("[[mirror]]\nprovider = \"acme\"\naccount = \"busy\"\npath = \"{}\"\n", path.display());
+    let mut sidecar = Sidecar::start(&format!("{}{mirror}", world.config())).await;
+    sidecar.log_in_expired("busy", &world.provider.grant("busy")).await;
+    world.provider.inject(Fault::HoldAfter.once().on("busy"));
+    let asking = tokio::spawn({
+        let request = sidecar.request(reqwest::Method::GET, &token("busy"));
+        async move { Answer::of(request).await }
+    });
+    within(world.provider.held("busy")).await;
+    sidecar.ask_to_stop();
+    until(async || sidecar.get("/readyz").await.status == 503).await;
+    world.provider.release("busy");
+    let newest = world.provider.newest("busy").unwrap();
+    assert_eq!(within(asking).await.unwrap().access_token(), newest.access_token);
+    assert_eq!(sidecar.ended().await.in_doubt, 0);
+    let file = std::fs::read_to_string(&path).unwrap();
+    assert!(file.contains(&newest.access_token) && file.contains(&newest.refresh_token));
 }

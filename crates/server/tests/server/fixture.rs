@@ -2,21 +2,21 @@
 
 use std::{
     path::Path,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use solekey::Shutdown;
 use solekey_server::{Config, Environment, Server, ServerError};
-use solekey_testkit::provider::{AuthorizationServer, Pair, Replay};
-use tempfile::TempDir;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    sync::oneshot,
-    task::JoinHandle,
+use solekey_testkit::{
+    provider::{AuthorizationServer, Pair, Replay},
+    wait::{self, eventually},
 };
+use tempfile::TempDir;
+use tokio::{sync::oneshot, task::JoinHandle};
+
+use crate::raw;
 
 /// A sidecar with the provider `acme`, embedded, on a free port.
 pub(crate) struct Sidecar {
@@ -26,7 +26,7 @@ pub(crate) struct Sidecar {
     running: JoinHandle<Shutdown>,
 }
 
-/// What a sidecar answered.
+/// The response of a sidecar.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -65,9 +65,13 @@ impl World {
         )
     }
 
+    /// Unless `more` says otherwise, its times are such that a machine which is busy or stopped for a while ends no exchange
+    /// and no wait.
     pub(crate) fn provider_table(&self, more: &str) -> String {
+        let patience = if more.contains("max_wait") { "" } else { "max_wait = \"60s\"\n" };
         format!(
-            "[[provider]]\nname = \"acme\"\ntoken_url = \"{}\"\nclient_id = \"gateway\"\nexchange_timeout = \"5s\"\n{more}\n",
+            "[[provider]]\nname = \"acme\"\ntoken_url = \"{}\"\nclient_id = \"gateway\"\nexchange_timeout = \"30s\"\n\
+             {patience}{more}\n",
             self.provider.token_url()
         )
     }
@@ -151,18 +155,11 @@ impl Sidecar {
 
     /// Sends the request line as it is: clients tidy paths up before they send them.
     pub(crate) async fn raw(&self, method: &str, target: &str, body: &str) -> Answer {
-        let mut stream = TcpStream::connect(&self.address).await.unwrap();
+        let length = body.len();
         let head = format!(
-            "{method} {target} HTTP/1.1\r\nhost: sidecar\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-            body.len()
+            "{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}"
         );
-        stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
-        let mut text = String::new();
-        within(stream.read_to_string(&mut text)).await.unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let body = serde_json::from_str(body).unwrap_or(Value::Null);
-        Answer { status, headers: reqwest::header::HeaderMap::new(), body }
+        raw::exchange(&self.address, &format!("{head}\r\n\r\n{body}")).await
     }
 }
 
@@ -226,9 +223,9 @@ pub(crate) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// Bounds every wait of a test: longer than anything here takes on a busy machine.
+/// Bounds every wait of a test.
 pub(crate) async fn within<F: IntoFuture>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(30), future).await.expect("in time")
+    wait::within("what the test waits for", future.into_future()).await
 }
 
 /// Asks again until `done` says so.
@@ -237,12 +234,7 @@ where
     F: FnMut() -> R,
     R: Future<Output = bool>,
 {
-    within(async {
-        while !done().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await;
+    eventually("what the test waits for", async || done().await.then_some(())).await;
 }
 
 /// Every file below a folder, as bytes.

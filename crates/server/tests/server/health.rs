@@ -1,4 +1,4 @@
-//! Whether it is alive and ready, and what it says about itself.
+//! Liveness, readiness, and the details that a sidecar reports of itself.
 
 use serde_json::json;
 use solekey_server::{Config, Environment, Server, ServerError};
@@ -40,7 +40,7 @@ async fn a_redis_url_that_cannot_be_read_is_an_error_and_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_sidecar_starts_without_its_redis_says_so_and_works_once_it_is_there() {
+async fn a_sidecar_starts_without_its_redis_reports_that_and_works_once_it_is_there() {
     let world = World::new().await;
     let mut redis = RedisServer::start().await.unwrap();
     let state_dir = world.folder.path().join("state");

@@ -5,7 +5,7 @@ use reqwest::Method;
 use crate::fixture::{Answer, World, account, token};
 
 #[tokio::test]
-async fn a_wrong_method_is_told_so_in_json() {
+async fn a_wrong_method_is_answered_with_an_error_in_json() {
     let world = World::new().await;
     let sidecar = world.sidecar().await;
     for (method, path) in [
@@ -34,7 +34,9 @@ async fn nothing_is_for_caches() {
     for path in
         ["/v1/accounts/acme/alice/token", "/v1/accounts", "/readyz", "/nothing", "/v1/accounts/x/y/token"]
     {
-        assert_eq!(sidecar.get(path).await.headers["cache-control"], "no-store", "{path}");
+        let headers = sidecar.get(path).await.headers;
+        assert_eq!(headers["cache-control"], "no-store", "{path}");
+        assert_eq!(headers["x-content-type-options"], "nosniff", "{path}");
     }
 }
 

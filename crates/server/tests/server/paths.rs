@@ -1,9 +1,10 @@
-//! Ids that look like paths, and paths that look like nothing.
+//! Ids that resemble paths, and paths that resemble nothing.
 
 use crate::fixture::{World, document};
 
+/// A18.
 #[tokio::test]
-async fn a18_an_id_is_what_stands_between_two_slashes_decoded_once() {
+async fn an_id_is_what_stands_between_two_slashes_decoded_once() {
     let world = World::new().await;
     let sidecar = world.sidecar().await;
     let ids = [
@@ -56,8 +57,9 @@ async fn a18_an_id_is_what_stands_between_two_slashes_decoded_once() {
     assert_eq!(listed, expected);
 }
 
+/// A18.
 #[tokio::test]
-async fn a18_dot_segments_are_ids_and_lead_nowhere() {
+async fn dot_segments_are_ids_and_lead_nowhere() {
     let world = World::new().await;
     let sidecar = world.sidecar().await;
     sidecar.log_in("alice", &world.provider.grant("alice")).await;

@@ -33,7 +33,12 @@ async fn a_fresh_token_is_handed_out_as_it_came() {
     assert_eq!(answer.text("token_type"), "Bearer");
     assert_eq!(answer.body["stale"], json!(false));
     assert!(answer.generation() > 0);
-    assert_eq!(answer.body["expires_at"], json!(expires_at));
+    // Not later, and earlier by no more than a busy machine needs to take it in.
+    let returned = answer.body["expires_at"].as_u64().unwrap();
+    assert!(
+        (expires_at - 60..=expires_at).contains(&returned),
+        "{returned}, where the document has {expires_at}"
+    );
     assert_eq!(answer.body.as_object().unwrap().len(), 5);
     assert_eq!(answer.headers["cache-control"], "no-store");
     assert_eq!(answer.headers["content-type"], "application/json");
@@ -54,8 +59,9 @@ async fn an_unknown_expiry_is_null() {
     assert_eq!(answer.body["expires_at"], Value::Null);
 }
 
+/// S-T39.
 #[tokio::test]
-async fn s_t39_an_expired_token_is_refreshed_once_for_everybody_who_asks() {
+async fn an_expired_token_is_refreshed_once_for_all_who_request_it() {
     let world = World::new().await;
     let sidecar = world.sidecar().await;
     sidecar.log_in_expired("alice", &world.provider.grant("alice")).await;
@@ -148,7 +154,7 @@ async fn an_operator_refreshes_now_and_only_once_for_what_they_saw() {
 }
 
 #[tokio::test]
-async fn who_cannot_be_served_is_told_why() {
+async fn a_caller_that_cannot_be_served_gets_the_reason() {
     let world = World::new().await;
     let sidecar = world.sidecar().await;
     for path in ["token", "rejected", "refresh"] {
@@ -163,7 +169,7 @@ async fn who_cannot_be_served_is_told_why() {
 }
 
 #[tokio::test]
-async fn a_withdrawn_grant_asks_for_a_login_and_the_login_ends_it() {
+async fn a_withdrawn_grant_requires_a_login_and_the_login_ends_that() {
     let world = World::new().await;
     let sidecar = world.sidecar().await;
     sidecar.log_in_expired("alice", &world.provider.grant("alice")).await;
@@ -195,7 +201,7 @@ async fn a_provider_that_is_down_is_worth_coming_back_to() {
 }
 
 #[tokio::test]
-async fn a_valid_token_is_served_beside_a_grant_that_is_gone() {
+async fn a_valid_token_is_served_although_its_grant_is_gone() {
     let world = World::new().await;
     let sidecar = world.sidecar().await;
     let pair = world.provider.grant("alice");
@@ -209,7 +215,7 @@ async fn a_valid_token_is_served_beside_a_grant_that_is_gone() {
 #[tokio::test]
 async fn a_caller_says_how_long_it_can_wait() {
     let world = World::new().await;
-    let sidecar = world.sidecar_with("max_wait = \"20s\"").await;
+    let sidecar = world.sidecar_with("max_wait = \"60s\"").await;
     sidecar.log_in_expired("alice", &world.provider.grant("alice")).await;
     world.provider.inject(Fault::HoldBefore.on("alice"));
 
@@ -228,7 +234,7 @@ async fn a_caller_says_how_long_it_can_wait() {
 }
 
 #[tokio::test]
-async fn a_sidecar_that_is_told_not_to_wait_does_not() {
+async fn a_sidecar_that_is_configured_not_to_wait_does_not() {
     let world = World::new().await;
     let sidecar = world.sidecar_with("on_lock_held = \"use_existing\"").await;
     sidecar.log_in_expired("alice", &world.provider.grant("alice")).await;

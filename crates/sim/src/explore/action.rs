@@ -1,4 +1,4 @@
-//! What can happen next, and what must not.
+//! The actions that can happen next, and those that must not.
 
 use solekey_core::{
     Fence,
@@ -6,9 +6,10 @@ use solekey_core::{
 };
 
 use super::{
-    scene::{EXCHANGE, SPAN, Scene, moment, secs, token_of},
+    scene::{EXCHANGE, SPAN, Scene, token_of},
+    tick::{moment, secs},
     worker::{How, Request, Worker},
-    world::{Left, Place, Reach, World},
+    world::{Left, Reach, Server, World},
 };
 
 /// One atomic step of one actor.
@@ -20,8 +21,8 @@ pub(crate) enum Action {
     Start(usize, Asked),
     /// A process performs a pending command.
     Perform(usize, usize, How),
-    /// A process looks at a reply.
-    Look(usize),
+    /// A process reads a reply.
+    Read(usize),
     Wake(usize),
     /// A process hears from the lease.
     Lease(usize, LeaseView),
@@ -33,7 +34,13 @@ pub(crate) enum Action {
     Answer(usize),
     /// The endpoint processes a request, and its answer is lost.
     LoseAnswer(usize),
+    /// The endpoint processes a request, and nobody understands its answer.
+    Garble(usize),
     LoseRequest(usize),
+    /// The endpoint processes a request, and its answer is still on its way when the callers are let go.
+    HoldAnswer(usize),
+    /// An answer arrives whose callers were let go.
+    ReadLate(usize),
     /// The endpoint refuses without processing.
     Refuse(usize),
     AnswerOrphan(usize),
@@ -41,23 +48,27 @@ pub(crate) enum Action {
     Crash(usize),
     /// The claim that hung is executed.
     RunHung,
-    Store(Place),
-    Answers(Place),
+    Store(Server),
+    Answers(Server),
     /// A process reaches less than it did, until the world heals; from an island it may come back before.
     Reach(usize, Reach),
     /// The place of answers loses everything.
     LoseAnswers,
     LogIn,
+    /// The refresh token that the account holds comes in with another access token.
+    Amend,
     Delete,
     /// The store's state is copied away.
     Backup,
     /// The store is set back to the copy, which takes a second.
     GoBack,
+    /// The store forgets everything.
+    Forget,
     /// The store's clock is stepped.
     Step(i8),
 }
 
-/// What a caller asks for.
+/// The request of a caller.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Asked {
     Token,
@@ -96,14 +107,17 @@ impl World {
         if worker.flight.is_none() {
             self.starts(scene, w, actions);
         }
+        if worker.late.is_some_and(|late| !late.has_arrived) {
+            actions.push(Action::ReadLate(w));
+        }
         if worker.reply.is_some() {
-            actions.push(Action::Look(w));
+            actions.push(Action::Read(w));
         }
         if self.may_wake(worker) {
             actions.push(Action::Wake(w));
         }
         match worker.pending.first() {
-            Some(Command::Exchange) => {
+            Some(Command::Exchange(_)) => {
                 actions.push(Action::Send(w));
                 if self.left.unsent > 0 {
                     actions.push(Action::CannotSend(w));
@@ -136,6 +150,9 @@ impl World {
     }
 
     fn starts(&self, scene: &Scene, w: usize, actions: &mut Vec<Action>) {
+        if self.is_forgotten() && self.callers_come(scene) {
+            actions.push(Action::Start(w, Asked::Token));
+        }
         let Some(facts) = self.row.facts else { return };
         let wanted = scene.wants_refresh(&facts, self.store_now()) || self.is_withheld(&self.workers[w]);
         if self.callers_come(scene) && wanted {
@@ -149,7 +166,7 @@ impl World {
         }
     }
 
-    /// Whether callers of this process get no token because it was rejected.
+    /// Returns whether callers of this process get no token because it was rejected.
     pub(super) fn is_withheld(&self, worker: &Worker) -> bool {
         worker.knowledge.is_rejected(self.row.generation)
     }
@@ -165,7 +182,7 @@ impl World {
         for (index, command) in worker.pending.iter().enumerate() {
             let to_answers = matches!(command, Command::ReadAnswers | Command::WriteAnswer(_));
             let place = if to_answers { self.place_of(worker) } else { self.store_of(worker) };
-            if place == Place::Down {
+            if place == Server::Down {
                 actions.push(Action::Perform(w, index, How::Before));
                 continue;
             }
@@ -188,11 +205,13 @@ impl World {
     }
 
     fn replies(&self, w: usize, actions: &mut Vec<Action>) {
-        let Left { lost_requests, lost_answers, refusals, .. } = self.left;
+        let Left { lost_requests, lost_answers, late_answers, unread, refusals, .. } = self.left;
         actions.push(Action::Answer(w));
         for (left, action) in [
             (lost_requests, Action::LoseRequest(w)),
             (lost_answers, Action::LoseAnswer(w)),
+            (late_answers, Action::HoldAnswer(w)),
+            (unread, Action::Garble(w)),
             (refusals, Action::Refuse(w)),
         ] {
             if left > 0 {
@@ -204,21 +223,24 @@ impl World {
     fn outside(&self, actions: &mut Vec<Action>) {
         let left = &self.left;
         match self.store {
-            Place::Up if left.store_outages > 0 => actions.push(Action::Store(Place::Down)),
-            Place::Down => actions.push(Action::Store(Place::Up)),
-            Place::Up => {}
+            Server::Up if left.store_outages > 0 => actions.push(Action::Store(Server::Down)),
+            Server::Down => actions.push(Action::Store(Server::Up)),
+            Server::Up => {}
         }
         match self.place {
-            Place::Up if left.answer_outages > 0 => actions.push(Action::Answers(Place::Down)),
-            Place::Down => actions.push(Action::Answers(Place::Up)),
-            Place::Up => {}
+            Server::Up if left.answer_outages > 0 => actions.push(Action::Answers(Server::Down)),
+            Server::Down => actions.push(Action::Answers(Server::Up)),
+            Server::Up => {}
         }
         if left.answers_lost > 0 {
             actions.push(Action::LoseAnswers);
         }
-        let both_up = self.store == Place::Up && self.place == Place::Up;
+        let both_up = self.store == Server::Up && self.place == Server::Up;
         if left.logins > 0 && both_up {
             actions.push(Action::LogIn);
+        }
+        if left.amendments > 0 && both_up && !self.row.is_gone() {
+            actions.push(Action::Amend);
         }
         if left.deletes > 0 && both_up && !self.row.is_gone() {
             actions.push(Action::Delete);
@@ -229,6 +251,9 @@ impl World {
                 Some(backup) if *backup != self.row && self.may_tick() => actions.push(Action::GoBack),
                 Some(_) => {}
             }
+        }
+        if left.forgets > 0 && !self.is_forgotten() {
+            actions.push(Action::Forget);
         }
         let step = i8::try_from(SPAN + 1).unwrap_or(0);
         if left.steps_forward > 0 {
@@ -246,12 +271,12 @@ impl World {
             && self.workers.iter().all(|w| w.holds.is_none())
     }
 
-    /// Whether the row may lose what it holds.
+    /// Returns whether the row may lose its content.
     pub(crate) fn may_go_back(&self) -> bool {
-        self.left.went_back > 0 || self.went_back
+        self.left.went_back > 0 || self.went_back || self.left.forgets > 0
     }
 
-    /// Whether nothing can happen but that time passes, and that processes die which would not be missed.
+    /// Returns whether time can only pass, apart from the deaths of processes that would make no difference.
     pub(super) fn is_dull(&self, scene: &Scene) -> bool {
         let nobody_flies = self.workers.iter().all(|worker| worker.flight.is_none());
         if !nobody_flies || !self.is_ageing(scene) {
@@ -262,7 +287,7 @@ impl World {
         actions == [Action::Tick]
     }
 
-    /// Whether callers will come again by themselves.
+    /// Returns whether callers will come again by themselves.
     fn is_ageing(&self, scene: &Scene) -> bool {
         self.row.facts.is_some() && self.callers_come(scene)
     }
@@ -282,7 +307,7 @@ impl World {
     }
 
     fn may_wait(&self, worker: &Worker) -> bool {
-        if worker.pending.first() == Some(&Command::Exchange) {
+        if matches!(worker.pending.first(), Some(Command::Exchange(_))) {
             // Nobody is stopped between the last check and the write for longer than the attempt leaves.
             let issued = worker.claim.map_or(moment(0), |claimed| claimed.issued);
             return moment(self.tick + 1) + secs(EXCHANGE) < issued + secs(SPAN);
@@ -292,7 +317,7 @@ impl World {
         !(ends && self.is_at_stake(worker) && self.can_write(worker))
     }
 
-    /// Whether this process holds the only copy of a pair.
+    /// Returns whether this process holds the only copy of a pair.
     pub(super) fn is_at_stake(&self, worker: &Worker) -> bool {
         worker.holds.is_some_and(|token| {
             let written = self.answers.iter().filter_map(|written| written.note.content.facts()?.refresh);
@@ -300,8 +325,8 @@ impl World {
         })
     }
 
-    /// Whether it could write its pair down now; an answer is not written again once that was acknowledged.
+    /// Returns whether it could write its pair down now; an answer is not written again once that was acknowledged.
     fn can_write(&self, worker: &Worker) -> bool {
-        self.store_of(worker) == Place::Up || (self.place_of(worker) == Place::Up && !worker.wrote)
+        self.store_of(worker) == Server::Up || (self.place_of(worker) == Server::Up && !worker.wrote)
     }
 }

@@ -1,17 +1,18 @@
-//! Worlds that will behave alike have one key.
+//! The keys of worlds: worlds that will behave alike have the same key.
 //!
 //! A world does not care when it began, which process is which, nor, beyond the scene's memory, how long ago something
 //! was. So instants and generations are hashed by their distance from now, old ones by their order, claims by the
 //! order of their making, and processes as a set. Without this there would be no end of worlds, as time goes on; with
 //! it there are only so many.
 //!
-//! Numbers are told apart by their ranges, for the machine's own state is private: see [`STORE_TIMES`], [`MOMENTS`] and
-//! [`FIRST_CLAIM`].
+//! Numbers are distinguished by their ranges, since the machine's own state is private: see [`STORE_TIMES`],
+//! [`MOMENTS`] and [`FIRST_CLAIM`].
 
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use super::{
-    scene::{FIRST_CLAIM, MOMENTS, STORE_TIMES, Scene, moment},
+    scene::{FIRST_CLAIM, Scene},
+    tick::{MOMENTS, STORE_TIMES, moment},
     world::{World, Written},
 };
 
@@ -59,9 +60,9 @@ impl World {
         for one in workers {
             worker(one, hasher);
         }
-        let news = |written: &&Written| self.may_go_back() || written.note.attempt > row.generation;
-        answers.iter().filter(news).count().hash(hasher);
-        answers.iter().filter(news).for_each(|answer| answer.hash(hasher));
+        let change_feed = |written: &&Written| self.may_go_back() || written.note.attempt > row.generation;
+        answers.iter().filter(change_feed).count().hash(hasher);
+        answers.iter().filter(change_feed).for_each(|answer| answer.hash(hasher));
         (*step != 0, row, store, place, kept_since, provider, orphans).hash(hasher);
         (hung.map(|claim| (claim.id, claim.not_after)), backup, went_back, family, logins, left).hash(hasher);
         (came_late, forgotten).hash(hasher);
@@ -130,7 +131,7 @@ impl Hasher for Found {
     }
 }
 
-/// Room for the keys of processes; those that are not there have none.
+/// The largest number of processes, and so of their keys; processes that do not exist have none.
 const MOST_WORKERS: usize = 4;
 
 /// The number of a claim's id; `None` for other bytes.

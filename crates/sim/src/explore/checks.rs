@@ -1,9 +1,9 @@
-//! What must never happen, looked at with every step.
+//! The events that must never happen, checked at every step.
 
 use std::fmt::Write;
 
 use solekey_core::{
-    Cause, Claim, Delay, Facts, InDoubt, Open, Refusal, Remaining, Revocation, Row, Ruling, StoreTime,
+    Cause, Claim, Decision, Delay, Facts, InDoubt, Open, Refusal, Remaining, Revocation, Row, StoreTime,
     Verdict,
     flight::{Command, Event},
 };
@@ -12,15 +12,15 @@ use super::{
     provider::{Reply, Rule, Token},
     scene::{Scene, token_of},
     worker::{How, Request},
-    world::{Place, World},
+    world::{Server, World},
 };
 
-/// What went wrong, and, when somebody reads along, what happened.
+/// The violation, if there was one, and the story of the execution, if somebody reads it.
 pub(crate) struct Log {
     pub(crate) violation: Option<&'static str>,
     /// The story so far; `None` while nobody reads.
     pub(crate) story: Option<String>,
-    /// What the checks have to know of the provider.
+    /// The rule of the provider, which the checks have to know.
     rule: Rule,
     /// And of the policy.
     in_doubt: InDoubt,
@@ -31,7 +31,7 @@ impl Log {
         Self { violation: None, story: None, rule: scene.rule, in_doubt: scene.policy.in_doubt() }
     }
 
-    pub(crate) fn told(scene: &Scene) -> Self {
+    pub(crate) fn with_story(scene: &Scene) -> Self {
         Self { story: Some(String::new()), ..Self::new(scene) }
     }
 
@@ -48,10 +48,10 @@ impl Log {
 
     pub(crate) fn event(&mut self, w: usize, event: &Event) {
         // Rows were shown when they changed.
-        let told = |event: String| {
+        let shown = |event: String| {
             event.split_once("RowView").map_or(event.clone(), |(what, _)| format!("{what}row"))
         };
-        self.line(|| format!("        {} hears {}", name(w), told(format!("{event:?}"))));
+        self.line(|| format!("        {} hears {}", name(w), shown(format!("{event:?}"))));
     }
 
     pub(crate) fn commands(&mut self, w: usize, commands: &[Command]) {
@@ -78,8 +78,8 @@ pub(crate) fn name(w: usize) -> char {
     char::from(b'A' + u8::try_from(w).unwrap_or(25))
 }
 
-/// When a family has nothing left to lose: its access token has ended, or half of what was left to its refresh token
-/// when it was first presented.
+/// Returns the time at which a family has nothing left to lose: its access token has ended, or half of what was left to
+/// its refresh token when it was first presented.
 pub(crate) fn nothing_left(facts: &Facts, open: Option<Open>) -> Option<StoreTime> {
     let first = open.map(|open| open.first.at);
     let half = facts.refresh_expires_at.zip(first).map(|(end, first)| first + end.since(first) / 2);
@@ -91,6 +91,14 @@ impl World {
     pub(crate) fn check_sent(&self, request: Request, log: &mut Log) {
         if self.requests().any(|other| other.token == request.token) {
             log.violated("two requests with one refresh token are in flight at once");
+        }
+    }
+
+    /// A request of `w` is about to leave, while an answer to an earlier one may still arrive in the same process.
+    pub(crate) fn check_reading(&self, w: usize, log: &mut Log) {
+        let harmful = matches!(log.rule, Rule::Strict | Rule::StrictFamily);
+        if harmful && self.workers[w].late.is_some() {
+            log.violated("a process presented a token during its own reading");
         }
     }
 
@@ -127,7 +135,7 @@ impl World {
         }
     }
 
-    /// Where a pair of the family lives that we could still use.
+    /// Returns the violation if a usable pair of the family is still in the row, in the answers or in a process.
     fn living_pair(&self, rule: Rule) -> Option<&'static str> {
         if self.row_token().is_some_and(|token| self.counts(rule, token)) {
             return Some("a spent token was presented while a pair lived in the row");
@@ -141,13 +149,13 @@ impl World {
         None
     }
 
-    /// Whether a healed world must end up with a usable account.
+    /// Returns whether a healed world must end up with a usable account.
     pub(crate) fn has_living_pair(&self, rule: Rule) -> bool {
         self.living_pair(rule).is_some()
     }
 
-    /// A claim was executed by a process that saw this verdict. One written since then is not seen: a claim does not name
-    /// it.
+    /// A claim was executed by a process that saw this verdict. One written since then is not seen: a claim does not
+    /// name it.
     pub(crate) fn check_claimed(
         &self,
         before: &Row,
@@ -162,9 +170,9 @@ impl World {
         let now = self.store_now();
         let person = claim.cause == Cause::Operator;
         let stands = before.current_verdict().filter(|verdict| saw == Some(*verdict));
-        let forbids = stands.is_some_and(|verdict| match verdict.ruling {
-            Ruling::NotBefore { at, why } => at > now && (why == Delay::InFlight || !person),
-            Ruling::LogIn { .. } => !person,
+        let forbids = stands.is_some_and(|verdict| match verdict.decision {
+            Decision::NotBefore { at, why } => at > now && (why == Delay::InFlight || !person),
+            Decision::LogIn { .. } => !person,
         });
         if forbids {
             log.violated("a refresh token was claimed although a verdict forbids it");
@@ -175,6 +183,19 @@ impl World {
             .is_some_and(|facts| !Remaining::of(&facts, now, solekey_core::ASSUMED_LIFETIME).valid.is_zero());
         if claim.cause == Cause::Rejected && about_the_resource && valid {
             log.violated("a resource that refuses also the token made for it was given another one");
+        }
+    }
+
+    fn is_claimed(&self, before: &Row, claim: &Claim) -> bool {
+        let open = |row: &Row| row.open.map(|open| open.id);
+        open(&self.row) == Some(claim.id) && open(before) != Some(claim.id)
+    }
+
+    /// A claim was executed by a process that saw an answer nobody has understood, or not.
+    pub(crate) fn check_unread(&self, before: &Row, claim: &Claim, saw: bool, log: &mut Log) {
+        let forgives = matches!(log.rule, Rule::NonRotating | Rule::UntilUsed);
+        if saw && !forgives && claim.cause != Cause::Operator && self.is_claimed(before, claim) {
+            log.violated("a refresh token was claimed over an answer that nobody has understood");
         }
     }
 
@@ -200,30 +221,31 @@ impl World {
 
     /// A verdict was written by a settling of `w`.
     pub(crate) fn check_verdict(&self, w: usize, log: &mut Log) {
-        let Some(Ruling::LogIn { why }) = self.row.current_verdict().map(|verdict| verdict.ruling) else {
+        let Some(Decision::LogIn { why }) = self.row.current_verdict().map(|verdict| verdict.decision) else {
             return;
         };
         let rule = log.rule;
         if why == Revocation::InDoubt && log.in_doubt != InDoubt::AskLogin {
-            log.violated("LogIn was ruled for a doubt although no policy asks for it");
+            log.violated("LogIn was decided for a doubt although no policy asks for it");
         }
         if why == Revocation::RotatedElsewhere && !self.went_back {
             log.violated("LogIn was blamed on somebody else, and there is nobody else");
         }
         if self.row_token().is_some_and(|token| self.counts(rule, token)) {
-            log.violated("LogIn was ruled over a living pair in the row");
+            log.violated("LogIn was decided over a living pair in the row");
         }
-        // An answer written between the convicting look and the verdict is not seen: no store can make the two one.
+        // An answer written between the read that confirmed the revocation and the verdict is not seen: no store can
+        // make the two one.
         if self.workers[w].saw_pair && self.answers_held(rule) {
-            log.violated("LogIn was ruled over a living pair in the answers");
+            log.violated("LogIn was decided over a living pair in the answers");
         }
         let could_write = self
             .workers
             .iter()
-            .filter(|worker| self.store_of(worker) == Place::Up || self.place_of(worker) == Place::Up);
+            .filter(|worker| self.store_of(worker) == Server::Up || self.place_of(worker) == Server::Up);
         let mut held = could_write.filter_map(|worker| worker.holds);
         if !self.came_late && held.any(|token| self.counts(rule, token)) {
-            log.violated("LogIn was ruled over a living pair in a process");
+            log.violated("LogIn was decided over a living pair in a process");
         }
     }
 
@@ -234,8 +256,8 @@ impl World {
             .any(|refresh| self.counts(rule, token_of(refresh)))
     }
 
-    /// Whether a pair that lives lies in the answers, or lay there before the place forgot it and will come back from
-    /// the process that holds it.
+    /// Returns whether a pair that lives is in the answers, or was there before their location lost it and will come
+    /// back from the process that holds it.
     pub(crate) fn answers_held(&self, rule: Rule) -> bool {
         let mut forgotten = self.held().filter(|token| self.forgotten.contains(token));
         self.answers_hold(rule) || forgotten.any(|token| self.counts(rule, token))

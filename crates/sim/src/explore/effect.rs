@@ -1,10 +1,10 @@
-//! What an action does.
+//! The effects of actions.
 
 use std::time::Duration;
 
 use solekey_core::{
-    AnswerNote, ClaimId, Content, Delay, Generation, Need, Outcome, Revocation,
-    flight::{Command, Event, Knowledge, Subject},
+    AnswerNote, ClaimId, Content, Delay, Generation, Login, Need, Outcome, Revocation, Row,
+    flight::{Command, Event, Flight, Knowledge, Subject},
 };
 use uuid::Uuid;
 
@@ -12,9 +12,10 @@ use super::{
     action::{Action, Asked},
     checks::Log,
     provider::{Reply, Token},
-    scene::{Asks, Scene, moment, secs, token_of},
-    worker::{Claimed, How, Request, Worker},
-    world::{Place, Reach, World},
+    scene::{Asks, Scene, token_of},
+    tick::{moment, secs},
+    worker::{Claimed, How, Late, Request, Worker},
+    world::{Reach, Server, World},
 };
 
 impl World {
@@ -41,7 +42,7 @@ impl World {
                 self.pay_for(w, index, how);
                 self.perform(scene, w, index, how, log);
             }
-            Action::Look(w) => {
+            Action::Read(w) => {
                 let event = self.workers[w].reply.take().expect("a reply");
                 self.feed(scene, w, event, log);
             }
@@ -72,11 +73,31 @@ impl World {
                 self.process(scene, request, log);
                 self.feed(scene, w, Event::Exchanged(Outcome::Ambiguous), log);
             }
+            Action::Garble(w) => {
+                self.left.unread -= 1;
+                let request = self.workers[w].request.take().expect("a request");
+                let outcome = match self.process(scene, request, log) {
+                    Outcome::Success(_) => Outcome::Unread,
+                    refused => refused,
+                };
+                self.hear(scene, w, outcome, log);
+            }
             Action::LoseRequest(w) => {
                 self.left.lost_requests -= 1;
                 self.workers[w].request = None;
                 self.feed(scene, w, Event::Exchanged(Outcome::Ambiguous), log);
             }
+            Action::HoldAnswer(w) => {
+                self.left.late_answers -= 1;
+                let request = self.workers[w].request.take().expect("a request");
+                let outcome = self.process(scene, request, log);
+                let worker = &mut self.workers[w];
+                let until = request.sent + scene.policy.read_limit();
+                worker.late =
+                    Some(Late { reading: None, claim: worker.claim, outcome, until, has_arrived: false });
+                self.feed(scene, w, Event::ExchangeTimeout, log);
+            }
+            Action::ReadLate(w) => self.read_late(scene, w, log),
             Action::Refuse(w) => {
                 self.left.refusals -= 1;
                 self.workers[w].request = None;
@@ -94,22 +115,27 @@ impl World {
                 self.left.crashes -= 1;
                 let dead = std::mem::take(&mut self.workers[w]);
                 self.orphans.extend(dead.request);
+                self.workers[w].is_reading = dead.is_reading;
+                // The flight of its late answer was in the same process.
+                let died = dead.late.filter(|late| late.has_arrived).map(|late| late.claim);
+                self.workers.retain(|worker| !worker.is_reading || Some(worker.claim) != died);
             }
             Action::RunHung => {
                 let claim = self.hung.take().expect("a claim");
                 let (before, now) = (self.row.clone(), self.store_now());
+                self.follow(now);
                 let result = self.row.claim(&claim, now);
-                self.row.due_at = None;
+                self.tidy_row();
                 self.check_claimed(&before, &claim, None, log);
                 log.row(&self.row, result);
                 self.note_until();
             }
             Action::Store(place) => {
-                self.left.store_outages -= u8::from(place == Place::Down);
+                self.left.store_outages -= u8::from(place == Server::Down);
                 self.store = place;
             }
             Action::Answers(place) => {
-                self.left.answer_outages -= u8::from(place == Place::Down);
+                self.left.answer_outages -= u8::from(place == Server::Down);
                 self.place = place;
             }
             Action::LoseAnswers => {
@@ -128,6 +154,7 @@ impl World {
                 self.workers[w].reach = reach;
             }
             Action::LogIn => self.log_in(scene, log),
+            Action::Amend => self.amend(scene, log),
             Action::Delete => self.delete(log),
             Action::Backup => self.backup = Some(self.row.clone()),
             Action::GoBack => {
@@ -137,6 +164,11 @@ impl World {
                 self.row = self.backup.take().expect("a backup");
                 log.row(&self.row, Ok(()));
             }
+            Action::Forget => {
+                self.left.forgets -= 1;
+                self.row = Row::empty().into();
+                log.row(&self.row, Ok(()));
+            }
             Action::Step(by) => {
                 if by > 0 {
                     self.left.steps_forward -= 1;
@@ -144,6 +176,37 @@ impl World {
                     self.left.steps_back -= 1;
                 }
                 self.step += by;
+            }
+        }
+    }
+
+    /// The flight of the late answer is one more worker of the same process.
+    fn read_late(&mut self, scene: &Scene, w: usize, log: &mut Log) {
+        let now = moment(self.tick);
+        let worker = &mut self.workers[w];
+        let late = worker.late.as_mut().expect("an answer");
+        late.has_arrived = true;
+        let Late { reading, claim, outcome, .. } = *late;
+        let reading = reading.expect("a flight that was let go");
+        let flight = Flight::of_reading(reading, worker.knowledge.clone(), 0, now);
+        let (flight, reach) = (Some(flight), worker.reach);
+        // After its attempt's `until` somebody else may have decided already.
+        self.came_late |= claim.and_then(|claimed| claimed.until).is_none_or(|until| now >= until);
+        self.workers.push(Worker { flight, claim, reach, is_reading: true, ..Worker::default() }.into());
+        self.hear(scene, self.workers.len() - 1, outcome, log);
+    }
+
+    /// Readings whose time is over, and those whose flights have ended.
+    fn end_readings(&mut self) {
+        let now = moment(self.tick);
+        self.workers.retain(|worker| !worker.is_reading || worker.flight.is_some());
+        let read: Vec<_> = self.workers.iter().filter(|w| w.is_reading).map(|w| w.claim).collect();
+        let is_over = |late: &Late| {
+            if late.has_arrived { !read.contains(&late.claim) } else { late.until <= now }
+        };
+        for worker in &mut self.workers {
+            if worker.late.as_ref().is_some_and(is_over) {
+                worker.late = None;
             }
         }
     }
@@ -163,8 +226,9 @@ impl World {
         self.claims = 0;
     }
 
-    /// What a process remembers and can never use again only multiplies worlds.
+    /// Forgets the knowledge that a process can never use again: it only multiplies worlds.
     fn forget_what_is_void(&mut self) {
+        self.end_readings();
         if self.may_go_back() {
             return;
         }
@@ -175,8 +239,18 @@ impl World {
                 continue;
             }
             let mut kept = worker.knowledge.clone();
-            let Knowledge { known, rejected, unshared, rotated, watch, local, provider, evidence, attended } =
-                &mut kept;
+            let Knowledge {
+                known,
+                rejected,
+                unshared,
+                rotated,
+                watch,
+                local,
+                provider,
+                evidence,
+                attended,
+                reading,
+            } = &mut kept;
             if *known <= generation {
                 *known = Generation::ZERO;
             }
@@ -185,6 +259,8 @@ impl World {
             rotated.take_if(|(rotated, _)| *rotated < generation);
             // Flights begin at any moment here, planned or not.
             *attended = None;
+            // It is taken from the answer on its way when a flight begins.
+            *reading = None;
             // A watch interrupted for longer than its gap starts anew.
             watch.take_if(|watch| {
                 now.since(watch.last) > secs(1) || open.map(Subject::Attempt) != Some(watch.subject)
@@ -224,7 +300,7 @@ impl World {
         let worker = &self.workers[w];
         let place = if to_answers { self.place_of(worker) } else { self.store_of(worker) };
         match how {
-            How::Before if place == Place::Down => {}
+            How::Before if place == Server::Down => {}
             How::Before | How::After => self.left.failures -= 1,
             How::Hung => self.left.hangs -= 1,
             How::Done | How::Held => {}
@@ -233,8 +309,10 @@ impl World {
 
     fn send(&mut self, w: usize, log: &mut Log) {
         let worker = &mut self.workers[w];
-        worker.pending.remove(0);
-        let Some(Claimed { claim, .. }) = worker.claim else {
+        let command = worker.pending.remove(0);
+        let own =
+            |claimed: &Claimed| matches!(command, Command::Exchange(sent) if sent.claim == claimed.claim.id);
+        let Some(Claimed { claim, .. }) = worker.claim.filter(own) else {
             log.violated("a token was presented without a claim");
             return;
         };
@@ -245,6 +323,7 @@ impl World {
             sent: moment(self.tick),
         };
         self.check_sent(request, log);
+        self.check_reading(w, log);
         self.workers[w].request = Some(request);
     }
 
@@ -281,11 +360,28 @@ impl World {
         self.family = Some(self.provider.family(token));
         let login = scene.login(self.logins, token, secs(scene.life));
         let now = self.store_now();
+        self.follow(now);
         let result = self.row.login(&login, false, now).map(drop);
-        self.row.due_at = None;
+        self.tidy_row();
         log.row(&self.row, result);
         let content = Content::LoggedIn(login.facts);
         self.keep(self.witness(login.id, content));
+    }
+
+    /// Whatever has become of its refresh token, it is neither saved nor spent by this.
+    fn amend(&mut self, scene: &Scene, log: &mut Log) {
+        self.left.amendments -= 1;
+        let Some(refresh) = self.row.facts.and_then(|facts| facts.refresh) else { return };
+        let facts = scene.facts(AMENDED, token_of(refresh), secs(scene.life));
+        let id = ClaimId::new(Uuid::from_u128(0xE000 + u128::from(self.left.amendments)));
+        let amends = Some(self.row.made_by);
+        let login = Login { id, facts, amends, ..scene.login(0, token_of(refresh), secs(scene.life)) };
+        let now = self.store_now();
+        let result = self.row.login(&login, false, now).map(drop);
+        log.row(&self.row, result);
+        if result.is_ok() {
+            self.keep(self.witness(id, Content::LoggedIn(facts)));
+        }
     }
 
     fn delete(&mut self, log: &mut Log) {
@@ -293,7 +389,9 @@ impl World {
         let id = ClaimId::new(Uuid::from_u128(0xD000));
         self.family = None;
         let now = self.store_now();
+        self.follow(now);
         self.row.delete(id, now);
+        self.tidy_row();
         log.row(&self.row, Ok(()));
         self.keep(self.witness(id, Content::Deleted));
     }
@@ -309,5 +407,7 @@ impl World {
     }
 }
 
-/// Whoever enrols a place anew does not vouch for what was claimed at that moment.
+/// The access token of an amendment.
+const AMENDED: u8 = 250;
+/// The margin of a new registration of the answers: it does not vouch for claims of that moment.
 const NEW_PLACE: Duration = Duration::from_millis(500);

@@ -1,19 +1,20 @@
-//! What becomes of a world in which nothing goes wrong any more, every process runs, and callers keep coming.
+//! Healed runs: from a state on, nothing goes wrong any more, every process runs, and callers keep coming.
 
 use std::collections::HashMap;
 
-use solekey_core::{Cause, Freshness, Ruling, StoreTime, flight::LeaseView};
+use solekey_core::{Cause, Decision, Freshness, StoreTime, flight::LeaseView};
 
 use super::{
     action::{Action, Asked},
     canon::{Found, GivenKeys},
     checks::{Log, nothing_left},
-    scene::{SPAN, Scene, secs},
+    scene::{SPAN, Scene},
+    tick::secs,
     worker::{How, Worker},
-    world::{Left, Place, Reach, World},
+    world::{Left, Reach, Server, World},
 };
 
-/// How a healed world ends.
+/// The end of a healed world.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum End {
     /// A fresh token with a living refresh token behind it.
@@ -36,10 +37,10 @@ pub(crate) struct Healer {
 /// A healed world comes to its end within this many seconds.
 const PATIENCE: u16 = 400;
 
-/// Whoever is at work has ended what it began within this many seconds.
+/// Every process at work has ended what it began within this many seconds.
 const ENDINGS: usize = 60;
 
-/// What the cooldowns of those who failed before may add.
+/// The time that the cooldowns of earlier failures may add.
 const LADDER: u16 = 8;
 
 /// More steps within one second are a livelock.
@@ -53,7 +54,7 @@ impl Healer {
         if scene.left.loses_nothing() {
             world.check_nothing_is_left_open(scene, log);
         }
-        let must_live = world.has_living_pair(scene.rule);
+        let must_live = world.has_living_pair(scene.rule) && !world.is_overtaken();
         let patience = world.patience();
         let mut passed = Vec::new();
         let mut end = None;
@@ -102,10 +103,11 @@ impl Healer {
 }
 
 impl World {
-    /// Servers are back; what the dead left behind has its effect, and may spend what nobody will ever read.
+    /// Brings the servers back. Requests that dead processes left behind have their effect, and may use up a token
+    /// whose answer nobody will ever read.
     fn heal(&mut self, scene: &Scene, log: &mut Log) {
-        self.store = Place::Up;
-        self.place = Place::Up;
+        self.store = Server::Up;
+        self.place = Server::Up;
         for worker in &mut self.workers {
             if worker.reach != Reach::Everything {
                 worker.reach = Reach::Everything;
@@ -121,7 +123,7 @@ impl World {
         }
     }
 
-    /// Where every request was answered, whoever is at work ends what it began: no attempt is left to doubt.
+    /// Checks that no attempt is left to doubt: where every request was answered, each process ends what it began.
     fn check_nothing_is_left_open(&self, scene: &Scene, log: &mut Log) {
         let mut world = self.clone();
         for _ in 0..ENDINGS {
@@ -157,16 +159,21 @@ impl World {
     }
 
     fn next(&self, scene: &Scene, started: &mut [bool]) -> Option<Action> {
-        for (w, started) in started.iter_mut().enumerate() {
-            let worker = &self.workers[w];
+        // What has been read is written down before anybody begins something.
+        let (late, others): (Vec<_>, Vec<_>) =
+            self.workers.iter().enumerate().partition(|(_, worker)| worker.is_reading);
+        for (w, worker) in late.into_iter().chain(others) {
             if worker.reply.is_some() {
-                return Some(Action::Look(w));
+                return Some(Action::Read(w));
             }
             if worker.request.is_some() {
                 return Some(Action::Answer(w));
             }
+            if worker.late.is_some_and(|late| !late.has_arrived) {
+                return Some(Action::ReadLate(w));
+            }
             match worker.pending.first() {
-                Some(solekey_core::flight::Command::Exchange) => return Some(Action::Send(w)),
+                Some(solekey_core::flight::Command::Exchange(_)) => return Some(Action::Send(w)),
                 Some(solekey_core::flight::Command::TakeLease { .. }) => {
                     return Some(Action::Lease(w, LeaseView::Away));
                 }
@@ -176,7 +183,9 @@ impl World {
             if self.may_wake(worker) {
                 return Some(Action::Wake(w));
             }
-            if worker.flight.is_none() && !*started && self.is_looked_at(scene, worker) {
+            // Flights of late answers come behind the processes, and begin by themselves.
+            let Some(started) = started.get_mut(w).filter(|started| !**started) else { continue };
+            if worker.flight.is_none() && self.is_checked(scene, worker) {
                 *started = true;
                 return Some(Action::Start(w, Asked::Token));
             }
@@ -184,10 +193,20 @@ impl World {
         None
     }
 
-    /// Whether a caller would come, or the refresher.
-    fn is_looked_at(&self, scene: &Scene, worker: &Worker) -> bool {
+    /// Returns whether a caller would come, or the refresher.
+    fn is_checked(&self, scene: &Scene, worker: &Worker) -> bool {
         self.row.facts.is_none_or(|facts| scene.wants_refresh(&facts, self.store_now()))
             || self.is_withheld(worker)
+    }
+
+    /// Returns whether a pair came so late that somebody else presents, or will present, what it replaces.
+    fn is_overtaken(&self) -> bool {
+        let presents = |worker: &Worker| {
+            worker.flight.is_some()
+                && !worker.is_reading
+                && worker.claim.is_some_and(|claimed| claimed.until.is_some())
+        };
+        self.came_late && self.workers.iter().any(|worker| presents(worker))
     }
 
     /// The longest this world may take to come to its end once it is healed, where there is a doubt to resolve: until
@@ -215,7 +234,7 @@ impl World {
             let nothing_left = self.answers.iter().all(|written| written.note.attempt >= self.row.generation);
             return nothing_left.then_some(End::Gone);
         };
-        if let Some(Ruling::LogIn { .. }) = self.row.current_verdict().map(|verdict| verdict.ruling) {
+        if let Some(Decision::LogIn { .. }) = self.row.current_verdict().map(|verdict| verdict.decision) {
             return Some(End::LogIn);
         }
         if self.row.open.is_some_and(|open| open.first.at < self.kept_since) {

@@ -1,11 +1,11 @@
 //! Every interleaving of small worlds, over the real machine and the real row.
 //!
-//! A few processes, each with at most one flight, a store, a place of answers and a token endpoint. A step is one atomic
-//! action of one actor; see `action.rs`. There is no shelf, and mostly no lease: any process may enter the owner path
-//! at any time, which covers every way of losing, missing or splitting a lease. Time passes in seconds, for ever, bounded by what
-//! promise 1 assumes: a request is sent while it fits its attempt and arrives before its timeout, and a process that
-//! has read an answer and can write it has written it before the attempt's `until`. Whoever is on an island and cannot is
-//! not covered: then only verdicts are judged.
+//! A few processes, each with at most one flight, a store, a location of answers and a token endpoint. A step is one
+//! atomic action of one actor; see `action.rs`. There is no shared cache, and mostly no lease: any process may enter
+//! the owner path at any time, which covers every way of losing, missing or splitting a lease. Time passes in seconds,
+//! for ever, bounded by what promise 1 assumes: a request is sent while it fits its attempt and arrives before its
+//! timeout, and a process that has read an answer and can write it has written it before the attempt's `until`. Whoever
+//! is on an island and cannot is not covered: then only verdicts are checked.
 //!
 //! Worlds that behave alike are one (see `canon.rs`), so that there is an end of them although time has none.
 //!
@@ -20,6 +20,7 @@ mod provider;
 mod scene;
 mod search;
 mod shared;
+mod tick;
 mod worker;
 mod world;
 

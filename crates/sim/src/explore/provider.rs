@@ -2,9 +2,9 @@
 
 use solekey_core::Moment;
 
-use super::scene::{moment, secs};
+use super::tick::{moment, secs};
 
-/// What presenting a refresh token again does.
+/// The effect of presenting a refresh token again.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Rule {
     /// Tokens are never spent.
@@ -24,7 +24,7 @@ pub enum Rule {
 /// A refresh token, by its place in the order of minting.
 pub(crate) type Token = u8;
 
-/// What the endpoint knows.
+/// The state of the endpoint.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Provider {
     tokens: Vec<Minted>,
@@ -34,13 +34,13 @@ pub(crate) struct Provider {
 struct Minted {
     family: u8,
     parent: Option<Token>,
-    /// When it was first presented.
+    /// The time at which it was first presented.
     spent: Option<Moment>,
     /// Retired with its family, or for a sibling.
     dead: bool,
 }
 
-/// What the endpoint says.
+/// The response of the endpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Reply {
     /// A pair.
@@ -62,12 +62,12 @@ impl Provider {
         self.tokens[usize::from(token)].family
     }
 
-    /// Whether it was presented before.
+    /// Returns whether it was presented before.
     pub(crate) fn is_spent(&self, token: Token) -> bool {
         self.tokens[usize::from(token)].spent.is_some()
     }
 
-    /// Whether presenting it would bring a pair, now and later.
+    /// Returns whether presenting it would bring a pair, now and later.
     pub(crate) fn lives(&self, rule: Rule, token: Token) -> bool {
         let minted = self.tokens[usize::from(token)];
         !minted.dead

@@ -1,19 +1,19 @@
-//! What a world is made of and what may go wrong in it.
+//! The parts of a world, and the failures that may happen in it.
 
 use std::{
     hash::{Hash, Hasher},
-    ops::Range,
     time::Duration,
 };
 
 use solekey_core::{
-    AnswerNote, ClaimId, Content, Facts, Fingerprint, Freshness, Generation, Login, Moment, NewFacts, Policy,
+    AnswerNote, ClaimId, Content, Facts, Fingerprint, Freshness, Generation, Login, NewFacts, Policy,
     PolicySettings, Remaining, Replay, Row, StoreTime,
 };
 use uuid::Uuid;
 
 use super::{
     provider::{Provider, Rule, Token},
+    tick::{Tick, secs, store_time},
     world::{Left, World, Written},
 };
 
@@ -22,9 +22,9 @@ use super::{
 pub struct Scene {
     /// The account's policy.
     pub policy: Policy,
-    /// What the token endpoint does with spent tokens.
+    /// The rule by which the token endpoint treats spent tokens.
     pub rule: Rule,
-    /// How many processes there are.
+    /// The number of processes.
     pub workers: usize,
     /// Callers stop coming once the row was rotated so many times.
     pub rotations: u8,
@@ -36,16 +36,16 @@ pub struct Scene {
     pub life: u8,
     /// Seconds of life of refresh tokens, where they end unless used.
     pub refresh_life: Option<u8>,
-    /// What callers ask for besides valid tokens.
+    /// The requests of callers in addition to those for valid tokens.
     pub asks: Asks,
-    /// How long a flight waits for others, in seconds.
+    /// The time for which a flight waits for others, in seconds.
     pub patience: u8,
-    /// What becomes of those who ask for the lease.
+    /// The results of requests for the lease.
     pub lease: Lease,
     /// Seconds after which it no longer matters how long ago something was, only in which order: more than any window
     /// of the policy and any life.
     pub memory: u16,
-    /// What may go wrong, or be done from outside.
+    /// The failures and the actions from outside that may still happen.
     pub left: Left,
     /// From one of so many states, by chance, a healed run has to end well; 1: from all of them.
     pub healed: u8,
@@ -53,10 +53,10 @@ pub struct Scene {
     pub cap: usize,
 }
 
-/// When callers come.
+/// The times at which callers come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Asks {
-    /// When the access token is no longer good enough.
+    /// Once the access token is no longer good enough.
     Overdue,
     /// As soon as refreshing starts.
     Ahead,
@@ -70,21 +70,6 @@ pub enum Lease {
     /// It is granted, refused or away as it pleases, to several at once too.
     Lies,
 }
-
-/// Seconds since the beginning.
-pub(crate) type Tick = u16;
-
-/// The instant a world begins, on the store's clock and on every process' clock: far from each other, and from every
-/// other number in a world, so that [`Canon`](super::canon) tells them apart.
-const STORE_ORIGIN: u64 = 1_000_000_000_000;
-const PROCESS_ORIGIN: u64 = 50_000_000;
-const SECOND: u64 = 1_000_000;
-
-/// What instants on the store's clock, and generations, lie between.
-pub(crate) const STORE_TIMES: Range<u64> = STORE_ORIGIN - 1_000 * SECOND..STORE_ORIGIN + 100_000 * SECOND;
-
-/// What instants on the processes' clocks lie between.
-pub(crate) const MOMENTS: Range<u64> = PROCESS_ORIGIN..PROCESS_ORIGIN + 100_000 * SECOND;
 
 /// Ids of claims are not below this; those of logins and deletes are.
 pub(crate) const FIRST_CLAIM: u128 = 0x1_0000;
@@ -126,7 +111,7 @@ impl Scene {
         }
     }
 
-    /// Whether callers would start a flight for this credential.
+    /// Returns whether callers would start a flight for this credential.
     pub(crate) fn wants_refresh(&self, facts: &Facts, now: StoreTime) -> bool {
         let freshness = Self::freshness(facts, now);
         match self.asks {
@@ -135,7 +120,7 @@ impl Scene {
         }
     }
 
-    /// Judges as the machine does for an account without jitter of its own.
+    /// Returns the freshness that the machine computes for an account without jitter of its own.
     pub(crate) fn freshness(facts: &Facts, now: StoreTime) -> Freshness {
         let lifetime = facts.lifetime().unwrap_or(Duration::MAX);
         let ahead = secs(AHEAD).min(lifetime / 4);
@@ -147,11 +132,10 @@ impl Scene {
     pub(crate) fn first(&self) -> World {
         let mut provider = Provider::default();
         let token = provider.log_in();
-        let mut row = Row::unborn();
+        let mut row = Row::empty();
         let begun = store_time(0) - secs(self.first_life - self.first_left);
         let login = self.login(0, token, secs(self.first_life));
         row.login(&login, false, begun).expect("a first login");
-        row.due_at = None;
         let note = AnswerNote {
             attempt: row.generation,
             claim: login.id,
@@ -160,7 +144,9 @@ impl Scene {
             access_ends: None,
         };
         let answers = vec![Written { note, at: begun }];
-        World::new(self.workers, row, answers, provider, self.left)
+        let mut world = World::new(self.workers, row, answers, provider, self.left);
+        world.tidy_row();
+        world
     }
 
     pub(crate) fn login(&self, number: u8, token: Token, life: Duration) -> Login {
@@ -168,12 +154,14 @@ impl Scene {
             id: ClaimId::new(Uuid::from_u128(0xA000 + u128::from(number))),
             facts: self.facts(token, token, life),
             accept_spent: false,
+            accept_lesser: false,
+            amends: None,
             due_in: None,
             as_of: None,
         }
     }
 
-    /// The facts of a pair; `access` tells access tokens apart where refresh tokens do not rotate.
+    /// Returns the facts of a pair; `access` distinguishes access tokens where refresh tokens do not rotate.
     pub(crate) fn facts(&self, access: u8, refresh: Token, life: Duration) -> NewFacts {
         NewFacts {
             access: fingerprint(0xA0, access),
@@ -184,31 +172,14 @@ impl Scene {
     }
 }
 
-/// How early refreshing starts.
+/// The time before its end from which a token is refreshed, in seconds.
 const AHEAD: u8 = 60;
 
 /// From connect to the last byte of an answer.
 pub(crate) const EXCHANGE: u8 = 1;
 
-/// How long an attempt may be in flight.
+/// The longest time that an attempt may be in flight, in seconds.
 pub(crate) const SPAN: u8 = 3;
-
-pub(crate) fn secs(count: u8) -> Duration {
-    Duration::from_secs(count.into())
-}
-
-pub(crate) fn store_time(tick: i32) -> StoreTime {
-    StoreTime::from_micros(STORE_ORIGIN.saturating_add_signed(i64::from(tick) * SECOND.cast_signed()))
-}
-
-pub(crate) fn moment(tick: Tick) -> Moment {
-    Moment::from_micros(PROCESS_ORIGIN + u64::from(tick) * SECOND)
-}
-
-/// The first tick at which this moment has come.
-pub(crate) fn tick_of(moment: Moment) -> Tick {
-    Tick::try_from((moment.as_micros() - PROCESS_ORIGIN).div_ceil(SECOND)).unwrap_or(Tick::MAX)
-}
 
 /// Names claims by the second in which they are made, and their order in it.
 pub(crate) fn claim_id(tick: Tick, number: u8) -> ClaimId {

@@ -15,7 +15,7 @@ use super::{
     world::World,
 };
 
-/// How a state was reached first.
+/// The step by which a state was reached first.
 #[derive(Clone, Copy)]
 struct Step {
     from: u32,
@@ -25,7 +25,7 @@ struct Step {
 /// Visits every state of the scene; returns how many there are.
 ///
 /// # Panics
-/// Tells the shortest execution of the first violation found, or that there are more states than the scene's cap.
+/// Shows the shortest execution of the first violation found, or that there are more states than the scene's cap.
 pub fn explore(name: &str, scene: &Scene) -> usize {
     let began = Instant::now();
     match catch_unwind(AssertUnwindSafe(|| Search::new(scene).run())) {
@@ -79,7 +79,7 @@ impl<'a> Search<'a> {
             let mut reached = world.clone();
             let done = catch_unwind(AssertUnwindSafe(|| reached.apply(self.scene, action, &mut log)));
             if done.is_err() || log.violation.is_some() {
-                return Err(self.tell(step, false));
+                return Err(self.story_of(step, false));
             }
             let key = reached.key(self.scene, &mut self.found);
             if !self.seen.insert(key) {
@@ -94,22 +94,22 @@ impl<'a> Search<'a> {
                 self.healer.heal(self.scene, &reached, &mut log);
             }
             if log.violation.is_some() {
-                return Err(self.tell(step, true));
+                return Err(self.story_of(step, true));
             }
             next.push((index, reached));
         }
         Ok(())
     }
 
-    /// The whole execution that ends with this step, and the healing after it.
-    fn tell(&self, last: Step, healed: bool) -> String {
+    /// Returns the story of the whole execution that ends with this step, and of the healing after it.
+    fn story_of(&self, last: Step, healed: bool) -> String {
         let mut steps = vec![last];
         while let Some(step) = self.steps[steps[steps.len() - 1].from as usize] {
             steps.push(step);
         }
-        let mut log = Log::told(self.scene);
+        let mut log = Log::with_story(self.scene);
         let mut world = self.scene.first();
-        let told = catch_unwind(AssertUnwindSafe(|| {
+        let done = catch_unwind(AssertUnwindSafe(|| {
             for (index, Step { action, .. }) in steps.iter().rev().enumerate() {
                 log.line(|| format!("{:>4} s  {:>2}. {action:?}", world.tick, index + 1));
                 world.apply(self.scene, *action, &mut log);
@@ -118,7 +118,7 @@ impl<'a> Search<'a> {
                 Healer::default().heal(self.scene, &world, &mut log);
             }
         }));
-        let what = log.violation.unwrap_or(if told.is_err() {
+        let what = log.violation.unwrap_or(if done.is_err() {
             "the machine panicked"
         } else {
             "nothing seen again"

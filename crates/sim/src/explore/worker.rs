@@ -1,41 +1,53 @@
-//! A process that drives a flight: what it was told to do and has not done yet.
+//! A process that drives a flight, with the commands that it has not performed yet.
 
 use solekey_core::{
-    AnswerNote, Cause, Claim, Commit, Moment, Need, Refusal, Row, Settle, StoreTime, Verdict,
-    flight::{AnswersView, Command, Context, Event, Flight, Knowledge, LeaseView, RowView, StoreReply},
+    AnswerNote, Cause, Claim, Commit, Moment, Need, Outcome, Refusal, Row, Settle, StoreTime, UnreadNote,
+    Verdict,
+    flight::{
+        AnswersView, Command, Commands, Context, Event, Flight, Knowledge, LeaseView, Mode, Reading, RowView,
+        StoreReply,
+    },
 };
 
 use super::{
     checks::Log,
     provider::{Rule, Token},
-    scene::{Lease, SPAN, Scene, moment, secs, tick_of},
-    world::{Place, Reach, World, Written},
+    scene::{Lease, SPAN, Scene},
+    tick::{moment, secs, tick_of},
+    world::{Reach, Server, World, Written},
 };
 
 /// One process; it has at most one flight.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is about another read or write")]
 pub(crate) struct Worker {
-    /// What it remembers between flights.
+    /// The knowledge that it keeps between flights.
     pub(crate) knowledge: Knowledge,
     pub(crate) flight: Option<Flight>,
     /// Commands not performed yet.
     pub(crate) pending: Vec<Command>,
-    /// When they were handed out.
+    /// The time at which they were handed out.
     pub(crate) issued: Moment,
-    /// A reply that has arrived and was not looked at yet.
+    /// A reply that has arrived and was not read yet.
     pub(crate) reply: Option<Event>,
     /// From when on it may wake.
     pub(crate) wake: Option<Moment>,
     /// The attempt it claims or owns.
     pub(crate) claim: Option<Claimed>,
     pub(crate) request: Option<Request>,
+    /// An answer on its way whose callers were let go.
+    pub(crate) late: Option<Late>,
+    /// It is the flight of such an answer, in the process of another worker, and ends with it.
+    pub(crate) is_reading: bool,
     /// The pair it has read from the endpoint and is writing down.
     pub(crate) holds: Option<Token>,
     /// The answer that made this pair was written down.
     pub(crate) wrote: bool,
-    /// A pair that lives lay in the answers, or had lain there, when it looked last, or when its token was refused.
+    /// True if a pair that lives was in the answers, or had been there, at its last read or when its token was refused.
     pub(crate) saw_pair: bool,
-    /// The verdict that its last look at the row showed.
+    /// An answer that nobody has understood was in the answers at its last read, newer than the row.
+    pub(crate) saw_unread: bool,
+    /// The verdict in the row at its last read.
     pub(crate) saw_verdict: Option<Verdict<StoreTime>>,
     /// Nothing was done since a caller or a timer came.
     pub(crate) is_fresh: bool,
@@ -46,9 +58,9 @@ pub(crate) struct Worker {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Claimed {
     pub(crate) claim: Claim,
-    /// When it was first handed out.
+    /// The time at which it was first handed out.
     pub(crate) issued: Moment,
-    /// When its `until` comes, once the store has executed it.
+    /// The time of its `until`, once the store has executed it.
     pub(crate) until: Option<Moment>,
 }
 
@@ -62,7 +74,20 @@ pub(crate) struct Request {
     pub(crate) sent: Moment,
 }
 
-/// How an operation goes.
+/// An answer on its way whose callers were let go.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Late {
+    /// The reading, once the flight has named it.
+    pub(crate) reading: Option<Reading>,
+    pub(crate) claim: Option<Claimed>,
+    pub(crate) outcome: Outcome<Token>,
+    /// The time from which on it is not read any more.
+    pub(crate) until: Moment,
+    /// It has arrived, and its flight is under way.
+    pub(crate) has_arrived: bool,
+}
+
+/// The course of an operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum How {
     Done,
@@ -70,24 +95,24 @@ pub(crate) enum How {
     Before,
     /// Done, and the reply is lost.
     After,
-    /// Done, and the reply is looked at later.
+    /// Done, and the reply is read later.
     Held,
     /// No reply; done later, or never.
     Hung,
 }
 
 impl Worker {
-    /// Whether its own attempt's `until` has come.
+    /// Returns whether its own attempt's `until` has come.
     pub(crate) fn is_past_until(&self, now: Moment) -> bool {
         self.claim.and_then(|claimed| claimed.until).is_none_or(|until| now >= until)
     }
 
-    /// Whether it has something to do right now.
+    /// Returns whether it has something to do right now.
     pub(crate) fn is_busy(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// Whether it has yet to look at a reply.
+    /// Returns whether it has yet to read a reply.
     pub(crate) fn is_paused(&self) -> bool {
         self.reply.is_some()
     }
@@ -104,7 +129,9 @@ impl Worker {
     /// The flight is over: only what was learnt stays.
     fn land(&mut self) {
         if let Some(flight) = self.flight.take_if(|flight| flight.is_over()) {
-            *self = Self { knowledge: flight.knowledge().clone(), reach: self.reach, ..Self::default() };
+            let knowledge = flight.knowledge().clone();
+            let Self { reach, late, is_reading, .. } = *self;
+            *self = Self { knowledge, late, is_reading, reach, ..Self::default() };
         } else if self.flight.as_ref().is_some_and(|flight| !flight.is_committed()) {
             self.holds = None;
         }
@@ -116,6 +143,7 @@ impl World {
         let now = moment(self.tick);
         let worker = &mut self.workers[w];
         worker.is_fresh = true;
+        worker.knowledge.reading = worker.late.map(|late| late.until.max(now + secs(1)));
         worker.flight = Some(Flight::new(need, worker.knowledge.clone(), 0, now, secs(scene.patience)));
         self.with_flight(scene, w, log, Flight::start);
     }
@@ -130,13 +158,16 @@ impl World {
         scene: &Scene,
         w: usize,
         log: &mut Log,
-        step: impl FnOnce(&mut Flight, &Context<'_>) -> Vec<Command>,
+        step: impl FnOnce(&mut Flight, &Context<'_>) -> Commands,
     ) {
         let id = self.next_claim();
         let cx = Context { now: moment(self.tick), policy: &scene.policy, id, jitter: 500 };
         let worker = &mut self.workers[w];
         let commands = step(worker.flight.as_mut().expect("a flight"), &cx);
         log.commands(w, &commands);
+        if !commands.keep_order(&worker.pending) {
+            log.violated("commands are not in the order that a driver keeps");
+        }
         worker.issued = moment(self.tick);
         for command in commands {
             self.take_up(scene, w, command, log);
@@ -144,16 +175,21 @@ impl World {
         self.workers[w].land();
     }
 
-    /// What needs no server that can fail is done at once.
+    /// Takes up a command; what needs no server that can fail is done at once.
     fn take_up(&mut self, scene: &Scene, w: usize, command: Command, log: &mut Log) {
         match command {
-            Command::ReadShelf => self.feed(scene, w, Event::Shelf(None), log),
+            Command::ReadSharedCache => self.feed(scene, w, Event::SharedCache(None), log),
             Command::TakeLease { .. } if scene.lease == Lease::Lies => {
                 self.workers[w].begin(command, moment(self.tick));
             }
             Command::TakeLease { .. } => self.feed(scene, w, Event::Lease(LeaseView::Away), log),
+            Command::ReadOn(reading) => {
+                if let Some(late) = &mut self.workers[w].late {
+                    late.reading = Some(reading);
+                }
+            }
             Command::EraseAnswers(before) => {
-                if self.place_of(&self.workers[w]) == Place::Up {
+                if self.place_of(&self.workers[w]) == Server::Up {
                     self.answers.retain(|written| written.note.attempt >= before);
                 }
             }
@@ -173,10 +209,10 @@ impl World {
                 }
                 worker.begin(command, moment(self.tick));
             }
-            // To start and to look a while later is the same as to start later, unless the process was stopped.
+            // To start and to read a while later is the same as to start later, unless the process was stopped.
             Command::Load
                 if self.workers[w].is_fresh
-                    && self.store_of(&self.workers[w]) == Place::Up
+                    && self.store_of(&self.workers[w]) == Server::Up
                     && self.left.stalls == 0 =>
             {
                 self.workers[w].saw_verdict = self.row.current_verdict();
@@ -185,17 +221,17 @@ impl World {
             }
             Command::Load
             | Command::ReadAnswers
-            | Command::Exchange
+            | Command::Exchange(_)
             | Command::WriteAnswer(_)
             | Command::CommitOwn(_)
             | Command::CommitFound(_)
-            | Command::Settle(_) => self.workers[w].begin(command, moment(self.tick)),
-            Command::Register
-            | Command::LeaveDoor
-            | Command::Mark(_)
-            | Command::Unmark(_)
-            | Command::Publish(_)
-            | Command::Deliver(_) => {}
+            | Command::Settle(_) => {
+                if let Command::CommitOwn(commit) | Command::CommitFound(commit) = &command {
+                    self.claims += u8::from(commit.forgotten.is_some());
+                }
+                self.workers[w].begin(command, moment(self.tick));
+            }
+            at_once => debug_assert_eq!(at_once.mode(), Mode::AtOnce, "it waits for a result"),
         }
     }
 
@@ -222,8 +258,11 @@ impl World {
         }
     }
 
-    fn view(&self, w: usize) -> RowView {
-        RowView { row: Some(Row::clone(&self.row)), now: self.store_now(), asked: self.workers[w].issued }
+    fn view(&mut self, w: usize) -> RowView {
+        let now = self.store_now();
+        self.follow(now);
+        let row = (!self.is_forgotten()).then(|| Row::clone(&self.row));
+        RowView { row, now: self.store_now(), asked: self.workers[w].issued }
     }
 
     fn load(&mut self, w: usize, how: How) -> StoreReply {
@@ -242,6 +281,7 @@ impl World {
         let before = self.row.clone();
         let reply = self.change(w, how, log, |row, now| row.claim(&claim, now));
         self.check_claimed(&before, &claim, self.workers[w].saw_verdict, log);
+        self.check_unread(&before, &claim, self.workers[w].saw_unread, log);
         self.note_until();
         reply
     }
@@ -285,9 +325,9 @@ impl World {
             return StoreReply::NotApplied;
         }
         let now = self.store_now();
+        self.follow(now);
         let result = change(&mut self.row, now);
-        // Nobody is woken by the store here.
-        self.row.due_at = None;
+        self.tidy_row();
         log.row(&self.row, result);
         match (how, result) {
             (How::After, _) => StoreReply::Unknown,
@@ -303,10 +343,18 @@ impl World {
         }
         self.workers[w].saw_pair = self.answers_held(rule);
         let now = self.store_now();
-        let newest = self.answers.iter().max_by_key(|written| written.note.attempt).map(|written| {
-            AnswerNote { content: written.note.content.aged(now.since(written.at)), ..written.note }
-        });
-        AnswersView::Read { newest, kept_since: self.kept_since }
+        let newest_of = |usable: bool| {
+            let kind = self.answers.iter().filter(|written| written.note.content.is_usable() == usable);
+            kind.max_by_key(|written| written.note.attempt).map(|written| AnswerNote {
+                content: written.note.content.aged(now.since(written.at)),
+                ..written.note
+            })
+        };
+        let (newest, unread) = (newest_of(true), newest_of(false));
+        let unread = unread.map(|note| UnreadNote::of(&note));
+        let unread = unread.filter(|unread| newest.is_none_or(|newest| newest.attempt < unread.attempt));
+        self.workers[w].saw_unread = unread.is_some_and(|unread| unread.attempt > self.row.generation);
+        AnswersView::Read { newest, unread, kept_since: self.kept_since }
     }
 
     fn write_answer(&mut self, w: usize, note: AnswerNote, how: How) -> bool {
@@ -318,7 +366,7 @@ impl World {
         how == How::Done
     }
 
-    /// Created once, never overwritten; the two newest stay.
+    /// Created once, never overwritten; the two newest of each kind stay.
     pub(crate) fn keep(&mut self, note: AnswerNote) {
         if self.answers.iter().any(|written| written.note.claim == note.claim) {
             return;
@@ -326,6 +374,11 @@ impl World {
         let at = self.store_now();
         self.answers.push(Written { note, at });
         self.answers.sort_by_key(|written| std::cmp::Reverse(written.note.attempt));
-        self.answers.truncate(2);
+        let mut kept = [0; 2];
+        self.answers.retain(|written| {
+            let count = &mut kept[usize::from(written.note.content.is_usable())];
+            *count += 1;
+            *count <= 2
+        });
     }
 }

@@ -1,11 +1,11 @@
 //! One instant of a small world: some processes, a store, a place of answers, a token endpoint, and what is under way.
 
-use solekey_core::{AnswerNote, Claim, Row, StoreTime};
+use solekey_core::{AnswerNote, Claim, Generation, Row, StoreTime};
 
 use super::{
     provider::{Provider, Token},
-    scene::{Tick, store_time},
     shared::Shared,
+    tick::{Tick, store_time},
     worker::{Request, Worker},
 };
 
@@ -19,9 +19,9 @@ pub(crate) struct World {
     pub(crate) row: Shared<Row>,
     /// The two newest answers.
     pub(crate) answers: Shared<Vec<Written>>,
-    pub(crate) store: Place,
-    pub(crate) place: Place,
-    /// Since when the place of answers has kept everything.
+    pub(crate) store: Server,
+    pub(crate) place: Server,
+    /// The time since which the location of answers has kept everything.
     pub(crate) kept_since: StoreTime,
     pub(crate) provider: Shared<Provider>,
     pub(crate) workers: Vec<Shared<Worker>>,
@@ -29,7 +29,7 @@ pub(crate) struct World {
     pub(crate) orphans: Vec<Request>,
     /// A claim that hangs in some connection.
     pub(crate) hung: Option<Claim>,
-    /// What the store will be set back to.
+    /// The row to which the store will be set back.
     pub(crate) backup: Option<Shared<Row>>,
     pub(crate) went_back: bool,
     /// A pair came too late to be seen: its process reached neither store nor answers when its attempt's `until` came.
@@ -51,14 +51,14 @@ pub(crate) struct Written {
     pub(crate) at: StoreTime,
 }
 
-/// Whether a server can be reached, for all.
+/// The state of a server for all processes: reachable or not.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Place {
+pub(crate) enum Server {
     Up,
     Down,
 }
 
-/// What a process can reach, of what is up.
+/// The servers that a process can reach, of those that are up.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) enum Reach {
     #[default]
@@ -67,12 +67,12 @@ pub(crate) enum Reach {
     Nothing,
 }
 
-/// What may still go wrong, or be done from outside: how often each.
+/// The failures and the actions from outside that may still happen, each with its number of times.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Left {
     /// Seconds for which a process is stopped with something to do.
     pub stalls: u8,
-    /// Seconds for which a process is stopped between its claim and the look at the reply.
+    /// Seconds for which a process is stopped between its claim and the read of the reply.
     pub pauses: u8,
     /// Processes that die.
     pub crashes: u8,
@@ -80,6 +80,8 @@ pub struct Left {
     pub lost_requests: u8,
     /// Answers of the endpoint that nobody reads.
     pub lost_answers: u8,
+    /// Answers of the endpoint that are read whole and not understood.
+    pub unread: u8,
     /// Definite refusals that did not process the token: 429.
     pub refusals: u8,
     /// Nothing could be sent.
@@ -94,16 +96,22 @@ pub struct Left {
     pub answer_outages: u8,
     /// Times at which the place of answers loses everything and begins anew.
     pub answers_lost: u8,
+    /// Answers that arrive when the callers were let go, before or after the attempt's `until`.
+    pub late_answers: u8,
     /// Processes that cannot reach the store from the moment at which they have sent a request.
     pub cut_offs: u8,
     /// The same that can reach neither store nor answers for a while.
     pub islands: u8,
     /// Logins of a person.
     pub logins: u8,
+    /// Logins with the refresh token that the account holds, next to another access token.
+    pub amendments: u8,
     /// Deletes.
     pub deletes: u8,
     /// Times at which the store is set back to an earlier state.
     pub went_back: u8,
+    /// Times at which the store forgets everything, whatever is under way.
+    pub forgets: u8,
     /// Steps of the store's clock, forward by more than an attempt may last.
     pub steps_forward: u8,
     /// The same, backward.
@@ -122,6 +130,7 @@ impl Left {
         crashes: 0,
         lost_requests: 0,
         lost_answers: 0,
+        unread: 0,
         refusals: 0,
         unsent: 0,
         failures: 0,
@@ -129,11 +138,14 @@ impl Left {
         store_outages: 0,
         answer_outages: 0,
         answers_lost: 0,
+        late_answers: 0,
         cut_offs: 0,
         islands: 0,
         logins: 0,
+        amendments: 0,
         deletes: 0,
         went_back: 0,
+        forgets: 0,
         steps_forward: 0,
         steps_back: 0,
         rejections: 0,
@@ -142,7 +154,8 @@ impl Left {
 }
 
 impl Left {
-    /// Whether every request is answered and nobody dies or is stopped: single operations fail at most, or hang.
+    /// Returns whether every request is answered and nobody dies or is stopped: single operations fail at most, or
+    /// hang.
     pub(crate) fn loses_nothing(&self) -> bool {
         Self { hangs: 0, failures: 0, ..*self } == Self::NONE
     }
@@ -161,8 +174,8 @@ impl World {
             step: 0,
             row: row.into(),
             answers: answers.into(),
-            store: Place::Up,
-            place: Place::Up,
+            store: Server::Up,
+            place: Server::Up,
             kept_since: StoreTime::default(),
             provider: provider.into(),
             workers: vec![Shared::default(); workers],
@@ -179,6 +192,29 @@ impl World {
         }
     }
 
+    /// Forgets what never matters here: it only multiplies worlds. Nobody is woken by the store, and of the last change
+    /// it matters when it was as long as the clock may step back behind it.
+    pub(crate) fn tidy_row(&mut self) {
+        let now = self.store_now();
+        self.row.due_at = None;
+        if self.left.steps_back == 0 && self.row.changed_at <= now {
+            self.row.changed_at = StoreTime::default();
+        }
+    }
+
+    /// The row keeps up with a clock that stepped back.
+    pub(crate) fn follow(&mut self, now: StoreTime) {
+        // A row is copied when it is touched.
+        if self.row.changed_at > now {
+            self.row.follow(now);
+        }
+    }
+
+    /// Returns whether the store knows nothing of the account.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.row.minted == Generation::ZERO
+    }
+
     /// The store's clock.
     pub(crate) fn store_now(&self) -> StoreTime {
         store_time(i32::from(self.tick) + i32::from(self.step))
@@ -190,13 +226,13 @@ impl World {
     }
 
     /// The store, as this process finds it.
-    pub(crate) fn store_of(&self, worker: &Worker) -> Place {
-        if worker.reach == Reach::Everything { self.store } else { Place::Down }
+    pub(crate) fn store_of(&self, worker: &Worker) -> Server {
+        if worker.reach == Reach::Everything { self.store } else { Server::Down }
     }
 
     /// The place of answers, as this process finds it.
-    pub(crate) fn place_of(&self, worker: &Worker) -> Place {
-        if worker.reach == Reach::Nothing { Place::Down } else { self.place }
+    pub(crate) fn place_of(&self, worker: &Worker) -> Server {
+        if worker.reach == Reach::Nothing { Server::Down } else { self.place }
     }
 
     /// A name that no claim bears.

@@ -8,10 +8,10 @@ use tokio::{task::JoinHandle, time::sleep};
 
 use super::{
     callers::Caller,
-    dice::Dice,
     heal,
-    history::{Ask, What, Who},
+    history::{CallerRequest, What, Who},
     replica::Fleet,
+    rng::Rng,
     setup::secs,
     world::lock,
 };
@@ -21,10 +21,10 @@ pub(crate) async fn run(fleet: &Arc<Fleet>) {
     let world = &fleet.world;
     // Every cooldown and every breaker of the faults has ended by then.
     sleep(secs(340)).await;
-    world.becalm();
-    let drills = Drills { fleet, dice: Dice::new(world.setup.seed, 4) };
+    world.quiesce();
+    let drills = Drills { fleet, rng: Rng::new(world.setup.seed, 4) };
     for _ in 0..2 {
-        match drills.dice.below(6) {
+        match drills.rng.below(6) {
             0 => drills.rejected().await,
             1 => drills.refused_for_hours().await,
             2 => drills.unheard().await,
@@ -40,7 +40,7 @@ pub(crate) async fn run(fleet: &Arc<Fleet>) {
 
 struct Drills<'a> {
     fleet: &'a Arc<Fleet>,
-    dice: Dice,
+    rng: Rng,
 }
 
 type Calls = Vec<JoinHandle<()>>;
@@ -48,13 +48,13 @@ type Calls = Vec<JoinHandle<()>>;
 impl Drills<'_> {
     /// An account with a fresh token, which every replica has.
     async fn fresh(&self, lifetime: Duration) -> Account {
-        let account = self.dice.pick(&self.fleet.world.accounts);
+        let account = self.rng.pick(&self.fleet.world.accounts);
         self.log_in(&account, lifetime).await;
         account
     }
 
     async fn log_in(&self, account: &Account, lifetime: Duration) {
-        self.caller(0, account).login_for(Ask::Login, false, lifetime).await;
+        self.caller(0, account).login_for(CallerRequest::Login, false, lifetime).await;
         for index in 0..self.fleet.len() {
             drop(self.caller(index, account).token().await);
         }
@@ -66,7 +66,7 @@ impl Drills<'_> {
     }
 
     fn anywhere(&self) -> usize {
-        self.dice.below(self.fleet.len())
+        self.rng.below(self.fleet.len())
     }
 
     /// One who asks, somewhere, after a while.
@@ -79,8 +79,8 @@ impl Drills<'_> {
     async fn rejected(&self) {
         let world = &self.fleet.world;
         let account = self.fresh(secs(3600)).await;
-        let down = self.dice.chance(500);
-        let unreachable = !down && self.dice.chance(500);
+        let down = self.rng.chance(500);
+        let unreachable = !down && self.rng.chance(500);
         if unreachable {
             world.cut_off(world.now() + secs(2));
         }
@@ -91,13 +91,13 @@ impl Drills<'_> {
             lock(&world.provider).reject(&access);
         }
         let mut calls = Vec::new();
-        for _ in 0..3 + self.dice.below(6) {
+        for _ in 0..3 + self.rng.below(6) {
             let caller = self.caller(self.anywhere(), &account);
-            let after = self.dice.span(Duration::ZERO, secs(1) / 4);
+            let after = self.rng.span(Duration::ZERO, secs(1) / 4);
             calls.push(spawn(caller, after, Then::Reports));
         }
         for _ in 0..12 {
-            self.ask_after(&mut calls, self.anywhere(), &account, self.dice.span(Duration::ZERO, secs(2)));
+            self.ask_after(&mut calls, self.anywhere(), &account, self.rng.span(Duration::ZERO, secs(2)));
         }
         if down {
             sleep(secs(1) / 2).await;
@@ -105,7 +105,7 @@ impl Drills<'_> {
             self.fleet.kill(index);
             self.fleet.raise(index).await;
             for _ in 0..4 {
-                self.ask_after(&mut calls, index, &account, self.dice.span(Duration::ZERO, secs(2)));
+                self.ask_after(&mut calls, index, &account, self.rng.span(Duration::ZERO, secs(2)));
             }
         }
         all(calls).await;
@@ -117,7 +117,7 @@ impl Drills<'_> {
         for _ in 0..60 {
             let caller = self.caller(self.anywhere(), &account);
             if let Ok(token) = caller.token().await {
-                drop(caller.replace(&token, Ask::FalselyRejected).await);
+                drop(caller.replace(&token, CallerRequest::FalselyRejected).await);
             }
             sleep(secs(180)).await;
         }
@@ -127,22 +127,22 @@ impl Drills<'_> {
     async fn unheard(&self) {
         let world = &self.fleet.world;
         let account = self.fresh(secs(3600)).await;
-        world.deafen(true);
-        let (change, gap) = (self.dice.span(secs(2), secs(30)), self.dice.chance(500));
+        world.drop_notifications(true);
+        let (change, gap) = (self.rng.span(secs(2), secs(30)), self.rng.chance(500));
         let mut calls = Vec::new();
         for index in 0..self.fleet.len() {
-            let mut after = self.dice.span(Duration::ZERO, secs(2));
+            let mut after = self.rng.span(Duration::ZERO, secs(2));
             while after < secs(75) {
                 self.ask_after(&mut calls, index, &account, after);
-                after += self.dice.span(secs(1) / 2, secs(3));
+                after += self.rng.span(secs(1) / 2, secs(3));
             }
         }
         sleep(change).await;
         let caller = self.caller(0, &account);
-        if self.dice.chance(500) {
+        if self.rng.chance(500) {
             caller.delete_only().await;
         } else {
-            caller.login_for(Ask::Login, false, secs(3600)).await;
+            caller.login_for(CallerRequest::Login, false, secs(3600)).await;
         }
         if gap {
             sleep(secs(1)).await;
@@ -150,7 +150,7 @@ impl Drills<'_> {
             world.cache.gap();
         }
         all(calls).await;
-        world.deafen(false);
+        world.drop_notifications(false);
         self.log_in(&account, secs(3600)).await;
     }
 
@@ -159,13 +159,13 @@ impl Drills<'_> {
         for _ in 0..4 {
             let account = self.fresh(secs(3600)).await;
             let caller = self.caller(self.anywhere(), &account);
-            let patience = self.dice.span(Duration::ZERO, self.fleet.world.setup.distance * 12);
-            let deletes = self.dice.chance(500);
+            let patience = self.rng.span(Duration::ZERO, self.fleet.world.setup.distance * 12);
+            let deletes = self.rng.chance(500);
             let change = async {
                 if deletes {
                     caller.delete_only().await;
                 } else {
-                    caller.login_for(Ask::Login, false, secs(3600)).await;
+                    caller.login_for(CallerRequest::Login, false, secs(3600)).await;
                 }
             };
             drop(tokio::time::timeout(patience, change).await);
@@ -184,8 +184,8 @@ impl Drills<'_> {
         lock(&world.provider).down_until = world.now() + secs(80);
         let mut calls = Vec::new();
         for _ in 0..1000 {
-            let after = self.dice.span(secs(42), secs(59));
-            self.ask_after(&mut calls, self.dice.below(2), &account, after);
+            let after = self.rng.span(secs(42), secs(59));
+            self.ask_after(&mut calls, self.rng.below(2), &account, after);
         }
         // One who comes late finds what the others have.
         sleep(secs(50)).await;
@@ -193,7 +193,7 @@ impl Drills<'_> {
         self.fleet.kill(index);
         self.fleet.raise(index).await;
         for _ in 0..6 {
-            self.ask_after(&mut calls, index, &account, self.dice.span(Duration::ZERO, secs(9)));
+            self.ask_after(&mut calls, index, &account, self.rng.span(Duration::ZERO, secs(9)));
         }
         all(calls).await;
     }
@@ -206,14 +206,14 @@ impl Drills<'_> {
             self.log_in(account, secs(3600)).await;
         }
         let mut calls = Vec::new();
-        if self.dice.chance(500) {
+        if self.rng.chance(500) {
             lock(&world.provider).estranged = Some(accounts[0].clone());
         } else {
             lock(&world.provider).stranger_until = world.now() + secs(120);
         }
         for account in accounts.iter().chain(accounts) {
             for _ in 0..6 {
-                let (caller, after) = (self.caller(0, account), self.dice.span(Duration::ZERO, secs(90)));
+                let (caller, after) = (self.caller(0, account), self.rng.span(Duration::ZERO, secs(90)));
                 calls.push(spawn(caller, after, Then::Blames));
             }
         }
@@ -221,7 +221,7 @@ impl Drills<'_> {
     }
 }
 
-/// What somebody does with a token.
+/// The use that a caller makes of a token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Then {
     Nothing,
@@ -238,9 +238,9 @@ fn spawn(caller: Caller, after: Duration, then: Then) -> JoinHandle<()> {
         sleep(after).await;
         let Ok(token) = caller.token().await else { return };
         if then == Then::Blames {
-            drop(caller.replace(&token, Ask::FalselyRejected).await);
+            drop(caller.replace(&token, CallerRequest::FalselyRejected).await);
         } else if then == Then::Reports && !caller.bring(&token) {
-            drop(caller.replace(&token, Ask::Rejected).await);
+            drop(caller.replace(&token, CallerRequest::Rejected).await);
         }
     };
     tokio::spawn(async move {

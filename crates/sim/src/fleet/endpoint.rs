@@ -29,7 +29,7 @@ pub(crate) struct SimEndpoint {
     dialect: Dialect,
 }
 
-/// What becomes of an exchange.
+/// The fate of an exchange.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Fate {
     Fine,
@@ -41,9 +41,11 @@ enum Fate {
     Slow,
     /// Processed at once, answered late.
     SlowAnswer,
+    /// Processed at once, answered when the callers were let go.
+    LateAnswer,
     RateLimited,
     Unavailable,
-    /// What stands before the provider gave up after the token was processed.
+    /// A proxy before the provider gave up after the token was processed.
     UnavailableAfter,
     Nonce,
     ErrorBefore,
@@ -52,11 +54,12 @@ enum Fate {
     ErrorAfter,
     Page,
     Redirect,
+    /// Half a body: a whole answer that nobody understands, or the connection ends in it.
     Truncated,
     Stranger,
 }
 
-const TROUBLES: [(Fate, &str); 16] = [
+const TROUBLES: [(Fate, &str); 17] = [
     (Fate::NotSent, "not sent"),
     (Fate::LostBefore, "lost before processing"),
     (Fate::LostAfter, "answer lost"),
@@ -64,6 +67,7 @@ const TROUBLES: [(Fate, &str); 16] = [
     (Fate::Late, "processed after the timeout"),
     (Fate::Slow, "slow"),
     (Fate::SlowAnswer, "slow answer"),
+    (Fate::LateAnswer, "answered after the timeout"),
     (Fate::UnavailableAfter, "503 after processing"),
     (Fate::Nonce, "wants a nonce"),
     (Fate::RateLimited, "429"),
@@ -85,7 +89,7 @@ impl SimEndpoint {
     }
 
     fn draw(&self, account: &Account) -> Fate {
-        let Process { world, dice, .. } = &*self.process;
+        let Process { world, rng, .. } = &*self.process;
         if world.is_cut_off() {
             return Fate::NotSent;
         }
@@ -101,15 +105,15 @@ impl SimEndpoint {
         let (fate, kind) = if now < provider.stranger_until || provider.estranged.as_ref() == Some(account) {
             (Fate::Stranger, "invalid_client")
         } else if now < provider.down_until {
-            if dice.chance(600) {
+            if rng.chance(600) {
                 (Fate::Unavailable, "503")
             } else {
                 (Fate::LostBefore, "lost before processing")
             }
         } else if now < provider.nonce_until {
             (Fate::Nonce, "wants a nonce")
-        } else if !world.is_healed() && dice.chance(world.setup.weathers.exchange) {
-            match dice.pick(&TROUBLES) {
+        } else if !world.is_healed() && rng.chance(world.setup.faults.exchange) {
+            match rng.pick(&TROUBLES) {
                 // This provider keeps its word.
                 (Fate::UnavailableAfter, _) if world.setup.unavailable_is_unprocessed => {
                     (Fate::Unavailable, "503")
@@ -124,18 +128,18 @@ impl SimEndpoint {
         fate
     }
 
-    /// When the provider gets to see the request: later than the caller's patience perhaps, but, as promise 1
+    /// The time at which the request reaches the provider: later than the caller's patience perhaps, but, as promise 1
     /// assumes, while the attempt is in flight.
-    fn arrival(&self, fate: Fate, span: Duration, room: Duration) -> Duration {
-        let dice = &self.process.dice;
+    fn arrival(&self, fate: Fate, span: Duration, margin: Duration) -> Duration {
+        let rng = &self.process.rng;
         let ms = Duration::from_millis;
         if self.process.world.is_healed() {
-            return dice.span(ms(5), ms(60).min(span / 4));
+            return rng.span(ms(5), ms(60).min(span / 4));
         }
         match fate {
-            Fate::Late if room > span + ms(2) => dice.span(span + ms(1), room.saturating_sub(ms(1))),
-            Fate::Slow | Fate::Late => dice.span(span / 2, span * 9 / 10),
-            _ => dice.span(ms(1), ms(200).min(span / 3)),
+            Fate::Late if margin > span + ms(2) => rng.span(span + ms(1), margin.saturating_sub(ms(1))),
+            Fate::Slow | Fate::Late => rng.span(span / 2, span * 9 / 10),
+            _ => rng.span(ms(1), ms(200).min(span / 3)),
         }
     }
 }
@@ -154,10 +158,11 @@ impl TokenEndpoint for SimEndpoint {
         if fate == Fate::NotSent {
             world.log(process.who(), What::NotSent { account: account.clone() });
             sleep(Duration::from_millis(2)).await;
-            process.gate().await;
+            process.bucket().await;
             return Wire::NotSent { why: "the simulation did not connect".into() };
         }
-        let deadline = tokio::time::Instant::now() + span;
+        let began = tokio::time::Instant::now();
+        let (deadline, end) = (began + span, began + request.read_for.unwrap_or(span));
         let number = world.next_request();
         let (_, row_token, _) = world.peek(account);
         let sent =
@@ -165,29 +170,40 @@ impl TokenEndpoint for SimEndpoint {
         world.log(process.who(), What::Sent(sent));
         let until = world.until(account, attempt);
         world.take_in_hand(process.who(), account, until);
-        let room = until.saturating_sub(world.now());
-        let arrival = self.arrival(fate, span, room);
-        let (tell, told) = oneshot::channel();
-        let on_the_way = if fate == Fate::SlowAnswer {
-            process.dice.span(span / 2, span * 9 / 10).saturating_sub(arrival)
-        } else {
-            Duration::ZERO
+        let margin = until.saturating_sub(world.now());
+        let arrival = self.arrival(fate, span, margin);
+        let (report, answer) = oneshot::channel();
+        let way = match fate {
+            Fate::SlowAnswer => process.rng.span(span / 2, span * 9 / 10),
+            // Before its attempt's `until`, after it, or when nobody reads any more.
+            Fate::LateAnswer => span + process.rng.skewed((end - began) * 9 / 8),
+            _ => Duration::ZERO,
         };
+        let on_the_way = way.saturating_sub(arrival);
         let visit = Visit { process: Arc::clone(process), account: account.clone(), number, token, fate };
         tokio::spawn(async move {
             sleep(arrival).await;
             if let Some(wire) = visit.process() {
                 sleep(on_the_way).await;
-                drop(tell.send(wire));
+                drop(report.send(wire));
             }
         });
-        let wire = timeout_at(deadline, told).await.ok().and_then(Result::ok);
-        // A lost answer may show as a reset long before the timeout.
-        if wire.is_none() && (fate != Fate::LostAfter || process.dice.chance(500)) {
-            tokio::time::sleep_until(deadline).await;
+        let mut answer = answer;
+        let mut wire = timeout_at(deadline, &mut answer).await;
+        if wire.is_err() {
+            // Nobody waits any more; what comes now is read while the process runs.
+            world.put_down(process.who(), account);
+            wire = timeout_at(end, answer).await;
+        }
+        let wire = wire.ok().and_then(Result::ok);
+        // A lost answer may show as a reset long before the timeout, or long after it.
+        if wire.is_none() && (fate != Fate::LostAfter || process.rng.chance(500)) {
+            let late = !world.is_healed() && process.rng.chance(200);
+            let reset = if late { began + process.rng.span(span, end - began) } else { deadline };
+            tokio::time::sleep_until(reset).await;
         }
         let wire = wire.unwrap_or_else(|| Wire::Lost { why: "the simulation lost it".into() });
-        process.gate().await;
+        process.bucket().await;
         self.heard(number, account, attempt, &wire);
         wire
     }
@@ -204,7 +220,7 @@ impl TokenEndpoint for SimEndpoint {
 impl SimEndpoint {
     fn heard(&self, request: usize, account: &Account, attempt: Option<Generation>, wire: &Wire) {
         let world = &self.process.world;
-        let (said, pair) = match wire {
+        let (response, pair) = match wire {
             Wire::Reply { status, body, .. } => {
                 let pair = status.is_success() && serde_json::from_slice::<serde_json::Value>(body).is_ok();
                 (format!("{} {}", status.as_u16(), String::from_utf8_lossy(body)), pair)
@@ -214,7 +230,10 @@ impl SimEndpoint {
         if !pair {
             world.put_down(self.process.who(), account);
         }
-        world.log(self.process.who(), What::Heard { request, account: account.clone(), attempt, said, pair });
+        world.log(
+            self.process.who(),
+            What::Heard { request, account: account.clone(), attempt, response, pair },
+        );
     }
 }
 
@@ -228,17 +247,17 @@ struct Visit {
 }
 
 impl Visit {
-    /// What the provider answers; nothing where the answer is lost.
+    /// The provider's answer; nothing where it is lost.
     fn process(self) -> Option<Wire> {
-        let Process { world, dice, .. } = &*self.process;
+        let Process { world, rng, .. } = &*self.process;
         // A process that dies takes some of its requests along.
-        let torn = self.process.is_dead() && dice.chance(300);
+        let torn = self.process.is_dead() && rng.chance(300);
         match self.fate {
             _ if torn => self.dropped(),
             Fate::LostBefore => self.dropped(),
             Fate::RateLimited => {
                 self.dropped();
-                return Some(rate_limited(dice.below(6)));
+                return Some(rate_limited(rng.below(6)));
             }
             Fate::Unavailable => {
                 self.dropped();
@@ -275,7 +294,10 @@ impl Visit {
                     (Fate::ErrorAfter, _) => Some(reply(500, "oops")),
                     (Fate::UnavailableAfter, _) => Some(reply(503, "<html>down</html>")),
                     (_, None) => Some(reply(400, r#"{"error":"invalid_grant"}"#)),
-                    (Fate::Truncated, Some(body)) => Some(reply(200, &body[..body.len() / 2])),
+                    (Fate::Truncated, Some(body)) if lock(&world.provider).may_garble() => {
+                        Some(reply(200, &body[..body.len() / 2]))
+                    }
+                    (Fate::Truncated, Some(_)) => Some(Wire::Lost { why: "the simulation cut it".into() }),
                     (_, Some(body)) => Some(reply(200, &body)),
                 };
             }
@@ -292,19 +314,19 @@ impl Visit {
         let living = self.living(world);
         let mut provider = lock(&world.provider);
         let (seen, pair) = provider.present(&self.token, now);
-        let said = pair.map(|pair| {
-            let (body, told) = self.body(&pair, provider.left(&pair.access, now));
-            provider.say(&pair.access, told, now);
-            (body, told)
+        let response = pair.map(|pair| {
+            let (body, answer) = self.body(&pair, provider.left(&pair.access, now));
+            provider.say(&pair.access, answer, now);
+            (body, answer)
         });
         drop(provider);
         let (request, token) = (self.number, Arc::clone(&self.token));
-        let ends = said.as_ref().and_then(|(_, told)| Some(now + (*told)?));
+        let ends = response.as_ref().and_then(|(_, answer)| Some(now + (*answer)?));
         world.log(Who::Provider, What::Processed { request, token, seen, living, ends });
-        said.map(|(body, _)| body)
+        response.map(|(body, _)| body)
     }
 
-    /// Where another pair of the same grant lies that works as long as this token does no harm.
+    /// The location of another pair of the same grant that works as long as this token does no harm.
     fn living(&self, world: &World) -> Option<&'static str> {
         let (now, (_, row, _)) = (world.now(), world.peek(&self.account));
         let provider = lock(&world.provider);
@@ -321,7 +343,7 @@ impl Visit {
         refresh_token(newest.payload.as_bytes()).as_deref().is_some_and(lives).then_some("answers")
     }
 
-    /// What the answer says of the refresh token, with a comma behind it.
+    /// The part of the answer about the refresh token, with a comma behind it.
     fn of_refresh(&self, refresh: &str) -> String {
         let stays = *refresh == *self.token;
         match self.process.world.setup.of_what_stays {
@@ -332,18 +354,18 @@ impl Visit {
         }
     }
 
-    /// The answer, and the life it told the access token to have.
+    /// The answer, and the lifetime it gives the access token.
     fn body(&self, pair: &Pair, lifetime: Duration) -> (String, Option<Duration>) {
         let Pair { access, refresh } = pair;
         let secs = lifetime.as_secs();
         let refresh = self.of_refresh(refresh);
         let plain = format!(r#"{refresh}"expires_in":{secs}"#);
-        let Process { world, dice, .. } = &*self.process;
-        if world.is_healed() || !dice.chance(world.setup.weathers.odd) {
+        let Process { world, rng, .. } = &*self.process;
+        if world.is_healed() || !rng.chance(world.setup.faults.odd) {
             return (format!(r#"{{"access_token":"{access}",{plain}}}"#), Some(lifetime));
         }
         let kinds = ["no access token", "0", "-5", "missing", "huge", "short", "text"];
-        let kind = dice.pick(&kinds);
+        let kind = rng.pick(&kinds);
         world.log(
             self.process.who(),
             What::Struck(Fault { line: "endpoint", operation: "body", kind: odd(kind) }),

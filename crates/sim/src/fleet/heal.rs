@@ -4,17 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use solekey::TokenError;
 use solekey_core::{
-    Account, ClaimId, Delay, InDoubt, Open, Revocation,
+    Account, ClaimId, Decision, Delay, InDoubt, Revocation, Row, Stale,
     ports::{Answers as _, Cache as _, Lease as _, LeaseReply},
 };
 use tokio::time::sleep;
 
 use super::{
     callers::Caller,
-    dice::Dice,
-    history::{Ask, Settled, What, Who},
+    history::{CallerRequest, Settled, What, Who},
     network::at_once,
     replica::{Fleet, Replica},
+    rng::Rng,
     setup::secs,
     world::{World, lock},
 };
@@ -47,11 +47,12 @@ pub(crate) async fn end(fleet: &Arc<Fleet>) {
     let world = &fleet.world;
     // Background flights that were begun just now end by themselves; who gave a claim up settles it until its time is
     // over.
-    sleep(world.policy.span() + world.policy.exchange_timeout() + secs(20)).await;
-    // The first look may be answered from memory, and has it compared.
+    let attempts = world.policy.span() + world.policy.exchange_timeout();
+    sleep(attempts.max(world.policy.read_limit()) + secs(20)).await;
+    // The first read may be answered from memory, and has it compared.
     for _ in 0..2 {
         for account in &world.accounts {
-            look_at_tombstone(fleet, account).await;
+            read_tombstone(fleet, account).await;
         }
         sleep(secs(5)).await;
     }
@@ -72,7 +73,7 @@ pub(crate) async fn end(fleet: &Arc<Fleet>) {
 }
 
 /// Whoever meets a tombstone clears up behind it, also what was under way when it was met last.
-async fn look_at_tombstone(fleet: &Arc<Fleet>, account: &Account) {
+async fn read_tombstone(fleet: &Arc<Fleet>, account: &Account) {
     let gone = fleet.world.peek(account).0.is_some_and(|record| record.row.is_gone());
     if let Some(replica) = fleet.members().first().filter(|_| gone) {
         drop(Caller::new(fleet, replica, account).token().await);
@@ -82,14 +83,14 @@ async fn look_at_tombstone(fleet: &Arc<Fleet>, account: &Account) {
 /// Writes down what lies where.
 fn keep(world: &World, account: &Account) {
     let Some(record) = world.peek(account).0 else { return };
-    let Ok(shelf) = at_once(world.cache.read(account)) else { return };
+    let Ok(shared_cache) = at_once(world.cache.read(account)) else { return };
     let answers = world.answers.all(account).iter().map(|answer| answer.note.attempt).collect();
     let kept = What::Kept {
         account: account.clone(),
         row: record.row.generation,
         gone: record.row.is_gone(),
-        shelf: shelf.known,
-        token: shelf.token.map(|token| token.generation),
+        shared_cache: shared_cache.known,
+        token: shared_cache.token.map(|token| token.generation),
         answers,
     };
     world.log(Who::World, kept);
@@ -105,17 +106,17 @@ async fn come_to_rest(fleet: Arc<Fleet>, account: Account, index: usize) {
     let mut by_operator = false;
     loop {
         let after = world.now().saturating_sub(began);
-        let asks_operator = after > bound;
+        let is_operator_request = after > bound;
         if after > bound * 2 {
             return rest(world, account, Settled::Stuck(last), after, bound);
         }
-        // One replica looks all the time; the others now and then.
+        // One replica reads all the time; the others now and then.
         turn += 1;
         let at = if turn.is_multiple_of(8) { turn / 8 } else { index };
         let members = fleet.members();
         if let Some(replica) = members.get(at % members.len().max(1)).cloned() {
-            by_operator |= asks_operator;
-            match look(&fleet, &replica, &account, asks_operator).await {
+            by_operator |= is_operator_request;
+            match read(&fleet, &replica, &account, is_operator_request).await {
                 Ok(settled) if by_operator => {
                     return rest(world, account, Settled::ByOperator(Box::new(settled)), after, bound);
                 }
@@ -127,14 +128,14 @@ async fn come_to_rest(fleet: Arc<Fleet>, account: Account, index: usize) {
     }
 }
 
-/// The pause between two callers. In some worlds those who were told of a doubt come back so late that their looks are no
-/// watch over it: then processes have to look by themselves.
+/// The pause between two callers. In some worlds callers that met a doubt come back so late that their reads are no watch
+/// over it: then processes have to recheck by themselves.
 fn pause(world: &World, in_doubt: bool) -> Duration {
-    let late = in_doubt && Dice::new(world.setup.seed, 4).chance(500);
+    let late = in_doubt && Rng::new(world.setup.seed, 4).chance(500);
     if late { world.policy.span() + secs(1) } else { POLL }
 }
 
-/// Why an account is not at rest.
+/// The reason why an account is not at rest.
 struct Unrest {
     what: String,
     in_doubt: bool,
@@ -150,7 +151,7 @@ fn rest(world: &World, account: Account, settled: Settled, after: Duration, boun
     world.log(Who::World, What::AtRest { account, settled, after, bound });
 }
 
-/// How long an account may take at most to come to rest: the lease, the attempt, the watch over it with its widest
+/// The longest time that an account may take to come to rest: the lease, the attempt, the watch over it with its widest
 /// gap, what may still be lost, and the ladders of those who failed before.
 fn bound(world: &World) -> Duration {
     let policy = &world.policy;
@@ -158,7 +159,7 @@ fn bound(world: &World) -> Duration {
     policy.lease_ttl() + policy.span() * 4 + life + EVIDENCE + COOLDOWN
 }
 
-async fn look(
+async fn read(
     fleet: &Arc<Fleet>,
     replica: &Replica,
     account: &Account,
@@ -166,14 +167,17 @@ async fn look(
 ) -> Result<Settled, Unrest> {
     let world = &fleet.world;
     let caller = Caller::new(fleet, replica, account);
-    let told = if as_operator { caller.refresh().await } else { caller.token().await };
-    let (record, token, _) = world.peek(account);
+    let answer = if as_operator { caller.refresh().await } else { caller.token().await };
+    let (record, kept, _) = world.peek(account);
     let row = record.map(|record| record.row);
-    match told {
+    match answer {
         Ok(token) => {
             let works = caller.bring(&token);
             if !works {
-                drop(caller.replace(&token, Ask::Rejected).await);
+                if let Some(why) = row.as_ref().and_then(|row| served_for_ever(world, row)) {
+                    return Ok(founded(world, why, kept.as_deref()));
+                }
+                drop(caller.replace(&token, CallerRequest::Rejected).await);
                 return Err("its token does not work".to_owned().into());
             }
             match row {
@@ -186,9 +190,9 @@ async fn look(
             Some(row) if !row.is_gone() => Err("unknown, says the process".to_owned().into()),
             _ => Ok(Settled::Gone),
         },
-        Err(TokenError::LogIn { why }) => Ok(founded(world, why, token.as_deref())),
+        Err(TokenError::LogIn { why }) => Ok(founded(world, why, kept.as_deref())),
         Err(error) => {
-            if row.and_then(|row| row.open).is_some_and(|open| unvouched(world, account, &open)) {
+            if row.is_some_and(|row| unvouched(world, account, &row)) {
                 return Ok(Settled::AnswersUnvouched);
             }
             let in_doubt = matches!(error, TokenError::RetryAt { why: Delay::InDoubt, .. });
@@ -197,18 +201,31 @@ async fn look(
     }
 }
 
-/// Whether the place of answers lost what it had since the attempt: the doubt then lasts for as long as an answer could
-/// have been kept, which is a week. That should be so only where presenting could do harm, and is so for all.
-fn unvouched(world: &World, account: &Account, open: &Open) -> bool {
-    let since = at_once(world.answers.newest(account)).map(|found| found.kept_since);
-    since.is_ok_and(|since| since > open.first.at)
+/// Returns why the account needs a login where its last token is served all the same, because nobody knows when it ends.
+fn served_for_ever(world: &World, row: &Row) -> Option<Revocation> {
+    let stays = world.policy.stale() == Stale::Serve && row.facts?.expires_at.is_none();
+    match row.current_verdict()?.decision {
+        Decision::LogIn { why } if stays => Some(why),
+        _ => None,
+    }
 }
 
-/// Whether the provider agrees that a login is needed.
+/// Returns whether the location of answers lost what it had since the attempt, or has not the answer that made the row: the
+/// doubt then lasts for as long as an answer could have been kept, which is a week. That should be so only where presenting
+/// could do harm, and is so for all.
+fn unvouched(world: &World, account: &Account, row: &Row) -> bool {
+    let Some((open, found)) = row.open.zip(at_once(world.answers.newest(account)).ok()) else { return false };
+    let newest = found.newest.map(|answer| answer.note.attempt);
+    let lacks =
+        newest < Some(row.generation) && row.facts.is_some_and(|facts| found.kept_since <= facts.made_at);
+    found.kept_since > open.first.at || lacks
+}
+
+/// Returns whether the provider agrees that a login is needed.
 fn founded(world: &World, why: Revocation, token: Option<&str>) -> Settled {
     let Some(token) = token else {
         return if world.setup.sealed {
-            Settled::LogInExcused("what is sealed cannot be judged")
+            Settled::LogInExpected("what is sealed cannot be checked")
         } else {
             Settled::LogIn(why)
         };
@@ -217,7 +234,10 @@ fn founded(world: &World, why: Revocation, token: Option<&str>) -> Settled {
         return Settled::LogIn(why);
     }
     if world.policy.in_doubt() == InDoubt::AskLogin && why == Revocation::InDoubt {
-        return Settled::LogInExcused("the policy asks for a login");
+        return Settled::LogInExpected("the policy asks for a login");
+    }
+    if why == Revocation::AnswerUnread {
+        return Settled::LogInExpected("its last answer was not understood");
     }
     Settled::LogInUnfounded(why)
 }

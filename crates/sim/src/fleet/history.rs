@@ -1,10 +1,10 @@
-//! What happened, in order.
+//! The history of a fleet, in order.
 
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 
 use solekey_core::{
-    Account, AnswerNote, Claim, ClaimId, Commit, Content, Delay, Fence, Generation, Login, Open, Revocation,
-    Row, Ruling, Settle, StoreTime,
+    Account, AnswerNote, Claim, ClaimId, Commit, Content, Decision, Delay, Fence, Generation, Login, Open,
+    Revocation, Row, Settle, StoreTime,
 };
 
 use super::provider::Seen;
@@ -14,9 +14,10 @@ use super::provider::Seen;
 pub struct Event {
     /// True time since the beginning.
     pub at: Duration,
-    /// Who did it, or to whom it happened.
-    pub who: Who,
+    /// The process that did it, or to which it happened.
     /// What.
+    pub who: Who,
+    /// The event.
     pub what: What,
 }
 
@@ -38,7 +39,7 @@ pub struct Fault {
     pub line: &'static str,
     /// The operation.
     pub operation: &'static str,
-    /// What went wrong.
+    /// The kind of fault.
     pub kind: &'static str,
 }
 
@@ -60,13 +61,13 @@ pub enum What {
         /// Under which name.
         id: ClaimId,
     },
-    /// A process was told to end.
+    /// A process was shut down.
     ShutDown {
-        /// What it was given.
+        /// The time it was given.
         bound: Duration,
-        /// What it took.
+        /// The time it took.
         took: Duration,
-        /// What it left.
+        /// The refreshes it left in doubt.
         in_doubt: usize,
     },
     /// A call went wrong.
@@ -111,15 +112,15 @@ pub enum What {
         /// Which.
         generation: Generation,
     },
-    /// Something reached the shelf.
+    /// Something reached the shared cache.
     Published {
         /// Whose.
         account: Account,
         /// The generation offered.
         generation: Generation,
-        /// What the shelf knew before.
+        /// The generation known before.
         before: Option<Generation>,
-        /// What it knew after.
+        /// The generation known after.
         after: Option<Generation>,
         /// With a token.
         token: bool,
@@ -128,8 +129,8 @@ pub enum What {
         /// With a verdict.
         verdict: bool,
     },
-    /// The shelf was emptied.
-    ShelfLost,
+    /// The shared cache was emptied.
+    SharedCacheLost,
     /// A request to the token endpoint left.
     Sent(Request),
     /// The endpoint processed a request.
@@ -138,9 +139,9 @@ pub enum What {
         request: usize,
         /// The token.
         token: Arc<str>,
-        /// What it came to.
+        /// Its outcome.
         seen: Seen,
-        /// Whether another pair of the same grant worked until then, and where it was.
+        /// The location of another pair of the same grant that worked until then.
         living: Option<&'static str>,
         /// The true time at which the new access token ends by the answer's word; none where it gave none.
         ends: Option<Duration>,
@@ -150,7 +151,7 @@ pub enum What {
         /// Whose.
         account: Account,
     },
-    /// A process was told that the row went past its answer.
+    /// A process learnt that the row went past its answer.
     Overtaken {
         /// Whose.
         account: Account,
@@ -162,7 +163,7 @@ pub enum What {
         /// Which.
         request: usize,
     },
-    /// A process read what the endpoint said.
+    /// A process read the endpoint's response.
     Heard {
         /// Which request.
         request: usize,
@@ -171,7 +172,7 @@ pub enum What {
         /// Which attempt.
         attempt: Option<Generation>,
         /// In a word.
-        said: String,
+        response: String,
         /// The new pair in it.
         pair: bool,
     },
@@ -182,7 +183,7 @@ pub enum What {
         /// About whom.
         account: Account,
         /// What.
-        ask: Ask,
+        ask: CallerRequest,
         /// The generation it speaks of: of the token it reports, or of what a person saw.
         named: Option<Generation>,
         /// The longest it may take.
@@ -195,7 +196,7 @@ pub enum What {
         /// About whom.
         account: Account,
         /// With what.
-        told: Delivered,
+        answer: Delivered,
     },
     /// A caller went away.
     Left {
@@ -206,8 +207,8 @@ pub enum What {
     Healed,
     /// Everybody has come to rest, and everything takes its usual time from now on.
     Calm,
-    /// A process looks at the shelf.
-    Looked {
+    /// A process reads the shared cache.
+    ReadSharedCache {
         /// Whose place.
         account: Account,
     },
@@ -215,14 +216,14 @@ pub enum What {
     AtRest {
         /// Whose.
         account: Account,
-        /// How.
+        /// The way it settled.
         settled: Settled,
         /// After that long.
         after: Duration,
         /// The longest that may take.
         bound: Duration,
     },
-    /// What lies where at the very end.
+    /// The content of each location at the very end.
     Kept {
         /// Whose.
         account: Account,
@@ -230,9 +231,9 @@ pub enum What {
         row: Generation,
         /// The row is a tombstone.
         gone: bool,
-        /// What the shelf knows.
-        shelf: Option<Generation>,
-        /// The token on the shelf.
+        /// The generation that the shared cache knows.
+        shared_cache: Option<Generation>,
+        /// The token in the shared cache.
         token: Option<Generation>,
         /// The answers.
         answers: Vec<Generation>,
@@ -248,7 +249,7 @@ pub enum What {
 pub struct Changed {
     /// Whose.
     pub account: Account,
-    /// What was asked.
+    /// The content at that time.
     pub shown: Shown,
     /// The row before.
     pub before: Option<Row>,
@@ -258,15 +259,15 @@ pub struct Changed {
     pub had: Option<Arc<str>>,
     /// The refresh token after, where it can be read.
     pub has: Option<Arc<str>>,
-    /// Whether the provider would take the refresh token after; none where it cannot be read.
+    /// True if the provider would take the refresh token after; none where it cannot be read.
     pub works: Option<bool>,
-    /// Why not, if not.
+    /// The reason why not, if not.
     pub refused: Option<&'static str>,
     /// The store's time.
     pub now: StoreTime,
 }
 
-/// What was asked of the store.
+/// A request to the store.
 #[derive(Clone, Copy, Debug)]
 pub enum Shown {
     /// To open an attempt.
@@ -296,9 +297,9 @@ pub struct Request {
     pub row_token: Option<Arc<str>>,
 }
 
-/// What a caller asked.
+/// A caller's request.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Ask {
+pub enum CallerRequest {
     /// A token.
     Token,
     /// A token instead of one that its resource refused.
@@ -311,7 +312,7 @@ pub enum Ask {
     Refresh,
     /// A login.
     Login,
-    /// A login with the token the account has.
+    /// A login with the token the account has, perhaps with another key next to it.
     LoginSame,
     /// A login with the token of another account.
     LoginOther,
@@ -327,7 +328,7 @@ pub enum Ask {
     Stranger,
 }
 
-/// What a caller got.
+/// A caller's answer.
 #[derive(Clone, Debug)]
 pub enum Delivered {
     /// A token.
@@ -348,7 +349,7 @@ pub enum Delivered {
     Failed(String),
 }
 
-/// What is true of a token that was handed out.
+/// The truth about a token that was handed out.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct TokenTruth {
@@ -360,7 +361,7 @@ pub struct TokenTruth {
     pub stale: bool,
     /// It was issued to this account.
     pub own: bool,
-    /// The end it was issued with, or the cap where none was said, has passed by that much.
+    /// The end it was issued with, or the cap where none was given, has passed by that much.
     pub overdue: Option<Duration>,
     /// The resource takes it.
     pub honoured: bool,
@@ -370,7 +371,7 @@ pub struct TokenTruth {
     pub older: bool,
 }
 
-/// How an account came to rest.
+/// The way an account came to rest.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Settled {
     /// Its token works.
@@ -378,12 +379,12 @@ pub enum Settled {
     /// It needs a login, and the provider agrees.
     LogIn(Revocation),
     /// It needs a login although its token would still work: why that is right.
-    LogInExcused(&'static str),
+    LogInExpected(&'static str),
     /// It needs a login although its refresh token works.
     LogInUnfounded(Revocation),
     /// It is deleted, or never was.
     Gone,
-    /// It is in doubt, and the place of answers has lost what could tell: it waits for as long as answers are kept.
+    /// It is in doubt, and the location of answers has lost what could resolve it: it waits for as long as answers are kept.
     AnswersUnvouched,
     /// As before, and only a person who asked for a refresh got it there.
     ByOperator(Box<Settled>),
@@ -391,7 +392,7 @@ pub enum Settled {
     Stuck(String),
 }
 
-/// What happened, in order.
+/// The events, in order.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     /// The events.
@@ -450,7 +451,7 @@ impl Names {
                     Content::Rotated(_) => "pair",
                     Content::LoggedIn(_) => "login",
                     Content::Deleted => "delete",
-                    Content::Unusable => "unusable",
+                    Content::Unread => "unread",
                 };
                 format!(
                     "answer of {}: {kind} {} {}",
@@ -461,7 +462,7 @@ impl Names {
             }
             What::AnswersLost => "*** answers lost".into(),
             What::Published { account, generation, before, after, token, gone, verdict } => format!(
-                "shelf of {}: {} offered (token {token}, verdict {verdict}, gone {gone}), {} -> {}",
+                "shared cache of {}: {} offered (token {token}, verdict {verdict}, gone {gone}), {} -> {}",
                 account.id(),
                 self.generation(*generation),
                 self.maybe(*before),
@@ -470,7 +471,7 @@ impl Names {
             What::Offered { account, generation } => {
                 format!("offers {} of {}", self.generation(*generation), account.id())
             }
-            What::ShelfLost => "*** shelf lost".into(),
+            What::SharedCacheLost => "*** shared cache lost".into(),
             What::Sent(Request { number, account, attempt, token, row_token }) => format!(
                 "request {number} of {} for {}: presents {token} (row has {})",
                 account.id(),
@@ -485,23 +486,23 @@ impl Names {
                 format!("{} of {} was overtaken", self.generation(*attempt), account.id())
             }
             What::Dropped { request } => format!("request {request} lost"),
-            What::Heard { request, said, .. } => format!("request {request} answered: {said}"),
+            What::Heard { request, response, .. } => format!("request {request} answered: {response}"),
             What::Asked { call, account, ask, named, .. } => {
                 format!("call {call} of {}: {ask:?} {}", account.id(), self.maybe(*named))
             }
-            What::Answered { call, told, .. } => format!("call {call}: {}", self.told(told)),
+            What::Answered { call, answer, .. } => format!("call {call}: {}", self.answer(answer)),
             What::Left { call } => format!("call {call} dropped"),
             What::Healed => "*** healed".into(),
             What::Calm => "*** calm".into(),
-            What::Looked { account } => format!("looks at the shelf of {}", account.id()),
+            What::ReadSharedCache { account } => format!("reads the shared cache of {}", account.id()),
             What::AtRest { account, settled, after, bound } => {
                 format!("{} at rest: {settled:?} after {after:?} of {bound:?}", account.id())
             }
-            What::Kept { account, row, gone, shelf, token, answers } => format!(
-                "{}: row {} (gone {gone}), shelf {} with token {}, answers {}",
+            What::Kept { account, row, gone, shared_cache, token, answers } => format!(
+                "{}: row {} (gone {gone}), shared cache {} with token {}, answers {}",
                 account.id(),
                 self.generation(*row),
-                self.maybe(*shelf),
+                self.maybe(*shared_cache),
                 self.maybe(*token),
                 answers.iter().map(|at| self.generation(*at)).collect::<Vec<_>>().join(" ")
             ),
@@ -510,8 +511,8 @@ impl Names {
         }
     }
 
-    fn told(&mut self, told: &Delivered) -> String {
-        let Delivered::Token(truth) = told else { return format!("{told:?}") };
+    fn answer(&mut self, answer: &Delivered) -> String {
+        let Delivered::Token(truth) = answer else { return format!("{answer:?}") };
         let TokenTruth { token, generation, stale, honoured, overdue, .. } = truth;
         let overdue = overdue.map_or(String::new(), |by| format!(", overdue by {by:?}"));
         format!("{token} {} stale {stale}, honoured {honoured}{overdue}", self.generation(*generation))
@@ -532,9 +533,9 @@ impl Names {
                 self.generation(commit.note.made_from)
             ),
             Shown::Settle(settle) => {
-                let ruling =
-                    settle.verdict.map(|verdict| format!("{:?}", verdict.ruling)).unwrap_or_default();
-                format!("settle {} from {} {ruling}", self.id(settle.id), self.generation(settle.from))
+                let decision =
+                    settle.verdict.map(|verdict| format!("{:?}", verdict.decision)).unwrap_or_default();
+                format!("settle {} from {} {decision}", self.id(settle.id), self.generation(settle.from))
             }
             Shown::Login(login) => format!("login {} accept_spent {}", self.id(login.id), login.accept_spent),
             Shown::Delete(id) => format!("delete {}", self.id(*id)),
@@ -561,9 +562,9 @@ impl Names {
                 self.number(open.until.as_micros())
             )
         });
-        let verdict = row.current_verdict().map(|verdict| match verdict.ruling {
-            Ruling::LogIn { why } => format!(" LOG IN ({why})"),
-            Ruling::NotBefore { at, why } => format!(" not before {} ({why})", self.number(at.as_micros())),
+        let verdict = row.current_verdict().map(|verdict| match verdict.decision {
+            Decision::LogIn { why } => format!(" LOG IN ({why})"),
+            Decision::NotBefore { at, why } => format!(" not before {} ({why})", self.number(at.as_micros())),
         });
         let gone = if row.is_gone() { " gone" } else { "" };
         format!(

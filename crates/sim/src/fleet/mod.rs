@@ -1,8 +1,7 @@
-//! One fleet, made from a seed: built, tormented, healed and looked at.
+//! One fleet, made from a seed: built, put under faults, healed and checked.
 
 mod callers;
 mod clocks;
-mod dice;
 mod drills;
 mod endpoint;
 mod heal;
@@ -13,6 +12,7 @@ mod ports;
 mod process;
 mod provider;
 mod replica;
+mod rng;
 mod setup;
 mod tally;
 mod world;
@@ -21,26 +21,26 @@ use std::sync::Arc;
 
 pub use callers::CALLS;
 pub use history::{
-    Ask, Changed, Delivered, Event, Fault, History, Request, Settled, Shown, TokenTruth, What, Who,
+    CallerRequest, Changed, Delivered, Event, Fault, History, Request, Settled, Shown, TokenTruth, What, Who,
 };
 pub use provider::Seen;
-pub use setup::{Class, OfWhatStays, Setup, Weathers};
+pub use setup::{Class, Faults, OfWhatStays, Setup};
 pub use tally::Tally;
 
 use crate::invariants::{self, Violation};
 use replica::Fleet;
 use world::World;
 
-/// What a seed came to.
+/// The result of a seed.
 #[derive(Debug)]
 pub struct Run {
-    /// What the seed drew.
+    /// The set-up that the seed drew.
     pub setup: Setup,
-    /// What happened, in order.
+    /// The events, in order.
     pub history: History,
-    /// What happened, counted.
+    /// The events, counted.
     pub tally: Tally,
-    /// What must not have happened.
+    /// The violations.
     pub violations: Vec<Violation>,
 }
 
@@ -54,7 +54,7 @@ pub fn run(seed: u64) -> Run {
     let runtime = runtime(seed);
     let setup = Setup::draw(seed);
     let history = runtime.block_on(live(setup.clone()));
-    // Crashed processes wait at their gates for ever: they end with the runtime.
+    // Crashed processes wait at their barriers for ever: they end with the runtime.
     drop(runtime);
     let tally = Tally::of(&history);
     let violations = invariants::check(&setup, &history);
@@ -75,7 +75,7 @@ fn runtime(seed: u64) -> tokio::runtime::Runtime {
 async fn live(setup: Setup) -> History {
     let world = World::new(setup);
     let fleet = Fleet::start(&world).await;
-    callers::enrol_accounts(&fleet).await;
+    callers::register_accounts(&fleet).await;
     world.begin();
     let nemesis = tokio::spawn(nemesis::torment(Arc::clone(&fleet)));
     let crowd = tokio::spawn(callers::crowd(Arc::clone(&fleet)));

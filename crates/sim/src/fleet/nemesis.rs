@@ -2,18 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use solekey_core::{
-    StoreTime,
-    ports::{Clock as _, Lease as _, LeaseReply},
-};
+use solekey_core::ports::{Clock as _, Lease as _, LeaseReply};
+use solekey_testkit::memory::MemoryClock;
 use tokio::time::sleep;
 
 use super::{
-    dice::Dice,
     history::{What, Who},
     network::at_once,
     replica::Fleet,
-    setup::{Weathers, secs},
+    rng::Rng,
+    setup::{Faults, secs},
     world::{Server, lock},
 };
 
@@ -34,82 +32,89 @@ enum Move {
     StoreBack,
     Provider,
     Withdrawn,
+    RedisClock,
 }
 
 /// Makes its moves until it is aborted.
 pub(crate) async fn torment(fleet: Arc<Fleet>) {
     let setup = &fleet.world.setup;
-    let moves = moves(&setup.weathers);
-    let dice = Dice::new(setup.seed, 3);
+    let moves = moves(&setup.faults);
+    let rng = Rng::new(setup.seed, 3);
     if setup.calm || moves.is_empty() {
         return;
     }
-    let pause = setup.chaos / u32::try_from(4 + dice.below(20)).unwrap_or(10);
+    let pause = setup.chaos / u32::try_from(4 + rng.below(20)).unwrap_or(10);
     loop {
-        sleep(dice.skewed(pause * 4)).await;
-        make(&fleet, dice.pick(&moves), &dice);
+        sleep(rng.skewed(pause * 4)).await;
+        make(&fleet, rng.pick(&moves), &rng);
     }
 }
 
-fn moves(weathers: &Weathers) -> Vec<Move> {
+fn moves(faults: &Faults) -> Vec<Move> {
     let weights = [
-        (Move::Crash, weathers.crash),
-        (Move::Pause, weathers.pause),
-        (Move::Restart, weathers.restart),
-        (Move::StoreAway, weathers.store_away),
-        (Move::RedisAway, weathers.redis_away),
-        (Move::AnswersAway, weathers.answers_away),
-        (Move::Flush, weathers.flush),
-        (Move::AnswersLost, weathers.answers_lost),
-        (Move::Gap, weathers.gap),
-        (Move::Clock, weathers.clock),
-        (Move::StoreClock, weathers.store_clock),
-        (Move::StoreBack, weathers.store_back),
-        (Move::Provider, weathers.provider),
-        (Move::Withdrawn, weathers.withdrawn),
+        (Move::Crash, faults.crash),
+        (Move::Pause, faults.pause),
+        (Move::Restart, faults.restart),
+        (Move::StoreAway, faults.store_away),
+        (Move::RedisAway, faults.redis_away),
+        (Move::AnswersAway, faults.answers_away),
+        (Move::Flush, faults.flush),
+        (Move::AnswersLost, faults.answers_lost),
+        (Move::Gap, faults.gap),
+        (Move::Clock, faults.clock),
+        (Move::StoreClock, faults.store_clock),
+        (Move::StoreBack, faults.store_back),
+        (Move::Provider, faults.provider),
+        (Move::Withdrawn, faults.withdrawn),
+        (Move::RedisClock, faults.redis_clock),
     ];
     weights.iter().flat_map(|(made, weight)| std::iter::repeat_n(*made, *weight)).collect()
 }
 
-fn make(fleet: &Arc<Fleet>, made: Move, dice: &Dice) {
+fn make(fleet: &Arc<Fleet>, made: Move, rng: &Rng) {
     match made {
-        Move::Crash => crash(fleet, dice),
-        Move::Pause => pause(fleet, dice),
-        Move::Restart => restart(fleet, dice),
-        Move::StoreAway => away(fleet, dice, Server::Store),
-        Move::RedisAway => away(fleet, dice, Server::Redis),
-        Move::AnswersAway => away(fleet, dice, Server::Answers),
-        Move::Flush => flush(fleet, dice),
+        Move::Crash => crash(fleet, rng),
+        Move::Pause => pause(fleet, rng),
+        Move::Restart => restart(fleet, rng),
+        Move::StoreAway => away(fleet, rng, Server::Store),
+        Move::RedisAway => away(fleet, rng, Server::Redis),
+        Move::AnswersAway => away(fleet, rng, Server::Answers),
+        Move::Flush => flush(fleet, rng),
         Move::AnswersLost => answers_lost(fleet),
         Move::Gap => {
-            tell(fleet, "subscriptions broken", String::new());
+            report(fleet, "subscriptions broken", String::new());
             fleet.world.cache.gap();
         }
-        Move::Clock => clock(fleet, dice),
-        Move::StoreClock => store_clock(fleet, dice),
-        Move::StoreBack => store_back(fleet, dice),
-        Move::Provider => provider(fleet, dice),
+        Move::Clock => clock(fleet, rng),
+        Move::StoreClock => {
+            step(fleet, rng, fleet.world.store.clock(), ["store clock ahead", "store clock back"]);
+        }
+        Move::RedisClock => {
+            step(fleet, rng, &fleet.world.redis_clock, ["redis clock ahead", "redis clock back"]);
+        }
+        Move::StoreBack => store_back(fleet, rng),
+        Move::Provider => provider(fleet, rng),
         Move::Withdrawn => {
-            let account = dice.pick(&fleet.world.accounts);
+            let account = rng.pick(&fleet.world.accounts);
             lock(&fleet.world.provider).withdraw(&account);
-            tell(fleet, "grant withdrawn", account.id().to_owned());
+            report(fleet, "grant withdrawn", account.id().to_owned());
         }
     }
 }
 
-fn tell(fleet: &Fleet, kind: &'static str, detail: String) {
+fn report(fleet: &Fleet, kind: &'static str, detail: String) {
     fleet.world.log(Who::World, What::Nemesis(kind, detail));
 }
 
 /// Seconds to a few spans: long enough to matter for attempts, leases and watches.
-fn while_(fleet: &Fleet, dice: &Dice) -> Duration {
-    dice.skewed(fleet.world.policy.span() * 3) + Duration::from_millis(50)
+fn while_(fleet: &Fleet, rng: &Rng) -> Duration {
+    rng.skewed(fleet.world.policy.span() * 3) + Duration::from_millis(50)
 }
 
-fn crash(fleet: &Arc<Fleet>, dice: &Dice) {
-    let index = dice.below(fleet.len());
+fn crash(fleet: &Arc<Fleet>, rng: &Rng) {
+    let index = rng.below(fleet.len());
     if fleet.kill(index) {
-        raise_later(fleet, index, while_(fleet, dice));
+        raise_later(fleet, index, while_(fleet, rng));
     }
 }
 
@@ -121,11 +126,11 @@ fn raise_later(fleet: &Arc<Fleet>, index: usize, after: Duration) {
     });
 }
 
-fn pause(fleet: &Arc<Fleet>, dice: &Dice) {
-    let Some(replica) = fleet.get(dice.below(fleet.len())) else { return };
+fn pause(fleet: &Arc<Fleet>, rng: &Rng) {
+    let Some(replica) = fleet.get(rng.below(fleet.len())) else { return };
     let process = replica.process;
-    let wished = while_(fleet, dice);
-    let span = fleet.world.room_for_pause(process.who()).map_or(wished, |room| wished.min(room));
+    let wished = while_(fleet, rng);
+    let span = fleet.world.longest_pause(process.who()).map_or(wished, |margin| wished.min(margin));
     if span.is_zero() {
         return;
     }
@@ -137,10 +142,10 @@ fn pause(fleet: &Arc<Fleet>, dice: &Dice) {
     });
 }
 
-fn restart(fleet: &Arc<Fleet>, dice: &Dice) {
-    let index = dice.below(fleet.len());
-    let deadline = dice.pick(&[Duration::ZERO, secs(1), secs(5), secs(24)]);
-    let pause = dice.skewed(secs(5));
+fn restart(fleet: &Arc<Fleet>, rng: &Rng) {
+    let index = rng.below(fleet.len());
+    let deadline = rng.pick(&[Duration::ZERO, secs(1), secs(5), secs(24)]);
+    let pause = rng.skewed(secs(5));
     if fleet.get(index).is_none_or(|replica| !replica.process.is_running()) {
         return;
     }
@@ -153,11 +158,11 @@ fn restart(fleet: &Arc<Fleet>, dice: &Dice) {
     });
 }
 
-fn away(fleet: &Arc<Fleet>, dice: &Dice, server: Server) {
-    let span = while_(fleet, dice);
-    let replica = dice.chance(500).then(|| dice.below(fleet.len()));
+fn away(fleet: &Arc<Fleet>, rng: &Rng, server: Server) {
+    let span = while_(fleet, rng);
+    let replica = rng.chance(500).then(|| rng.below(fleet.len()));
     fleet.world.send_away(server, replica, span);
-    tell(fleet, name(server), format!("for {span:?}, for {replica:?}"));
+    report(fleet, name(server), format!("for {span:?}, for {replica:?}"));
     if server == Server::Redis {
         let fleet = Arc::clone(fleet);
         tokio::spawn(async move {
@@ -177,14 +182,14 @@ fn name(server: Server) -> &'static str {
 }
 
 /// FLUSHALL, or a part of it.
-fn flush(fleet: &Fleet, dice: &Dice) {
+fn flush(fleet: &Fleet, rng: &Rng) {
     let world = &fleet.world;
-    if dice.chance(700) {
+    if rng.chance(700) {
         world.lease.wipe();
         world.log(Who::World, What::LeasesLost);
     } else {
         // One lease ends early.
-        let account = dice.pick(&world.accounts);
+        let account = rng.pick(&world.accounts);
         let thief = solekey_core::ClaimId::new(uuid::Uuid::nil());
         let taken = at_once(world.lease.acquire(&account, thief, Duration::from_millis(1), None));
         if !matches!(taken, Ok(LeaseReply::Granted { .. })) {
@@ -192,9 +197,9 @@ fn flush(fleet: &Fleet, dice: &Dice) {
             world.log(Who::World, What::LeasesLost);
         }
     }
-    if dice.chance(600) {
+    if rng.chance(600) {
         world.cache.wipe();
-        world.log(Who::World, What::ShelfLost);
+        world.log(Who::World, What::SharedCacheLost);
     }
 }
 
@@ -203,11 +208,11 @@ fn answers_lost(fleet: &Fleet) {
     fleet.world.log(Who::World, What::AnswersLost);
 }
 
-fn clock(fleet: &Fleet, dice: &Dice) {
-    let Some(replica) = fleet.get(dice.below(fleet.len())) else { return };
+fn clock(fleet: &Fleet, rng: &Rng) {
+    let Some(replica) = fleet.get(rng.below(fleet.len())) else { return };
     let clock = &replica.process.clock;
-    let by = dice.skewed(secs(3600));
-    let kind = dice.below(3);
+    let by = rng.skewed(secs(3600));
+    let kind = rng.below(3);
     match kind {
         // A suspend that nobody but the clock noticed, or a wall clock that ran ahead: the pessimistic clock follows.
         0 => clock.advance(by),
@@ -218,25 +223,23 @@ fn clock(fleet: &Fleet, dice: &Dice) {
     fleet.world.log(replica.process.who(), What::Nemesis(kind, format!("by {by:?}")));
 }
 
-fn store_clock(fleet: &Fleet, dice: &Dice) {
-    let clock = fleet.world.store.clock();
-    let by = dice.skewed(secs(600));
-    if dice.chance(700) {
+fn step(fleet: &Fleet, rng: &Rng, clock: &MemoryClock, [ahead, back]: [&'static str; 2]) {
+    let by = rng.skewed(secs(600));
+    if rng.chance(700) {
         clock.advance(by);
-        return tell(fleet, "store clock ahead", format!("by {by:?}"));
+        return report(fleet, ahead, format!("by {by:?}"));
     }
-    let now = clock.now();
-    clock.set(StoreTime::from_micros(now.as_micros()) - by);
-    tell(fleet, "store clock back", format!("by {by:?}"));
+    clock.set(clock.now() - by);
+    report(fleet, back, format!("by {by:?}"));
 }
 
 /// A backup now, brought back later; now and then that of a whole machine, with its clock or its answers, or of one that
 /// never heard of the accounts.
-fn store_back(fleet: &Arc<Fleet>, dice: &Dice) {
+fn store_back(fleet: &Arc<Fleet>, rng: &Rng) {
     let snapshot = fleet.world.store.snapshot();
     let (then, began) = (fleet.world.store.clock().now(), fleet.world.now());
-    let span = while_(fleet, dice);
-    let kind = dice.below(10);
+    let span = while_(fleet, rng);
+    let kind = rng.below(10);
     let fleet = Arc::clone(fleet);
     tokio::spawn(async move {
         sleep(span).await;
@@ -247,7 +250,7 @@ fn store_back(fleet: &Arc<Fleet>, dice: &Dice) {
         world.store.restore(&snapshot);
         if kind < 3 {
             world.store.clock().set(then);
-            tell(&fleet, "store clock back", format!("by {:?}", world.now().saturating_sub(began)));
+            report(&fleet, "store clock back", format!("by {:?}", world.now().saturating_sub(began)));
         }
         match kind {
             1..=5 => answers_lost(&fleet),
@@ -258,23 +261,23 @@ fn store_back(fleet: &Arc<Fleet>, dice: &Dice) {
     });
 }
 
-#[expect(clippy::same_functions_in_if_condition, reason = "the dice are thrown anew")]
-fn provider(fleet: &Fleet, dice: &Dice) {
-    let until = fleet.world.now() + while_(fleet, dice);
+#[expect(clippy::same_functions_in_if_condition, reason = "chance is drawn anew")]
+fn provider(fleet: &Fleet, rng: &Rng) {
+    let until = fleet.world.now() + while_(fleet, rng);
     let mut provider = lock(&fleet.world.provider);
-    let kind = if dice.chance(550) {
+    let kind = if rng.chance(550) {
         provider.down_until = until;
         "provider down"
-    } else if dice.chance(400) {
+    } else if rng.chance(400) {
         provider.nonce_until = until;
         "provider wants a nonce"
-    } else if dice.chance(400) {
-        provider.estranged = Some(dice.pick(&fleet.world.accounts));
+    } else if rng.chance(400) {
+        provider.estranged = Some(rng.pick(&fleet.world.accounts));
         "provider does not know our client for one account"
     } else {
         provider.stranger_until = until;
         "provider does not know our client"
     };
     drop(provider);
-    tell(fleet, kind, format!("until {until:?}"));
+    report(fleet, kind, format!("until {until:?}"));
 }

@@ -33,13 +33,13 @@ impl Line {
         match self {
             Self::Store => "store",
             Self::Answers => "answers",
-            Self::Cache => "shelf",
+            Self::Cache => "cache",
             Self::Lease => "lease",
         }
     }
 }
 
-/// What becomes of a call.
+/// The fate of a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Fate {
     Fine,
@@ -78,9 +78,9 @@ impl Broken for StoreError {
     }
 }
 
-/// What may happen to a call beyond being lost.
+/// The faults of a call other than being lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Manners {
+pub(crate) enum Behaviour {
     /// It may be executed late or twice: it names itself, or carries an instant after which it is refused.
     Any,
     /// Executed late it would do what nobody promises to prevent.
@@ -92,7 +92,7 @@ pub(crate) async fn carry<T, E, W>(
     process: &Arc<Process>,
     line: Line,
     operation: &'static str,
-    manners: Manners,
+    behaviour: Behaviour,
     work: W,
 ) -> Result<T, E>
 where
@@ -100,20 +100,20 @@ where
     E: Broken,
     W: Fn() -> Result<T, E> + Send + 'static,
 {
-    process.gate().await;
+    process.bucket().await;
     let world = &process.world;
     let deadline = world.deadline(line);
     if world.is_away(line, process.replica) {
         world.log(process.who(), What::Struck(Fault { line: line.name(), operation, kind: "away" }));
-        let refuses = process.dice.chance(600);
+        let refuses = process.rng.chance(600);
         sleep(if refuses { Duration::from_millis(1) } else { deadline }).await;
-        process.gate().await;
+        process.bucket().await;
         return Err(if refuses { E::not_applied() } else { E::unknown() });
     }
-    let fate = draw(process, line, operation, manners, deadline);
+    let fate = draw(process, line, operation, behaviour, deadline);
     if fate == Fate::Refused {
         sleep(Duration::from_millis(1)).await;
-        process.gate().await;
+        process.bucket().await;
         return Err(E::not_applied());
     }
     let (there, back) = (travel(process), travel(process));
@@ -121,7 +121,7 @@ where
         Fate::LostRequest => None,
         Fate::Fine | Fate::LostReply if there.is_zero() => Some(work()),
         _ => {
-            let (tell, told) = oneshot::channel();
+            let (report, answer) = oneshot::channel();
             let (sender, delay) = (Arc::clone(process), late(fate, there));
             tokio::spawn(async move {
                 sleep(delay).await;
@@ -132,7 +132,7 @@ where
                 }
                 let first = work();
                 // Nobody may be listening any more.
-                drop(tell.send(first));
+                drop(report.send(first));
                 if let Fate::Twice(after) = fate {
                     sleep(after).await;
                     drop(work());
@@ -140,16 +140,16 @@ where
             });
             if matches!(fate, Fate::Behind(_)) {
                 sleep(Duration::from_millis(1)).await;
-                process.gate().await;
+                process.bucket().await;
                 return Err(E::unknown());
             }
-            timeout(deadline, told).await.ok().and_then(Result::ok)
+            timeout(deadline, answer).await.ok().and_then(Result::ok)
         }
     };
     let reply = reply.filter(|_| fate != Fate::LostReply);
     // Who hears nothing waits for as long as its adapter has patience.
     sleep(if reply.is_some() { back } else { deadline }).await;
-    process.gate().await;
+    process.bucket().await;
     reply.unwrap_or_else(|| Err(E::unknown()))
 }
 
@@ -157,32 +157,32 @@ fn late(fate: Fate, there: Duration) -> Duration {
     if let Fate::Late(by) | Fate::Behind(by) = fate { by } else { there }
 }
 
-#[expect(clippy::same_functions_in_if_condition, reason = "the dice are thrown anew")]
+#[expect(clippy::same_functions_in_if_condition, reason = "chance is drawn anew")]
 fn draw(
     process: &Process,
     line: Line,
     operation: &'static str,
-    manners: Manners,
+    behaviour: Behaviour,
     deadline: Duration,
 ) -> Fate {
-    let (world, dice) = (&process.world, &process.dice);
-    let weathers = &world.setup.weathers;
+    let (world, rng) = (&process.world, &process.rng);
+    let faults = &world.setup.faults;
     if world.is_healed() {
         return Fate::Fine;
     }
-    let (fate, kind) = if dice.chance(weathers.refused) {
+    let (fate, kind) = if rng.chance(faults.refused) {
         (Fate::Refused, "refused")
-    } else if dice.chance(weathers.lost_request) {
+    } else if rng.chance(faults.lost_request) {
         (Fate::LostRequest, "request lost")
-    } else if dice.chance(weathers.lost_reply) {
+    } else if rng.chance(faults.lost_reply) {
         (Fate::LostReply, "reply lost")
-    } else if manners == Manners::Any && dice.chance(weathers.late) {
-        let by = deadline + dice.skewed(world.policy.span() * 2) + Duration::from_millis(1);
+    } else if behaviour == Behaviour::Any && rng.chance(faults.late) {
+        let by = deadline + rng.skewed(world.policy.span() * 2) + Duration::from_millis(1);
         (Fate::Late(by), "late")
-    } else if manners == Manners::Any && dice.chance(weathers.late) {
-        (Fate::Behind(dice.skewed(deadline) + Duration::from_millis(1)), "behind a broken connection")
-    } else if manners == Manners::Any && dice.chance(weathers.twice) {
-        (Fate::Twice(dice.skewed(world.policy.span() * 2)), "twice")
+    } else if behaviour == Behaviour::Any && rng.chance(faults.late) {
+        (Fate::Behind(rng.skewed(deadline) + Duration::from_millis(1)), "behind a broken connection")
+    } else if behaviour == Behaviour::Any && rng.chance(faults.twice) {
+        (Fate::Twice(rng.skewed(world.policy.span() * 2)), "twice")
     } else {
         return Fate::Fine;
     };
@@ -191,15 +191,15 @@ fn draw(
 }
 
 fn travel(process: &Process) -> Duration {
-    let slow = process.world.setup.weathers.slow;
-    let dice = &process.dice;
+    let slow = process.world.setup.faults.slow;
+    let rng = &process.rng;
     if process.world.is_calm() {
         return process.world.setup.distance;
     }
-    if process.world.is_healed() || !dice.chance(300 + slow) {
+    if process.world.is_healed() || !rng.chance(300 + slow) {
         return Duration::ZERO;
     }
-    if dice.chance(slow) { dice.skewed(Duration::from_millis(450)) } else { Duration::from_millis(1) }
+    if rng.chance(slow) { rng.skewed(Duration::from_millis(450)) } else { Duration::from_millis(1) }
 }
 
 /// Runs work in memory, which suspends only to be polite, in one go.

@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 
 use super::{
     clocks,
-    dice::Dice,
     history::Who,
+    rng::Rng,
     world::{World, lock},
 };
 
@@ -23,11 +23,11 @@ pub(crate) struct Process {
     pub(crate) life: u32,
     pub(crate) world: Arc<World>,
     pub(crate) clock: TestClock,
-    pub(crate) dice: Dice,
+    pub(crate) rng: Rng,
     mode: Mutex<Mode>,
     /// Wakes in the order in which tasks came, so that a seed is a history.
     turned: Notify,
-    /// What it said it was about to present, until it did.
+    /// The attempts it declared and has not presented yet.
     presenting: Mutex<BTreeMap<Account, Generation>>,
 }
 
@@ -40,13 +40,13 @@ enum Mode {
 
 impl Process {
     pub(crate) fn new(world: &Arc<World>, replica: usize, life: u32) -> Arc<Self> {
-        let dice = Dice::new(world.setup.seed, 1000 + (replica as u64) * 100 + u64::from(life));
+        let rng = Rng::new(world.setup.seed, 1000 + (replica as u64) * 100 + u64::from(life));
         Arc::new(Self {
             replica,
             life,
             world: Arc::clone(world),
-            clock: clocks::of_process(&dice),
-            dice,
+            clock: clocks::of_process(&rng),
+            rng,
             mode: Mutex::new(Mode::Running),
             turned: Notify::new(),
             presenting: Mutex::default(),
@@ -59,7 +59,7 @@ impl Process {
 
     /// Every call of this process comes by here before it starts and before its reply is seen: nothing takes effect
     /// while it is stopped, and nothing ever again once it is dead.
-    pub(crate) async fn gate(&self) {
+    pub(crate) async fn bucket(&self) {
         self.until(Mode::Running).await;
     }
 
@@ -96,7 +96,7 @@ impl Process {
 
     async fn until(&self, awaited: Mode) {
         loop {
-            // Made before the look: a turn between the two wakes it.
+            // Made before the read: a turn between the two wakes it.
             let turned = self.turned.notified();
             if *lock(&self.mode) == awaited {
                 return;

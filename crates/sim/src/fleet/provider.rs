@@ -4,12 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use solekey_core::Account;
 
-use super::{
-    setup::{Class, Setup},
-    world::SECRET,
-};
+use super::setup::{Class, Setup};
 
-/// What a presentation came to.
+/// The outcome of a presentation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Seen {
     /// A new pair for a token that was not used before.
@@ -27,7 +24,7 @@ pub enum Seen {
 }
 
 impl Seen {
-    /// Whether there was a pair in it.
+    /// Returns whether there was a pair in it.
     pub fn is_pair(self) -> bool {
         matches!(self, Self::Rotated | Self::Renewed | Self::Replayed)
     }
@@ -59,6 +56,8 @@ pub(crate) struct Provider {
     pub(crate) nonce_until: Duration,
     /// The provider does not know our client when it comes for this account.
     pub(crate) estranged: Option<Account>,
+    /// Answers that nobody understood.
+    garbled: u8,
 }
 
 struct Family {
@@ -81,16 +80,16 @@ struct Refresh {
 struct Access {
     family: usize,
     refresh: Arc<str>,
-    /// When the resource stops taking it.
+    /// The time at which the resource stops taking it.
     ends: Duration,
-    /// The end its holder was told; `None` where none was.
-    told: Option<Duration>,
-    said: bool,
+    /// The end that its holder was given; `None` where none was.
+    answer: Option<Duration>,
+    response: bool,
     issued: Duration,
     rejected: bool,
 }
 
-/// What is true of an access token.
+/// The truth about an access token.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AccessTruth {
     pub(crate) honoured: bool,
@@ -114,7 +113,14 @@ impl Provider {
             stranger_until: Duration::ZERO,
             nonce_until: Duration::ZERO,
             estranged: None,
+            garbled: 0,
         }
+    }
+
+    /// Returns whether another answer may be one that nobody understands: each pause after one is longer than the last.
+    pub(crate) fn may_garble(&mut self) -> bool {
+        self.garbled += 1;
+        self.garbled <= MOST_GARBLED
     }
 
     pub(crate) fn heal(&mut self) {
@@ -126,7 +132,7 @@ impl Provider {
         self.same_access = false;
     }
 
-    /// How long an access token still lives.
+    /// The time for which an access token still lives.
     pub(crate) fn left(&self, access: &str, now: Duration) -> Duration {
         self.access.get(access).map_or(self.lifetime, |token| token.ends.saturating_sub(now))
     }
@@ -147,7 +153,7 @@ impl Provider {
         }
     }
 
-    /// What presenting the token now would come to.
+    /// The outcome that presenting the token now would have.
     pub(crate) fn would(&self, token: &str, now: Duration) -> Seen {
         let Some(known) = self.refresh.get(token) else { return Seen::Refused };
         if !self.families[known.family].alive || known.superseded {
@@ -201,7 +207,7 @@ impl Provider {
     }
 
     /// The access token that was made last, by providers who hand it out as long as half of it is left. Whatever its
-    /// resource thinks of it: who mints tokens is not who looks at them.
+    /// resource thinks of it: whoever mints tokens is not who checks them.
     fn again(&self, family: usize, now: Duration) -> Option<Arc<str>> {
         let lives = |token: &Access| now + self.lifetime / 2 < token.ends;
         let made = self.access.iter().filter(|(_, token)| token.family == family);
@@ -269,8 +275,8 @@ impl Provider {
             family,
             refresh,
             ends: now + lifetime,
-            told: None,
-            said: false,
+            answer: None,
+            response: false,
             issued: now,
             rejected: false,
         };
@@ -278,27 +284,28 @@ impl Provider {
         token
     }
 
-    /// What the answer said about the token's life, counted from `now`.
+    /// Records the lifetime in the answer, counted from `now`.
     pub(crate) fn say(&mut self, access: &str, lifetime: Option<Duration>, now: Duration) {
         if let Some(token) = self.access.get_mut(access) {
-            // Of what was said of one token the latest end counts; without a word there is none.
+            // The latest end given for a token counts; without one there is none.
             let end = lifetime.map(|lifetime| now + lifetime);
-            token.told = if token.said { token.told.zip(end).map(|(was, is)| was.max(is)) } else { end };
-            token.said = true;
+            token.answer =
+                if token.response { token.answer.zip(end).map(|(was, is)| was.max(is)) } else { end };
+            token.response = true;
         }
     }
 
     /// A document with this token was logged in: its word counts anew.
     pub(crate) fn say_at_least(&mut self, access: &str, lifetime: Duration, now: Duration) {
         if let Some(token) = self.access.get_mut(access) {
-            token.told = token.told.max(Some(now + lifetime));
+            token.answer = token.answer.max(Some(now + lifetime));
         }
     }
 
-    /// How long the token serves its holder yet, by what was said of it.
+    /// The time for which the token still serves its holder, by the end it was given.
     pub(crate) fn serves_for(&self, account: &Account, access: &str, now: Duration) -> Duration {
         let token = self.access.get(access).filter(|token| self.families[token.family].account == *account);
-        let end = token.filter(|token| !token.rejected).and_then(|token| token.told);
+        let end = token.filter(|token| !token.rejected).and_then(|token| token.answer);
         end.map_or(Duration::ZERO, |end| end.saturating_sub(now))
     }
 
@@ -325,7 +332,7 @@ impl Provider {
             return AccessTruth { honoured: false, own: false, overdue: None };
         };
         // Without a word about its end a token is served for a day at most.
-        let end = token.told.unwrap_or(token.issued + solekey_core::UNKNOWN_EXPIRY_CAP);
+        let end = token.answer.unwrap_or(token.issued + solekey_core::UNKNOWN_EXPIRY_CAP);
         AccessTruth {
             honoured: self.honours(token, now),
             own: self.families[token.family].account == *account,
@@ -342,3 +349,9 @@ impl Provider {
         !token.rejected && now < token.ends && self.families[token.family].alive
     }
 }
+
+/// The prefix of every token of the simulated provider, so that it can be found in other bytes.
+pub(crate) const SECRET: &str = "SECRET-";
+
+/// After two of them a provider is tried again within an hour, which a world has.
+const MOST_GARBLED: u8 = 2;

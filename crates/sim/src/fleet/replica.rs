@@ -110,7 +110,7 @@ impl Fleet {
         let began = Instant::now();
         self.world.log(process.who(), What::Draining);
         let in_doubt = solekey.shutdown(deadline).await.in_doubt;
-        let bound = deadline.min(self.world.policy.exchange_timeout() + Duration::from_secs(5));
+        let bound = deadline.min(self.world.policy.read_limit() + Duration::from_secs(5));
         self.world.log(process.who(), What::ShutDown { bound, took: began.elapsed(), in_doubt });
         end_of_life(&process, solekey);
         true
@@ -122,8 +122,8 @@ impl Fleet {
     }
 }
 
-/// Nothing of this process happens any more. What it left running would go on for ever, at its gate: its own tasks
-/// are told to end, so that they cost nothing.
+/// Nothing of this process happens any more. What it left running would go on for ever, at its barrier: its own tasks
+/// are stopped, so that they cost nothing.
 fn end_of_life(process: &Arc<Process>, solekey: Solekey) {
     process.die();
     tokio::spawn(async move { solekey.shutdown(Duration::ZERO).await });

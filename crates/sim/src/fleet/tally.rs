@@ -1,12 +1,12 @@
-//! What really happened, counted.
+//! The events that really happened, counted.
 
 use std::{collections::BTreeMap, fmt};
 
-use solekey_core::{Row, Ruling};
+use solekey_core::{Decision, Row};
 
 use super::history::{Changed, Delivered, Event, Fault, History, Settled, Shown, What};
 
-/// What really happened, counted by name: a simulation in which nothing happens proves nothing.
+/// The events that really happened, counted by name: a simulation in which nothing happens proves nothing.
 #[derive(Clone, Default, Debug)]
 pub struct Tally(BTreeMap<String, usize>);
 
@@ -19,7 +19,7 @@ impl Tally {
         tally
     }
 
-    /// How often.
+    /// The number of these events.
     pub fn get(&self, name: &str) -> usize {
         self.0.get(name).copied().unwrap_or(0)
     }
@@ -50,7 +50,7 @@ impl Tally {
             What::Changed(changed) => self.changed(changed),
             What::WentBack => self.note("nemesis: store went back"),
             What::LeasesLost => self.note("nemesis: leases lost"),
-            What::ShelfLost => self.note("nemesis: shelf lost"),
+            What::SharedCacheLost => self.note("nemesis: shared cache lost"),
             What::AnswersLost => self.note("nemesis: answers lost"),
             What::Granted { .. } => self.note("lease granted"),
             What::Written { .. } => self.note("answer written"),
@@ -63,7 +63,7 @@ impl Tally {
             What::Left { .. } => self.note("caller dropped"),
             What::Overtaken { .. } => self.note("answer overtaken"),
             What::Asked { ask, .. } => self.note(format!("asked: {ask:?}")),
-            What::Answered { told, .. } => self.told(told),
+            What::Answered { answer, .. } => self.answer(answer),
             What::AtRest { settled, .. } => self.settled(settled),
             What::Built
             | What::Draining
@@ -76,7 +76,7 @@ impl Tally {
             | What::Heard { .. }
             | What::Healed
             | What::Calm
-            | What::Looked { .. }
+            | What::ReadSharedCache { .. }
             | What::LeftOver(_)
             | What::SecretSeen(_) => {}
         }
@@ -97,11 +97,11 @@ impl Tally {
             None if before == after => self.note(format!("{name}: repeated")),
             None => self.note(name),
         }
-        let ruled = |row: &Option<Row>| {
+        let decided = |row: &Option<Row>| {
             let verdict = row.as_ref().and_then(Row::current_verdict);
-            verdict.is_some_and(|verdict| matches!(verdict.ruling, Ruling::LogIn { .. }))
+            verdict.is_some_and(|verdict| matches!(verdict.decision, Decision::LogIn { .. }))
         };
-        if !ruled(before) && ruled(after) {
+        if !decided(before) && decided(after) {
             self.note("verdict: log in");
         }
         let open = |row: &Option<Row>| row.as_ref().and_then(|row| row.open);
@@ -113,18 +113,18 @@ impl Tally {
         }
     }
 
-    fn told(&mut self, told: &Delivered) {
-        match told {
-            Delivered::Token(truth) if truth.stale => self.note("told: stale token"),
-            Delivered::Token(truth) if !truth.honoured => self.note("told: token that is refused"),
-            Delivered::Token(_) => self.note("told: token"),
-            Delivered::RetryAt(why, _) => self.note(format!("told: retry, {why}")),
-            Delivered::LogIn(why, _) => self.note(format!("told: log in, {why}")),
-            Delivered::Unknown => self.note("told: unknown"),
-            Delivered::ShuttingDown => self.note("told: shutting down"),
-            Delivered::Misconfigured => self.note("told: does not belong here"),
-            Delivered::Done(what) => self.note(format!("told: {what}")),
-            Delivered::Failed(what) => self.note(format!("told: FAILED {what}")),
+    fn answer(&mut self, answer: &Delivered) {
+        match answer {
+            Delivered::Token(truth) if truth.stale => self.note("answered: stale token"),
+            Delivered::Token(truth) if !truth.honoured => self.note("answered: token that is refused"),
+            Delivered::Token(_) => self.note("answered: token"),
+            Delivered::RetryAt(why, _) => self.note(format!("answered: retry, {why}")),
+            Delivered::LogIn(why, _) => self.note(format!("answered: log in, {why}")),
+            Delivered::Unknown => self.note("answered: unknown"),
+            Delivered::ShuttingDown => self.note("answered: shutting down"),
+            Delivered::Misconfigured => self.note("answered: does not belong here"),
+            Delivered::Done(what) => self.note(format!("answered: {what}")),
+            Delivered::Failed(what) => self.note(format!("answered: FAILED {what}")),
         }
     }
 
@@ -132,7 +132,7 @@ impl Tally {
         let name = match settled {
             Settled::Fresh => "fresh",
             Settled::LogIn(_) => "log in",
-            Settled::LogInExcused(_) => "log in, excused",
+            Settled::LogInExpected(_) => "log in, expected",
             Settled::LogInUnfounded(_) => "log in, unfounded",
             Settled::Gone => "gone",
             Settled::AnswersUnvouched => "waits out the answers",

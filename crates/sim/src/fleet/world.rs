@@ -1,4 +1,4 @@
-//! What all processes share: the servers, the provider, the weather and the history.
+//! The world that all processes share: the servers, the provider, the faults and the history.
 
 use std::{
     collections::BTreeMap,
@@ -17,14 +17,14 @@ use solekey_testkit::memory::{MemoryAnswers, MemoryCache, MemoryClock, MemoryLea
 use tokio::time::Instant;
 
 use super::{
-    dice::Dice,
     history::{Event, History, What, Who},
     network::{Line, at_once},
-    provider::{Pair, Provider},
+    provider::{Pair, Provider, SECRET},
+    rng::Rng,
     setup::Setup,
 };
 
-/// What all processes share.
+/// The world that all processes share.
 pub(crate) struct World {
     pub(crate) setup: Setup,
     pub(crate) policy: Policy,
@@ -32,31 +32,33 @@ pub(crate) struct World {
     pub(crate) answers: MemoryAnswers,
     pub(crate) cache: MemoryCache,
     pub(crate) lease: MemoryLease,
+    /// The clock of answers, shared cache and lease.
+    pub(crate) redis_clock: MemoryClock,
     pub(crate) provider: Mutex<Provider>,
-    /// The dice of whoever is no process.
-    pub(crate) dice: Dice,
+    /// The random numbers of whatever is no process.
+    pub(crate) rng: Rng,
     pub(crate) accounts: Vec<Account>,
     /// The first pair of each account: spent before long.
     pub(crate) spent: Mutex<BTreeMap<Account, Pair>>,
     began: Instant,
     history: Mutex<History>,
-    weather: Mutex<Weather>,
+    faults: Mutex<FaultProfile>,
     healed: AtomicBool,
     calm: AtomicBool,
     deaf: AtomicBool,
-    /// Until when nobody reaches the provider.
+    /// The time until which nobody reaches the provider.
     cut_off: Mutex<Duration>,
     calls: AtomicUsize,
     requests: AtomicUsize,
-    /// Until when each attempt's request may truly be under way.
+    /// The time until which each attempt's request may truly be under way.
     untils: Mutex<BTreeMap<(Account, Generation), Duration>>,
     /// Requests sent and answers read that no place has yet, with their `until`.
     in_hand: Mutex<BTreeMap<(Who, Account), Duration>>,
 }
 
-/// Who is away until when.
+/// The servers that are away, and until when.
 #[derive(Default)]
-struct Weather {
+struct FaultProfile {
     store: Outage,
     answers: Outage,
     redis: Outage,
@@ -86,18 +88,18 @@ impl Outage {
 pub(crate) enum Server {
     Store,
     Answers,
-    /// Lease and shelf, and the answers where they lie there too.
+    /// Lease and shared cache, and the answers where they lie there too.
     Redis,
 }
 
 impl World {
     pub(crate) fn new(setup: Setup) -> Arc<Self> {
-        let dice = Dice::new(setup.seed, 2);
+        let rng = Rng::new(setup.seed, 2);
         let base = StoreTime::from_micros(1_800_000_000_000_000);
         let store = MemoryClock::tokio(base);
         // Redis has its own idea of the time; fences come from there.
-        let off = if setup.calm { Duration::ZERO } else { dice.skewed(Duration::from_secs(7200)) };
-        let redis = MemoryClock::tokio(if dice.chance(500) { base + off } else { base - off });
+        let off = if setup.calm { Duration::ZERO } else { rng.skewed(Duration::from_secs(7200)) };
+        let redis = MemoryClock::tokio(if rng.chance(500) { base + off } else { base - off });
         let provider = Provider::new(&setup);
         let accounts = (0..setup.accounts)
             .map(|index| Account::new("acme", &format!("a{index}")).expect("a plain name"))
@@ -107,14 +109,15 @@ impl World {
             store: MemoryStore::with_clock(store),
             answers: MemoryAnswers::with_clock(redis.clone()),
             cache: MemoryCache::with_clock(redis.clone()),
-            lease: MemoryLease::with_clock(redis),
+            lease: MemoryLease::with_clock(redis.clone()),
+            redis_clock: redis,
             provider: Mutex::new(provider),
-            dice,
+            rng,
             accounts,
             spent: Mutex::default(),
             began: Instant::now(),
             history: Mutex::new(History { events: Vec::new(), base: base.as_micros() }),
-            weather: Mutex::default(),
+            faults: Mutex::default(),
             healed: AtomicBool::new(setup.calm || setup.stranger),
             calm: AtomicBool::new(false),
             deaf: AtomicBool::new(false),
@@ -164,40 +167,40 @@ impl World {
 
     pub(crate) fn heal(&self) {
         self.healed.store(true, Relaxed);
-        *lock(&self.weather) = Weather::default();
+        *lock(&self.faults) = FaultProfile::default();
         lock(&self.provider).heal();
         self.log(Who::World, What::Healed);
     }
 
-    /// Whether calls are safe from faults of their own.
+    /// Returns whether calls are safe from faults of their own.
     pub(crate) fn is_healed(&self) -> bool {
         self.healed.load(Relaxed)
     }
 
-    /// Whether the store keeps what it acknowledged in this seed.
+    /// Returns whether the store keeps what it acknowledged in this seed.
     pub(crate) fn never_went_back(&self) -> bool {
-        self.setup.weathers.store_back == 0
+        self.setup.faults.store_back == 0
     }
 
     pub(crate) fn send_away(&self, server: Server, replica: Option<usize>, span: Duration) {
         let until = self.now() + span;
-        let mut weather = lock(&self.weather);
+        let mut faults = lock(&self.faults);
         match server {
-            Server::Store => weather.store.begin(replica, until),
-            Server::Answers => weather.answers.begin(replica, until),
-            Server::Redis => weather.redis.begin(replica, until),
+            Server::Store => faults.store.begin(replica, until),
+            Server::Answers => faults.answers.begin(replica, until),
+            Server::Redis => faults.redis.begin(replica, until),
         }
     }
 
     pub(crate) fn is_away(&self, line: Line, replica: usize) -> bool {
-        let weather = lock(&self.weather);
+        let faults = lock(&self.faults);
         let now = self.now();
         match line {
-            Line::Store => weather.store.holds(replica, now),
-            Line::Cache | Line::Lease => weather.redis.holds(replica, now),
+            Line::Store => faults.store.holds(replica, now),
+            Line::Cache | Line::Lease => faults.redis.holds(replica, now),
             Line::Answers => {
-                weather.answers.holds(replica, now)
-                    || (self.setup.answers_in_redis && weather.redis.holds(replica, now))
+                faults.answers.holds(replica, now)
+                    || (self.setup.answers_in_redis && faults.redis.holds(replica, now))
             }
         }
     }
@@ -232,7 +235,7 @@ impl World {
     }
 
     /// The faults are over, and everything has come to rest.
-    pub(crate) fn becalm(&self) {
+    pub(crate) fn quiesce(&self) {
         self.calm.store(true, Relaxed);
         self.log(Who::World, What::Calm);
     }
@@ -241,10 +244,10 @@ impl World {
         self.calm.load(Relaxed)
     }
 
-    /// From now on, or no more, all news are lost in silence.
-    pub(crate) fn deafen(&self, deaf: bool) {
+    /// Drops all notifications from now on, or no longer.
+    pub(crate) fn drop_notifications(&self, deaf: bool) {
         self.deaf.store(deaf, Relaxed);
-        self.log(Who::World, What::Nemesis("all news are lost", deaf.to_string()));
+        self.log(Who::World, What::Nemesis("all notifications are lost", deaf.to_string()));
     }
 
     /// Nobody reaches the provider until then.
@@ -278,8 +281,8 @@ impl World {
         lock(&self.in_hand).remove(&(who, account.clone()));
     }
 
-    /// How long a process may be stopped: promise 1 says what must not wait.
-    pub(crate) fn room_for_pause(&self, who: Who) -> Option<Duration> {
+    /// The longest time that a process may be stopped: promise 1 says what must not wait.
+    pub(crate) fn longest_pause(&self, who: Who) -> Option<Duration> {
         let in_hand = lock(&self.in_hand);
         let first = in_hand.iter().filter(|((whose, _), _)| *whose == who).map(|(_, until)| *until).min();
         first.map(|until| until.saturating_sub(self.now() + self.policy.answer_budget()))
@@ -304,6 +307,3 @@ fn token_of(payload: &[u8], name: &str) -> Option<Arc<str>> {
 
 /// Ten times what the longest waits take; beyond it somebody turns in circles.
 const MOST_EVENTS: usize = 2_000_000;
-
-/// What every token of the simulated provider begins with, so that it can be found in other people's bytes.
-pub(crate) const SECRET: &str = "SECRET-";

@@ -5,21 +5,21 @@ use std::time::Duration;
 
 use crate::{
     fleet::{Event, History, Settled, Setup, What},
-    invariants::{Finder, Violation, excuses::Excuses},
+    invariants::{Finder, Violation, exceptions::Exceptions},
 };
 
 pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
     let mut finder = Finder::new(10);
-    let mut excuses = Excuses::default();
+    let mut exceptions = Exceptions::default();
     let mut healed = None;
     for event in &history.events {
-        excuses.see(event);
+        exceptions.see(event);
         let Event { at, what, .. } = event;
         match what {
             What::Healed => healed = Some(*at),
             What::AtRest { account, settled, after, .. } => {
-                let excused = excuses.went_back || excuses.accepted_spent(account);
-                if let Some(what) = unrest(settled, excused) {
+                let excepted = exceptions.went_back || exceptions.accepted_spent(account);
+                if let Some(what) = unrest(settled, excepted) {
                     finder.found(*at, format!("{} after {after:?}: {what}", account.id()));
                 }
             }
@@ -28,9 +28,9 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
                     finder.found(*at, format!("a shutdown took {took:?} of {bound:?}"));
                 }
                 // Who gave a claim up waits until the store's clock has passed its time, however far that went back.
-                let excused = excuses.store_clock_back;
+                let excepted = exceptions.store_clock_back;
                 if *in_doubt > 0
-                    && !excused
+                    && !excepted
                     && healed.is_some_and(|healed| at.saturating_sub(*took) >= healed)
                 {
                     finder.found(*at, format!("{in_doubt} refreshes were under way in a world at rest"));
@@ -43,15 +43,15 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
     finder.all()
 }
 
-fn unrest(settled: &Settled, excused: bool) -> Option<String> {
+fn unrest(settled: &Settled, excepted: bool) -> Option<String> {
     match settled {
         Settled::Fresh
         | Settled::LogIn(_)
-        | Settled::LogInExcused(_)
+        | Settled::LogInExpected(_)
         | Settled::Gone
         | Settled::AnswersUnvouched => None,
         Settled::LogInUnfounded(why) => {
-            (!excused).then(|| format!("asks for a login although its refresh token works ({why})"))
+            (!excepted).then(|| format!("asks for a login although its refresh token works ({why})"))
         }
         Settled::Stuck(why) => Some(format!("does not come to rest: {why}")),
         Settled::ByOperator(_) => Some("came to rest only when a person asked for a refresh".to_owned()),

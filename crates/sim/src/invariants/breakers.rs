@@ -1,5 +1,5 @@
-//! 39. That a provider does not accept our client is told of no account for which it was not said, unless it was said
-//!     of three in a row; and then one in turn tries.
+//! 39. No caller gets "the provider does not accept our client" for an account for which the provider did not answer that,
+//!     unless it answered so for three in a row; and then one in turn tries.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,7 +30,7 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
         let breaker = breakers.entry(*who).or_default();
         match what {
             What::Nemesis(..) => breaker.jumped = true,
-            What::Heard { account, said, .. } if said.starts_with("401") => {
+            What::Heard { account, response, .. } if response.starts_with("401") => {
                 breaker.accused.insert(account.clone());
                 breaker.in_a_row.insert(account.clone());
                 if breaker.in_a_row.len() >= ACCUSERS {
@@ -38,7 +38,7 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
                 }
             }
             // The provider spoke about something else.
-            What::Heard { said, .. } if said.starts_with(['2', '3', '4', '5']) => {
+            What::Heard { response, .. } if response.starts_with(['2', '3', '4', '5']) => {
                 breaker.in_a_row.clear();
                 breaker.closed = None;
             }
@@ -51,7 +51,7 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
                     *until = *at + SHORTEST;
                 }
             }
-            What::Answered { account, told: Delivered::RetryAt(Delay::OurFault, _), .. }
+            What::Answered { account, answer: Delivered::RetryAt(Delay::OurFault, _), .. }
                 if !breaker.accused.contains(account) && breaker.accused.len() < ACCUSERS =>
             {
                 finder.found(*at, format!("{} is held up for another account", account.id()));

@@ -1,5 +1,5 @@
 //! 5. An answer goes into the row only if it is newer than the row, and was made from the row's generation or found
-//!    beside the attempt that is open; a settle ends only the attempt it names; a tombstone stays until a login or
+//!    next to the attempt that is open; a settle ends only the attempt it names; a tombstone stays until a login or
 //!    something newer, and a rotation never loses the refresh token. A claim is made once, while its owner wants it, and
 //!    its attempt is due at its end.
 
@@ -26,8 +26,8 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
         {
             finder.found(*at, format!("{}: a claim was made that nobody wants any more", account.id()));
         }
-        let unborn = Row::unborn();
-        let (before, after) = (before.as_ref().unwrap_or(&unborn), after.as_ref().unwrap_or(&unborn));
+        let empty = Row::empty();
+        let (before, after) = (before.as_ref().unwrap_or(&empty), after.as_ref().unwrap_or(&empty));
         // What an answer does not say of, stays (RFC 6749, section 6).
         let lost = had.is_some() && has.as_deref().is_none_or(str::is_empty);
         if lost
@@ -60,7 +60,7 @@ fn wrong(shown: &Shown, before: &Row, after: &Row) -> Option<&'static str> {
                 return Some("a claim met another attempt than it saw");
             }
             let due = |at| after.open.is_some_and(|open| at <= open.until);
-            (!after.due_at.is_some_and(due)).then_some("nobody is to look at an attempt at its end")
+            (!after.due_at.is_some_and(due)).then_some("nobody is to recheck an attempt at its end")
         }
         Shown::Commit(commit) => {
             let note = commit.note;
@@ -70,7 +70,8 @@ fn wrong(shown: &Shown, before: &Row, after: &Row) -> Option<&'static str> {
             if note.made_from != before.generation && open != commit.seen {
                 return Some("an answer went into a row that was not seen");
             }
-            if after.generation != note.attempt || after.open.is_some() {
+            let lost = commit.forgotten.map(|forgotten| forgotten.id);
+            if after.generation != note.attempt || after.open.is_some_and(|open| Some(open.id) != lost) {
                 return Some("a commit left something else than its answer");
             }
             let rotated = u64::from(matches!(note.content, Content::Rotated(_)));
@@ -80,7 +81,8 @@ fn wrong(shown: &Shown, before: &Row, after: &Row) -> Option<&'static str> {
             if open != Some(settle.id) || before.generation != settle.from {
                 return Some("a settle ended what it did not name");
             }
-            let first = before.open.is_some_and(|open| open.is_first());
+            // One whose answer was not understood stays open.
+            let first = before.open.is_some_and(|open| open.is_first()) && !after.is_unread();
             let closed = after.open.is_none();
             (closed != first).then_some("a settle closed what may have been processed, or left what was not")
         }

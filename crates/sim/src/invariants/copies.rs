@@ -1,5 +1,5 @@
 //! 14. What is published has a copy that outlives its process: in the row, or among the answers. What was overtaken is
-//!     published no more, and where using a token spends the way back it is not handed out before it has a copy.
+//!     published no more, and where using a token uses up the way back it is not handed out before it has a copy.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,18 +7,18 @@ use solekey_core::{Account, Generation};
 
 use crate::{
     fleet::{Class, Delivered, Event, History, Setup, What},
-    invariants::{Finder, Violation, excuses::Excuses},
+    invariants::{Finder, Violation, exceptions::Exceptions},
 };
 
 pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
     let mut finder = Finder::new(14);
-    let mut excuses = Excuses::default();
+    let mut exceptions = Exceptions::default();
     let mut copies: BTreeMap<Account, BTreeSet<Generation>> = BTreeMap::new();
     let mut overtaken = BTreeSet::new();
-    // What was offered before is owed to the shelf until that has heard it, and is refused there.
+    // What was offered before is pending until the shared cache has received it, and is refused there.
     let mut offered = BTreeSet::new();
     for event in &history.events {
-        excuses.see(event);
+        exceptions.see(event);
         let Event { at, who, what } = event;
         let copied = |account, generation| {
             copies.get(account).is_some_and(|copies: &BTreeSet<_>| copies.contains(generation))
@@ -40,13 +40,13 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
                 }
                 // Its future is what was overtaken, once the store forgot the rest.
                 let offer = (*who, account.clone(), *generation);
-                let owed =
+                let pending =
                     !overtaken.contains(&offer) && offered.insert(offer.clone()) || offered.contains(&offer);
-                if !owed && !excuses.went_back {
+                if !pending && !exceptions.went_back && !exceptions.redis_away {
                     finder.found(*at, format!("{}: published what was overtaken", account.id()));
                 }
             }
-            What::Answered { account, told: Delivered::Token(truth), .. }
+            What::Answered { account, answer: Delivered::Token(truth), .. }
                 if setup.class == Class::UntilUsed && !copied(account, &truth.generation) =>
             {
                 finder.found(*at, format!("{}: handed out the only way back", account.id()));

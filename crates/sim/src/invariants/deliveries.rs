@@ -3,18 +3,18 @@
 
 use crate::{
     fleet::{Delivered, History, Setup, TokenTruth, What},
-    invariants::{Finder, Violation, excuses::Excuses},
+    invariants::{Finder, Violation, exceptions::Exceptions},
 };
 
 pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
     let mut finder = Finder::new(11);
-    let mut excuses = Excuses::default();
+    let mut exceptions = Exceptions::default();
     for event in &history.events {
-        excuses.see(event);
-        let What::Answered { call, account, told } = &event.what else { continue };
+        exceptions.see(event);
+        let What::Answered { call, account, answer } = &event.what else { continue };
         let mut found =
             |what: String| finder.found(event.at, format!("{}, call {call}: {what}", account.id()));
-        match told {
+        match answer {
             Delivered::Failed(why) => found(format!("failed: {why}")),
             Delivered::Token(TokenTruth { token, own, overdue, reported, older, .. }) => {
                 if !own {
@@ -22,16 +22,17 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
                 }
                 // A process that has not heard of its store yet knows its strings under other fingerprints than later,
                 // and does not recognise one that a person brought back.
-                if *reported && !excuses.accepted_spent(account) {
+                if *reported && !exceptions.accepted_spent(account) {
                     found(format!("got {token} back, which it had reported"));
                 }
-                if *older && !excuses.went_back {
+                if *older && !exceptions.went_back {
                     found(format!("got {token}, which is older than what it had reported"));
                 }
-                // Ends are kept in the store's time.
-                // Of a string that is handed out again the end is told twice.
-                let is_told_once = !excuses.store_clock_back && !setup.same_access;
-                if let Some(by) = overdue.filter(|by| *by > ON_THE_WAY && is_told_once) {
+                // Ends are kept in the store's time, and in that of the shared cache.
+                let stepped = exceptions.store_clock_back || exceptions.redis_clock_back;
+                // The end of a string that is handed out again is reported twice.
+                let is_reported_once = !stepped && !setup.same_access;
+                if let Some(by) = overdue.filter(|by| *by > ON_THE_WAY && is_reported_once) {
                     found(format!("got {token}, which ended {by:?} ago"));
                 }
             }
@@ -41,7 +42,7 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
     finder.all()
 }
 
-/// How much later than its end a token is let through. A publication's spans count from when the shelf executes it,
+/// The time after its end for which a token is let through. A publication's spans count from when the cache executes it,
 /// which is after they were taken: 0.5 s. And what a row showed is handed out after the answers were read, without
-/// another look at the clock: 5.5 s more, until that is mended.
+/// another read of the clock: 5.5 s more, until that is mended.
 const ON_THE_WAY: std::time::Duration = std::time::Duration::from_secs(6);

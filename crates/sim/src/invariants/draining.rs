@@ -1,4 +1,4 @@
-//! 27. A process that was told to end claims nothing more, and leaves a refresh in doubt only when all the
+//! 27. A process that was asked to end claims nothing more, and leaves a refresh in doubt only when all the
 //!     time it was given is over.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -33,5 +33,5 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
     finder.all()
 }
 
-/// What happens at one instant happens in any order.
+/// Events of one instant happen in any order.
 const GRAIN: Duration = Duration::from_millis(1);

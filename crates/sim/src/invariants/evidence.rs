@@ -7,7 +7,7 @@ use solekey_core::{Account, Cause, ClaimId, Content, Row, StoreTime};
 
 use crate::{
     fleet::{Changed, Event, History, Setup, Shown, What, Who},
-    invariants::{Finder, Violation, excuses::Excuses},
+    invariants::{Finder, Violation, exceptions::Exceptions},
 };
 
 #[derive(Clone, Copy)]
@@ -16,13 +16,13 @@ struct Rotation {
     interval: Duration,
 }
 
-pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
+pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
     let mut finder = Finder::new(31);
-    let mut excuses = Excuses::default();
+    let mut exceptions = Exceptions::default();
     let mut last: BTreeMap<Account, Rotation> = BTreeMap::new();
-    let mut claims: BTreeMap<ClaimId, (Who, Duration)> = BTreeMap::new();
+    let mut claims: BTreeMap<ClaimId, (Who, Duration, Duration)> = BTreeMap::new();
     for event in &history.events {
-        excuses.see(event);
+        exceptions.see(event);
         let Event { at, who, what } = event;
         let What::Changed(changed) = what else { continue };
         let Changed { account, shown, before, after, now, .. } = &**changed;
@@ -37,10 +37,10 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
                 if let Some(Rotation { at: then, interval }) = before_this
                     && *now < then + interval
                     && serves
-                    && !excuses.went_back
-                    && !excuses.store_clock
+                    && !exceptions.went_back
+                    && !exceptions.store_clock
                     // The interval is counted by whoever remembers the rotation.
-                    && !excuses.process_clock
+                    && !exceptions.process_clock
                 {
                     let since = now.since(then);
                     let what = format!("{}: again on evidence after {since:?} of {interval:?}", account.id());
@@ -48,12 +48,14 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
                 }
                 let soon = before_this.filter(|rotation| *now < rotation.at + rotation.interval * 2);
                 let interval = soon.map_or(SHORTEST, |rotation| (rotation.interval * 2).min(LONGEST));
-                claims.insert(claim.id, (*who, interval));
+                claims.insert(claim.id, (*who, interval, *at));
             }
             Shown::Commit(commit) if matches!(commit.note.content, Content::Rotated(_)) => {
-                // Whoever finds an answer beside the row does not know why it was asked for.
-                if let Some((owner, interval)) = claims.get(&commit.note.claim)
+                // Whoever finds an answer next to the row does not know why it was requested; that may be another flight of
+                // the same process where the answer came late.
+                if let Some((owner, interval, claimed)) = claims.get(&commit.note.claim)
                     && owner == who
+                    && *at <= *claimed + setup.policy().exchange_timeout()
                 {
                     last.insert(account.clone(), Rotation { at: *now, interval: *interval });
                 }

@@ -9,7 +9,7 @@ use std::{
 use solekey_core::{Account, Row};
 
 use crate::{
-    fleet::{Ask, Delivered, Event, History, Setup, Shown, What},
+    fleet::{CallerRequest, Delivered, Event, History, Setup, Shown, What},
     invariants::{Finder, Violation},
 };
 
@@ -39,16 +39,16 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
             What::WentBack => dug_up.extend(tombs.iter().cloned()),
             What::AnswersLost => witnessed.clear(),
             // Whoever asks for the state, or deletes, asks what the store has.
-            What::Asked { call, ask, .. } if !matches!(ask, Ask::State | Ask::Delete) => {
+            What::Asked { call, ask, .. } if !matches!(ask, CallerRequest::State | CallerRequest::Delete) => {
                 asked.insert(*call, *at);
             }
-            What::Answered { account, told: Delivered::Token(_), .. } => {
+            What::Answered { account, answer: Delivered::Token(_), .. } => {
                 given.insert((*who, account.clone()));
             }
-            What::Answered { call, account, told: Delivered::Unknown } => {
+            What::Answered { call, account, answer: Delivered::Unknown } => {
                 let Some(since) = asked.get(call).copied() else { continue };
                 let known = given.contains(&(*who, account.clone())) && witnessed.contains(account);
-                let lives = gone.get(account).copied().flatten().is_some_and(|back| since > back + NEWS);
+                let lives = gone.get(account).copied().flatten().is_some_and(|back| since > back + NOTIFIED);
                 if known && lives && !dug_up.contains(account) {
                     finder.found(*at, format!("{}, call {call}: called unknown", account.id()));
                 }
@@ -59,5 +59,5 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
     finder.all()
 }
 
-/// How long what was deleted and is back may still be called unknown, with news lost.
-const NEWS: Duration = Duration::from_secs(40);
+/// The longest time for which what was deleted and is back may still be called unknown, with notifications lost.
+const NOTIFIED: Duration = Duration::from_secs(40);

@@ -1,4 +1,4 @@
-//! 29. A process never goes back: whoever asks for a token after it handed out a token, or after it has said that a login
+//! 29. A process never goes back: whoever asks for a token after it handed out a token, or after it has answered that a login
 //!     is done, gets no token older than that.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -6,21 +6,21 @@ use std::{collections::BTreeMap, time::Duration};
 use solekey_core::{Account, Generation};
 
 use crate::{
-    fleet::{Ask, CALLS, Delivered, Event, History, Setup, Shown, What, Who},
-    invariants::{Finder, Violation, excuses::Excuses},
+    fleet::{CALLS, CallerRequest, Delivered, Event, History, Setup, Shown, What, Who},
+    invariants::{Finder, Violation, exceptions::Exceptions},
 };
 
 pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
     let mut finder = Finder::new(29);
-    let mut excuses = Excuses::default();
+    let mut exceptions = Exceptions::default();
     let mut floors: BTreeMap<(Who, Account), Generation> = BTreeMap::new();
     let mut replaced: BTreeMap<(Who, Account), Vec<(Duration, Generation)>> = BTreeMap::new();
     let mut asked: BTreeMap<usize, (Duration, Generation)> = BTreeMap::new();
     for event in &history.events {
-        excuses.see(event);
+        exceptions.see(event);
         let Event { at, who, what } = event;
         match what {
-            What::Asked { call, account, ask: Ask::Token, .. } => {
+            What::Asked { call, account, ask: CallerRequest::Token, .. } => {
                 let floor = floors.get(&(*who, account.clone())).copied();
                 asked.insert(*call, (*at, floor.unwrap_or(Generation::ZERO)));
             }
@@ -30,12 +30,12 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
                     made.push((*at, row.generation));
                 }
             }
-            What::Answered { call, account, told } => {
+            What::Answered { call, account, answer } => {
                 let (since, least) = asked.get(call).copied().unwrap_or_default();
                 let floor = floors.entry((*who, account.clone())).or_insert(Generation::ZERO);
-                match told {
+                match answer {
                     Delivered::Token(truth) => {
-                        if truth.generation < least && !excuses.went_back {
+                        if truth.generation < least && !exceptions.went_back {
                             let what = format!("call {call} got an older token than its process had");
                             finder.found(*at, format!("{}: {what}", account.id()));
                         }

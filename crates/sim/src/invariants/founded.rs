@@ -1,8 +1,8 @@
-//! 40. That the grant is refused is ruled only where the provider refused a token of this login.
+//! 40. A verdict says that the grant is refused only where the provider refused a token of this login.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use solekey_core::{Revocation, Row, Ruling};
+use solekey_core::{Decision, Revocation, Row};
 
 use crate::{
     fleet::{Event, History, Setup, Shown, What},
@@ -20,11 +20,11 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
                 refused.extend(sent.get(request).cloned());
             }
             What::Changed(changed) => {
-                let ruled = !is_refused(changed.before.as_ref()) && is_refused(changed.after.as_ref());
-                if ruled && !refused.contains(&changed.account) {
+                let decided = !is_refused(changed.before.as_ref()) && is_refused(changed.after.as_ref());
+                if decided && !refused.contains(&changed.account) {
                     finder.found(*at, format!("{}: nobody refused its grant", changed.account.id()));
                 }
-                if matches!(changed.shown, Shown::Login(_)) {
+                if matches!(changed.shown, Shown::Login(_)) && changed.before != changed.after {
                     refused.remove(&changed.account);
                 }
             }
@@ -36,6 +36,6 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
 
 fn is_refused(row: Option<&Row>) -> bool {
     let verdict = row.and_then(Row::current_verdict);
-    let said = |why| matches!(why, Revocation::Refused | Revocation::Reused | Revocation::AnswerLost);
-    verdict.is_some_and(|verdict| matches!(verdict.ruling, Ruling::LogIn { why } if said(why)))
+    let response = |why| matches!(why, Revocation::Refused | Revocation::Reused | Revocation::AnswerLost);
+    verdict.is_some_and(|verdict| matches!(verdict.decision, Decision::LogIn { why } if response(why)))
 }

@@ -6,30 +6,30 @@ use solekey_core::{Fence, Generation, Row};
 
 use crate::{
     fleet::{Changed, History, Setup, Shown, What},
-    invariants::{Finder, Violation, excuses::Excuses},
+    invariants::{Finder, Violation, exceptions::Exceptions},
 };
 
 pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
     let mut finder = Finder::new(4);
-    let mut excuses = Excuses::default();
+    let mut exceptions = Exceptions::default();
     let mut highest = BTreeMap::new();
     for event in &history.events {
-        excuses.see(event);
+        exceptions.see(event);
         let What::Changed(changed) = &event.what else { continue };
         let Changed { account, shown, before, after, .. } = &**changed;
         let Some(after) = after else { continue };
-        let unborn = Row::unborn();
-        let before = before.as_ref().unwrap_or(&unborn);
+        let empty = Row::empty();
+        let before = before.as_ref().unwrap_or(&empty);
         let mut found = |what: &str| finder.found(event.at, format!("{}: {what}", account.id()));
         if after.generation < before.generation || after.minted < before.minted {
             found("the row went back");
         }
         let highest = highest.entry(account.clone()).or_insert(Generation::ZERO);
         let minted = after.minted > before.minted;
-        // A store whose contents and clock both went back may mint what nobody can tell it from.
-        let forgot = excuses.went_back && excuses.store_clock_back;
+        // A store whose contents and clock both went back may mint what nobody can distinguish from its own.
+        let forgot = exceptions.went_back && exceptions.store_clock_back;
         let by_commit = matches!(shown, Shown::Commit(_));
-        if minted && after.minted <= *highest && !by_commit && !forgot && !excuses.went_back {
+        if minted && after.minted <= *highest && !by_commit && !forgot && !exceptions.went_back {
             found("a generation was minted twice");
         }
         *highest = (*highest).max(after.minted);

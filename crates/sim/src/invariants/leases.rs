@@ -45,6 +45,12 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
                     last.ends = last.ends.min(*at);
                 }
             }
+            // Leases end by that clock.
+            What::Nemesis(kind, _) if kind.starts_with("redis clock") => {
+                for last in grants.values_mut() {
+                    last.ends = last.ends.min(*at);
+                }
+            }
             What::LeasesLost => grants.clear(),
             _ => {}
         }

@@ -10,21 +10,21 @@ use solekey_core::Account;
 
 use crate::{
     fleet::{Changed, History, Setup, Shown, What},
-    invariants::{Finder, Violation, excuses::Excuses},
+    invariants::{Finder, Violation, exceptions::Exceptions},
 };
 
 pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
     let mut finder = Finder::new(19);
-    let mut excuses = Excuses::default();
+    let mut exceptions = Exceptions::default();
     let mut presented: BTreeSet<Arc<str>> = BTreeSet::new();
     let mut held: BTreeMap<Account, Arc<str>> = BTreeMap::new();
     for event in &history.events {
-        excuses.see(event);
+        exceptions.see(event);
         match &event.what {
             What::Sent(request) => drop(presented.insert(Arc::clone(&request.token))),
             What::Changed(changed) => {
                 // A store that forgets may forget what was presented, too.
-                if let Some(what) = wrong(changed, &presented, &held).filter(|_| !excuses.went_back) {
+                if let Some(what) = wrong(changed, &presented, &held).filter(|_| !exceptions.went_back) {
                     finder.found(event.at, format!("{}: {what}", changed.account.id()));
                 }
                 match &changed.has {
@@ -50,12 +50,15 @@ fn wrong(
     if login.accept_spent || before == after {
         return None;
     }
+    if login.amends.is_some() {
+        let was_open = before.as_ref().is_some_and(|row| row.open.is_some());
+        let same = had.as_ref() == Some(token);
+        return (was_open || !same).then_some("an amendment voided an attempt or brought another token");
+    }
     if had.as_ref() == Some(token) {
         return Some("the token it held became a new login");
     }
-    // A row remembers the newest ones.
-    let remembers = before.as_ref().is_none_or(|row| row.presented.len() < solekey_core::MAX_PRESENTED);
-    if presented.contains(token) && remembers {
+    if presented.contains(token) {
         return Some("a token that was presented before was taken in");
     }
     let elsewhere = held.iter().any(|(other, theirs)| other != account && theirs == token);

@@ -1,9 +1,10 @@
-//! What must never happen, one file per sentence: functions over a history.
+//! The invariants, one file per sentence: functions over a history.
 
 #![expect(clippy::mutable_key_type, reason = "the cell in an account only remembers the hash of its name")]
 
 mod at_rest;
 mod breakers;
+mod checks;
 mod claimed_first;
 mod commits;
 mod copies;
@@ -12,7 +13,7 @@ mod deliveries;
 mod draining;
 mod ends;
 mod evidence;
-mod excuses;
+mod exceptions;
 mod fences;
 mod forgotten;
 mod forward;
@@ -22,11 +23,10 @@ mod haste;
 mod kept;
 mod leases;
 mod logins;
-mod looks;
 mod never_back;
-mod news;
 mod no_loss;
 mod no_useless_refresh;
+mod notified;
 mod on_purpose;
 mod one_presentation;
 mod out_of_service;
@@ -35,9 +35,10 @@ mod patience;
 mod rest;
 mod secrets;
 mod served;
-mod shelf;
+mod shared_cache;
 mod strangers;
 mod unknown_ids;
+mod unread;
 mod unsent;
 mod waiters;
 mod whole_changes;
@@ -53,9 +54,9 @@ use crate::fleet::{History, Setup};
 pub struct Violation {
     /// The number of the invariant.
     pub invariant: u8,
-    /// When.
+    /// The time of the violation.
     pub at: Duration,
-    /// What.
+    /// The violation.
     pub what: String,
 }
 
@@ -87,7 +88,7 @@ impl Finder {
 
 type Check = fn(&Setup, &History) -> Vec<Violation>;
 
-const CHECKS: [Check; 40] = [
+const CHECKS: [Check; 41] = [
     one_presentation::check,
     claimed_first::check,
     deadline::check,
@@ -95,7 +96,7 @@ const CHECKS: [Check; 40] = [
     commits::check,
     no_loss::check,
     leases::check,
-    shelf::check,
+    shared_cache::check,
     waiters::check,
     at_rest::check,
     deliveries::check,
@@ -121,13 +122,14 @@ const CHECKS: [Check; 40] = [
     evidence::check,
     withheld::check,
     fences::check,
-    news::check,
+    notified::check,
     out_of_service::check,
     whole_changes::check,
-    looks::check,
+    checks::check,
     served::check,
     breakers::check,
     founded::check,
+    unread::check,
 ];
 
 /// All of them.

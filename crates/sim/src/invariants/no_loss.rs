@@ -6,7 +6,7 @@ use solekey_core::{Account, Content, Generation};
 
 use crate::{
     fleet::{Event, History, Request, Seen, Setup, Shown, What, Who},
-    invariants::{Finder, Violation, excuses::Excuses},
+    invariants::{Finder, Violation, exceptions::Exceptions},
 };
 
 pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
@@ -17,10 +17,10 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
 }
 
 /// A pair in the hands of a process.
-type Held = BTreeMap<(Who, Account), (Duration, Generation)>;
+type Holdings = BTreeMap<(Who, Account), (Duration, Generation)>;
 
 fn silent(history: &History, finder: &mut Finder) {
-    let mut held = Held::new();
+    let mut held = Holdings::new();
     for Event { at, who, what } in &history.events {
         match what {
             What::Heard { account, attempt: Some(attempt), pair: true, .. } => {
@@ -39,7 +39,7 @@ fn silent(history: &History, finder: &mut Finder) {
     }
 }
 
-/// Where and when a pair came to lie.
+/// The locations and times at which a pair was written.
 #[derive(Default)]
 struct Copies {
     row: Option<Duration>,
@@ -47,12 +47,12 @@ struct Copies {
 }
 
 fn burnt(setup: &Setup, history: &History, finder: &mut Finder) {
-    let mut excuses = Excuses::default();
+    let mut exceptions = Exceptions::default();
     let mut copies: BTreeMap<Account, Copies> = BTreeMap::new();
     let mut claims = BTreeMap::new();
     let mut sent: BTreeMap<usize, &Request> = BTreeMap::new();
     for event in &history.events {
-        excuses.see(event);
+        exceptions.see(event);
         let Event { at, what, .. } = event;
         match what {
             What::Changed(changed) => {
@@ -75,10 +75,10 @@ fn burnt(setup: &Setup, history: &History, finder: &mut Finder) {
             What::Processed { request, seen: Seen::Burned | Seen::Spent, living: Some(place), .. } => {
                 let Some(request) = sent.get(request) else { continue };
                 let Request { account, attempt, number, .. } = request;
-                if excuses.went_back || excuses.accepted_spent(account) {
+                if exceptions.went_back || exceptions.accepted_spent(account) {
                     continue;
                 }
-                if excuses.store_clock && setup.trusts_store_clock() {
+                if exceptions.store_clock && setup.trusts_store_clock() {
                     continue;
                 }
                 let claimed = attempt.and_then(|attempt| claims.get(&(account.clone(), attempt)));

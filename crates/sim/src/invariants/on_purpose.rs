@@ -1,24 +1,24 @@
 //! 20. A spent token is presented on purpose only, by a claim over a doubt; and no grant is called ended, because of
-//!     what a provider said, whose refresh token works.
+//!     what a provider answered, whose refresh token works.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use solekey_core::{Cause, Revocation, Ruling};
+use solekey_core::{Cause, Decision, Revocation};
 
 use crate::{
     fleet::{Changed, Event, History, Request, Seen, Setup, Shown, What},
-    invariants::{Finder, Violation, excuses::Excuses},
+    invariants::{Finder, Violation, exceptions::Exceptions},
 };
 
 pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
     let mut finder = Finder::new(20);
-    let mut excuses = Excuses::default();
+    let mut exceptions = Exceptions::default();
     let mut plain = BTreeSet::new();
     // A person may present what a policy would rather have replaced; what they meet replaces the verdict.
     let mut operated = BTreeSet::new();
     let mut sent: BTreeMap<usize, &Request> = BTreeMap::new();
     for event in &history.events {
-        excuses.see(event);
+        exceptions.see(event);
         let Event { at, what, .. } = event;
         match what {
             What::Changed(changed) => {
@@ -42,8 +42,8 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
                 let Some(Request { account, attempt: Some(attempt), number, .. }) = sent.get(request) else {
                     continue;
                 };
-                let excused = excuses.went_back || excuses.accepted_spent(account);
-                if plain.contains(&(account.clone(), *attempt)) && !excused {
+                let excepted = exceptions.went_back || exceptions.accepted_spent(account);
+                if plain.contains(&(account.clone(), *attempt)) && !excepted {
                     let what = format!("{}: request {number} spent a token again unawares", account.id());
                     finder.found(*at, what);
                 }
@@ -56,8 +56,9 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
 
 fn ended_by_mistake(changed: &Changed) -> bool {
     let Changed { shown: Shown::Settle(settle), before, after, works, .. } = changed else { return false };
-    let said = settle
-        .verdict
-        .is_some_and(|verdict| matches!(verdict.ruling, Ruling::LogIn { why } if why != Revocation::InDoubt));
-    said && before != after && *works == Some(true)
+    let excepted = [Revocation::InDoubt, Revocation::AnswerUnread];
+    let response = settle.verdict.is_some_and(
+        |verdict| matches!(verdict.decision, Decision::LogIn { why } if !excepted.contains(&why)),
+    );
+    response && before != after && *works == Some(true)
 }

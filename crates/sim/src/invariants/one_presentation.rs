@@ -7,17 +7,17 @@ use solekey_core::{Account, Open};
 
 use crate::{
     fleet::{Changed, Event, History, Request, Setup, Shown, What},
-    invariants::{Finder, Violation, excuses::Excuses},
+    invariants::{Finder, Violation, exceptions::Exceptions},
 };
 
 pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
     let mut finder = Finder::new(1);
-    let mut excuses = Excuses::default();
+    let mut exceptions = Exceptions::default();
     let mut presented = BTreeSet::new();
     let mut under_way: BTreeMap<usize, &Request> = BTreeMap::new();
     let mut overtaken = BTreeMap::new();
     for event in &history.events {
-        excuses.see(event);
+        exceptions.see(event);
         let Event { at, what, .. } = event;
         match what {
             What::Sent(request) => {
@@ -25,16 +25,18 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
                 match attempt {
                     None => finder.found(*at, format!("request {number} belongs to no attempt")),
                     // What was minted and forgotten may be minted again.
-                    Some(attempt) if !presented.insert((account.clone(), *attempt)) && !excuses.went_back => {
+                    Some(attempt)
+                        if !presented.insert((account.clone(), *attempt)) && !exceptions.went_back =>
+                    {
                         finder.found(*at, format!("request {number}: its attempt was presented before"));
                     }
                     Some(_) => {}
                 }
-                let excused = excuses.went_back
-                    || excuses.accepted_spent(account)
-                    || (excuses.store_clock && setup.trusts_store_clock());
+                let excepted = exceptions.went_back
+                    || exceptions.accepted_spent(account)
+                    || (exceptions.store_clock && setup.trusts_store_clock());
                 let other = under_way.values().find(|other| other.token == *token);
-                if let Some(other) = other.filter(|_| !excused) {
+                if let Some(other) = other.filter(|_| !excepted) {
                     finder.found(*at, format!("requests {} and {number} present one token", other.number));
                 }
                 under_way.insert(*number, request);
@@ -77,7 +79,7 @@ fn overtook(
     match shown {
         Shown::Claim(_) => {
             if overtaken.remove(account).is_some_and(|open| *now < open.until) {
-                let what = format!("{}: an attempt was opened beside one that was overtaken", account.id());
+                let what = format!("{}: an attempt was opened next to one that was overtaken", account.id());
                 finder.found(at, what);
             }
         }

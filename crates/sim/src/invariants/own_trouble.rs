@@ -1,4 +1,4 @@
-//! 16. Nobody is told of a trouble that another process had, or that was about an older generation: that nothing could
+//! 16. Nobody gets an error that another process had, or that was about an older generation: that nothing could
 //!     be sent, or that the provider does not accept our client, holds for the process that found it, and for the
 //!     credential it found it with.
 
@@ -16,11 +16,11 @@ use crate::{
 
 #[derive(Default)]
 struct Seen {
-    /// When a process found, about an account, what is wrong.
+    /// The time at which a process found, about an account, what is wrong.
     found: BTreeMap<(Who, Account), Duration>,
-    /// Who found it about which accounts: three close a provider for all.
+    /// The accounts about which a process found it: three close a provider for all.
     accused: BTreeMap<Who, BTreeSet<Account>>,
-    /// When the generation changed last before.
+    /// The times at which the generation changed before.
     moved: BTreeMap<Account, Vec<Duration>>,
     asked: BTreeMap<usize, Duration>,
 }
@@ -28,13 +28,13 @@ struct Seen {
 pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
     let mut finder = Finder::new(16);
     // A flight that waits may have begun with what was so before, and has callers who joined it.
-    let flight = setup.policy().max_wait() + LOOKS;
+    let flight = setup.policy().max_wait() + FIRST_READS;
     let mut seen = Seen::default();
     let mut settled = BTreeMap::new();
     for Event { at, who, what } in &history.events {
         match what {
             What::NotSent { account } => seen.found(*who, account, *at),
-            What::Heard { account, said, .. } if said.contains("invalid_client") => {
+            What::Heard { account, response, .. } if response.contains("invalid_client") => {
                 seen.found(*who, account, *at);
             }
             What::Changed(changed) => {
@@ -49,7 +49,7 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
                 }
             }
             What::Asked { call, .. } => drop(seen.asked.insert(*call, *at)),
-            What::Answered { call, account, told: Delivered::RetryAt(why, _) }
+            What::Answered { call, account, answer: Delivered::RetryAt(why, _) }
                 if matches!(why, Delay::Unreachable | Delay::OurFault) =>
             {
                 let asked = seen.asked.get(call).copied().unwrap_or(*at);
@@ -59,7 +59,7 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
                     _ => Duration::ZERO,
                 };
                 if let Some(what) = seen.unfounded(*who, account, before, setup) {
-                    finder.found(*at, format!("{}, call {call}: told {why:?} {what}", account.id()));
+                    finder.found(*at, format!("{}, call {call}: got {why:?} {what}", account.id()));
                 }
             }
             _ => {}
@@ -100,5 +100,5 @@ impl Seen {
 }
 
 const ACCUSERS: usize = 3;
-/// A flight's own looks, and those before it.
-const LOOKS: Duration = Duration::from_secs(5);
+/// A flight's own reads, and those before it.
+const FIRST_READS: Duration = Duration::from_secs(5);

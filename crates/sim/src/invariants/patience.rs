@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use solekey_core::{MAX_RETRY_AFTER, Ruling};
+use solekey_core::{Decision, MAX_RETRY_AFTER};
 
 use crate::{
     fleet::{Event, History, Setup, Shown, What},
@@ -16,7 +16,7 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
         let verdict = changed.after.as_ref().and_then(|row| row.verdict);
         // A commit leaves the `until` of another's attempt.
         let settled = matches!(changed.shown, Shown::Settle(_)) && changed.before != changed.after;
-        if let Some(Ruling::NotBefore { at: end, .. }) = verdict.map(|verdict| verdict.ruling)
+        if let Some(Decision::NotBefore { at: end, .. }) = verdict.map(|verdict| verdict.decision)
             && settled
             && end.since(changed.now) > MAX_RETRY_AFTER + BREATH
         {

@@ -6,24 +6,24 @@ use std::{collections::BTreeMap, time::Duration};
 use solekey_core::{Account, Cause, Generation};
 
 use crate::{
-    fleet::{Ask, Changed, Event, History, Setup, Shown, What, Who},
-    invariants::{Finder, Violation, excuses::Excuses},
+    fleet::{CallerRequest, Changed, Event, History, Setup, Shown, What, Who},
+    invariants::{Finder, Violation, exceptions::Exceptions},
 };
 
 pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
     let mut finder = Finder::new(26);
-    let mut excuses = Excuses::default();
+    let mut exceptions = Exceptions::default();
     // A call goes on for as long as its flight does, whoever has gone.
     let asks_for = setup.policy().max_wait() * 2 + Duration::from_secs(60);
     let mut named: BTreeMap<(Who, Account), Duration> = BTreeMap::new();
     for event in &history.events {
-        excuses.see(event);
+        exceptions.see(event);
         let Event { at, who, what } = event;
         match what {
-            What::Asked { account, ask: Ask::Refresh, named: Some(_), .. } => {
+            What::Asked { account, ask: CallerRequest::Refresh, named: Some(_), .. } => {
                 named.insert((*who, account.clone()), *at);
             }
-            What::Changed(changed) if !excuses.store_clock && !excuses.went_back => {
+            What::Changed(changed) if !exceptions.store_clock && !exceptions.went_back => {
                 let asked = named.get(&(*who, changed.account.clone()));
                 let by_name = asked.is_some_and(|asked| *at < *asked + asks_for);
                 if let Some(since) = too_soon(changed).filter(|_| !by_name) {
@@ -36,7 +36,7 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
     finder.all()
 }
 
-/// How long ago the row was rotated that is rotated again.
+/// The time since the row that is rotated again was rotated.
 fn too_soon(changed: &Changed) -> Option<Duration> {
     let Changed { shown: Shown::Claim(claim), before: Some(before), after: Some(after), now, .. } = changed
     else {

@@ -1,6 +1,6 @@
 //! 12. With a key configured no byte that is shared shows a token.
 //!
-//! Seen here: every payload on its way into rows, answers and shelf, in the worlds that seal. Not seen here: keys of
+//! Seen here: every payload on its way into rows, answers and shared cache, in the worlds that seal. Not seen here: keys of
 //! Redis, logs and messages on the wire; the end to end tests scan those of real servers.
 
 use crate::{

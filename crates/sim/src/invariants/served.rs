@@ -7,8 +7,8 @@ use std::{collections::BTreeSet, time::Duration};
 use solekey_core::Stale;
 
 use crate::{
-    fleet::{Ask, Delivered, Event, History, Setup, Shown, What},
-    invariants::{Finder, Violation, excuses::Excuses},
+    fleet::{CallerRequest, Delivered, Event, History, Setup, Shown, What},
+    invariants::{Finder, Violation, exceptions::Exceptions},
 };
 
 pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
@@ -16,26 +16,28 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
     if setup.policy().stale() != Stale::Serve {
         return finder.all();
     }
-    let (mut calm, mut excuses) = (false, Excuses::default());
+    let (mut calm, mut exceptions) = (false, Exceptions::default());
     let (mut asks, mut refused) = (BTreeSet::new(), BTreeSet::new());
     for event in &history.events {
-        excuses.see(event);
+        exceptions.see(event);
         let Event { at, what, .. } = event;
         match what {
             What::Calm => calm = true,
-            What::Asked { call, ask: Ask::Token, .. } => drop(asks.insert(*call)),
+            What::Asked { call, ask: CallerRequest::Token, .. } => drop(asks.insert(*call)),
             What::Asked { account, named: Some(_), .. } => drop(refused.insert(account.clone())),
             What::Changed(changed) if matches!(changed.shown, Shown::Login(_)) => {
                 refused.remove(&changed.account);
             }
-            What::Answered { call, account, told } if asks.remove(call) && calm => {
-                if let Delivered::RetryAt(_, left) | Delivered::LogIn(_, left) = told
+            What::Answered { call, account, answer } if asks.remove(call) && calm => {
+                if let Delivered::RetryAt(_, left) | Delivered::LogIn(_, left) = answer
                     && *left > BREATH
                     && !refused.contains(account)
-                    && !excuses.went_back
+                    && !exceptions.went_back
                 {
-                    finder
-                        .found(*at, format!("{}: call {call} got none of {left:?}: {told:?}", account.id()));
+                    finder.found(
+                        *at,
+                        format!("{}: call {call} got none of {left:?}: {answer:?}", account.id()),
+                    );
                 }
             }
             _ => {}
@@ -44,6 +46,6 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
     finder.all()
 }
 
-/// A document that was logged in counts from when it is read, for which there are 30 s; and what says how long a token
-/// lives is told on the way.
+/// A document that was logged in counts from when it is read, for which there are 30 s; and the lifetime of a token
+/// is sent on the way.
 const BREATH: Duration = Duration::from_secs(31);

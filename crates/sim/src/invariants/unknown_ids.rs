@@ -1,5 +1,5 @@
-//! 28. An account that was never logged in costs no lease, no attempt and no place on the shelf, and its callers are
-//!     not told that they have a token.
+//! 28. An account that was never logged in costs no lease, no attempt and no entry in the shared cache, and its callers
+//!     never get a token.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
             }
             What::Granted { account, .. } => (account, "leased"),
             What::Published { account, .. } => (account, "published"),
-            What::Answered { account, told: Delivered::Token(_), .. } => (account, "told a token"),
+            What::Answered { account, answer: Delivered::Token(_), .. } => (account, "got a token"),
             _ => continue,
         };
         if !born.contains(account) {

@@ -27,7 +27,7 @@ struct Seen {
     dead: BTreeSet<Who>,
     /// A claim of theirs was carried out twice.
     doubled: BTreeSet<Who>,
-    /// Until when somebody had trouble of its own.
+    /// The time until which somebody had trouble of its own.
     trouble: BTreeMap<Who, Duration>,
 }
 
@@ -35,14 +35,14 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
     let mut finder = Finder::new(15);
     let mut seen = Seen::default();
     for event in &history.events {
-        seen.look(event.at, &mut finder);
+        seen.read(event.at, &mut finder);
         seen.see(event);
     }
     finder.all()
 }
 
 impl Seen {
-    fn look(&mut self, at: Duration, finder: &mut Finder) {
+    fn read(&mut self, at: Duration, finder: &mut Finder) {
         let Self { unsent, trouble, .. } = self;
         unsent.retain(|account, Unsent { attempt, owner, since, .. }| {
             let free = trouble.get(owner).copied().unwrap_or_default().max(*since);

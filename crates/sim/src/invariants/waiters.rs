@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    fleet::{Ask, CALLS, Event, History, Setup, What, Who},
+    fleet::{CALLS, CallerRequest, Event, History, Setup, What, Who},
     invariants::{Finder, Violation},
 };
 
@@ -12,16 +12,16 @@ struct Waiting {
     who: Who,
     since: Duration,
     bound: Duration,
-    ask: Ask,
+    ask: CallerRequest,
 }
 
-pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
+pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
     let mut finder = Finder::new(9);
     let mut waiting: BTreeMap<usize, Waiting> = BTreeMap::new();
     for Event { at, who, what } in &history.events {
         match what {
             What::Asked { call, ask, bound, .. } => {
-                let bound = (*bound).max(LOOKS);
+                let bound = (*bound).max(least(setup, *ask));
                 waiting.insert(*call, Waiting { who: *who, since: *at, bound, ask: *ask });
             }
             What::Answered { call, .. } => {
@@ -54,8 +54,17 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
     finder.all()
 }
 
-/// Who does not wait for others is told what a flight finds, which takes this long at most.
-const LOOKS: Duration = Duration::from_secs(1);
+/// A caller is answered within this even where its own bound is shorter: whoever asks for a refresh waits for its exchange.
+fn least(setup: &Setup, ask: CallerRequest) -> Duration {
+    let policy = setup.policy();
+    match ask {
+        CallerRequest::Refresh => policy.exchange_timeout() + policy.answer_budget() + FIRST_READS,
+        _ => FIRST_READS,
+    }
+}
+
+/// A caller that does not wait for others gets what a flight finds, which takes this long at most.
+const FIRST_READS: Duration = Duration::from_secs(1);
 
 /// The grain of timers.
 const BREATH: Duration = Duration::from_millis(50);

@@ -1,5 +1,5 @@
-//! 36. A login or a delete happens entirely or not at all: what the store took is written down as an answer and told
-//!     to everybody, although its caller hung up.
+//! 36. A login or a delete happens entirely or not at all: what the store took is written down as an answer and
+//!     published, although its caller hung up.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -15,7 +15,7 @@ struct Made {
     account: Account,
     generation: Generation,
     written: bool,
-    told: bool,
+    answer: bool,
 }
 
 pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
@@ -33,7 +33,7 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
                 };
                 let Some(row) = &changed.after else { continue };
                 let (account, generation) = (changed.account.clone(), row.generation);
-                let one = Made { at: *at, account, generation, written: false, told: !setup.cache };
+                let one = Made { at: *at, account, generation, written: false, answer: !setup.cache };
                 made.insert(id, one);
             }
             What::Written { note, .. } => {
@@ -43,15 +43,18 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
             }
             What::Published { account, after, .. } => {
                 for made in made.values_mut().filter(|made| made.account == *account) {
-                    made.told |= *after >= Some(made.generation) && *at <= made.at + SOON;
+                    made.answer |= *after >= Some(made.generation) && *at <= made.at + SOON;
                 }
             }
             _ => {}
         }
     }
-    for Made { at, account, written, told, .. } in made.into_values() {
-        if !(written && told) {
-            finder.found(at, format!("{}: half a change (written {written}, told {told})", account.id()));
+    for Made { at, account, written, answer, .. } in made.into_values() {
+        if !(written && answer) {
+            finder.found(
+                at,
+                format!("{}: half a change (written {written}, published {answer})", account.id()),
+            );
         }
     }
     finder.all()

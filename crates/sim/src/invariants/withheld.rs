@@ -1,4 +1,4 @@
-//! 32. A token that a process was told is rejected is handed out there to nobody until the provider has been asked.
+//! 32. A token whose rejection was reported to a process is handed out there to nobody until the provider has been asked.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,38 +8,38 @@ use std::{
 use solekey_core::{Account, Cause, Delay, Generation};
 
 use crate::{
-    fleet::{Ask, CALLS, Changed, Delivered, Event, History, Setup, Shown, What, Who},
-    invariants::{Finder, Violation, excuses::Excuses},
+    fleet::{CALLS, CallerRequest, Changed, Delivered, Event, History, Setup, Shown, What, Who},
+    invariants::{Finder, Violation, exceptions::Exceptions},
 };
 
 #[derive(Default)]
 struct Known {
     /// Reports that were not answered yet.
     reports: BTreeMap<usize, (Who, Account, Generation)>,
-    /// What each process was told, since when.
-    told: BTreeMap<(Who, Account), (Generation, Duration)>,
+    /// The rejection that each process received, and since when.
+    answer: BTreeMap<(Who, Account), (Generation, Duration)>,
     /// Accounts with an attempt on evidence.
     open: BTreeSet<Account>,
     /// The last rotation on evidence: its successor is rejected at the resource's own fault.
     rotated: BTreeMap<Account, Duration>,
-    /// Tokens for which a rotation was tried: whoever reports them again is told the same.
+    /// Tokens for which a rotation was tried: whoever reports them again gets the same answer.
     tried: BTreeSet<(Account, Generation)>,
     asked: BTreeMap<usize, Duration>,
 }
 
 pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
     let mut finder = Finder::new(32);
-    let mut excuses = Excuses::default();
+    let mut exceptions = Exceptions::default();
     let mut known = Known::default();
     let mut calm = false;
     for event in &history.events {
-        excuses.see(event);
+        exceptions.see(event);
         let Event { at, who, what } = event;
         match what {
             What::Calm => calm = true,
             What::Asked { call, account, ask, named, .. } => {
                 known.asked.insert(*call, *at);
-                if let (Ask::Rejected | Ask::FalselyRejected, Some(named)) = (ask, named)
+                if let (CallerRequest::Rejected | CallerRequest::FalselyRejected, Some(named)) = (ask, named)
                     && calm
                 {
                     known.reports.insert(*call, (*who, account.clone(), *named));
@@ -48,16 +48,16 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
             What::Left { call } => known.reports.retain(|other, _| other / CALLS != call / CALLS),
             What::Heard { account, .. } => known.tried(account),
             What::Changed(changed) => known.changed(changed, *at),
-            What::Answered { call, account, told } => {
-                if let Delivered::Token(token) = told
+            What::Answered { call, account, answer } => {
+                if let Delivered::Token(token) = answer
                     && calm
-                    && !excuses.went_back
-                    && !excuses.store_clock
+                    && !exceptions.went_back
+                    && !exceptions.store_clock
                     && known.withholds(*who, account, token.generation, *call, *at)
                 {
                     finder.found(*at, format!("{}: call {call} got a rejected token", account.id()));
                 }
-                known.answered(*call, told, *at);
+                known.answered(*call, answer, *at);
             }
             _ => {}
         }
@@ -68,11 +68,11 @@ pub(crate) fn check(_: &Setup, history: &History) -> Vec<Violation> {
 impl Known {
     fn tried(&mut self, account: &Account) {
         let reported = self.reports.values().filter(|(_, whose, _)| whose == account);
-        let told = self.told.iter().filter(|((_, whose), _)| whose == account);
-        let named = reported.map(|(_, _, named)| *named).chain(told.map(|(_, (named, _))| *named));
+        let answer = self.answer.iter().filter(|((_, whose), _)| whose == account);
+        let named = reported.map(|(_, _, named)| *named).chain(answer.map(|(_, (named, _))| *named));
         self.tried.extend(named.map(|named| (account.clone(), named)));
         self.reports.retain(|_, (_, whose, _)| whose != account);
-        self.told.retain(|(_, whose), _| whose != account);
+        self.answer.retain(|(_, whose), _| whose != account);
     }
 
     fn changed(&mut self, changed: &Changed, at: Duration) {
@@ -105,12 +105,12 @@ impl Known {
         }
     }
 
-    fn answered(&mut self, call: usize, told: &Delivered, at: Duration) {
+    fn answered(&mut self, call: usize, answer: &Delivered, at: Duration) {
         let Some((who, account, named)) = self.reports.remove(&call) else { return };
-        // Who is told that the resource is at fault has not put the token out of service.
+        // A report answered by "the resource is at fault" has not put the token out of service.
         let tried = self.tried.contains(&(account.clone(), named));
-        if matches!(told, Delivered::RetryAt(why, _) if *why != Delay::RejectedAgain && !tried) {
-            self.told.insert((who, account), (named, at));
+        if matches!(answer, Delivered::RetryAt(why, _) if *why != Delay::RejectedAgain && !tried) {
+            self.answer.insert((who, account), (named, at));
         }
     }
 
@@ -119,8 +119,8 @@ impl Known {
         if self.rotated.get(account).is_some_and(|rotated| at < *rotated + EVIDENCE) {
             return false;
         }
-        let told = self.told.get(&(who, account.clone()));
-        told.is_some_and(|(named, since)| *named == token && asked > *since)
+        let answer = self.answer.get(&(who, account.clone()));
+        answer.is_some_and(|(named, since)| *named == token && asked > *since)
     }
 }
 

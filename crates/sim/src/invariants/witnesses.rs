@@ -1,4 +1,4 @@
-//! 18. Once a login or a delete is said to be done, its witness lies among the answers and the shelf knows of it,
+//! 18. Once a login or a delete is done, its witness lies among the answers and the shared cache knows of it,
 //!     unless they could not be had.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use solekey_core::{Account, Generation};
 
 use crate::{
-    fleet::{Ask, Changed, Delivered, Event, History, Setup, Shown, What, Who},
+    fleet::{CallerRequest, Changed, Delivered, Event, History, Setup, Shown, What, Who},
     invariants::{Finder, Violation},
 };
 
@@ -17,7 +17,7 @@ struct Call {
     made: Option<Generation>,
     written: bool,
     published: bool,
-    /// What could not be had meanwhile.
+    /// The ports that could not be reached meanwhile.
     struck: BTreeSet<&'static str>,
 }
 
@@ -34,7 +34,7 @@ impl Call {
                 self.published |= Some(*generation) >= self.made;
             }
             What::Struck(fault) => drop(self.struck.replace(fault.line)),
-            What::Paused(_) => self.struck.extend(["answers", "shelf"]),
+            What::Paused(_) => self.struck.extend(["answers", "cache"]),
             _ => {}
         }
     }
@@ -54,7 +54,7 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
                     calls.insert(*call, Call::new(*who, account));
                 }
             }
-            What::Answered { call, told: Delivered::Done(done), .. } => {
+            What::Answered { call, answer: Delivered::Done(done), .. } => {
                 let Some(call) = calls.remove(call).filter(|_| done == "new" || done == "deleted") else {
                     continue;
                 };
@@ -65,8 +65,8 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
                 if !call.written && could("answers") {
                     finder.found(*at, format!("{account}: {done}, and no answer bears witness"));
                 }
-                if setup.cache && !call.published && could("shelf") {
-                    finder.found(*at, format!("{account}: {done}, and the shelf was not told"));
+                if setup.cache && !call.published && could("cache") {
+                    finder.found(*at, format!("{account}: {done}, and the shared cache does not know"));
                 }
             }
             _ => {}
@@ -86,9 +86,14 @@ fn is_made(changed: &Changed) -> bool {
     matches!(changed.shown, Shown::Login(_) | Shown::Delete(_)) && changed.before != changed.after
 }
 
-fn is_change(ask: Ask) -> bool {
+fn is_change(ask: CallerRequest) -> bool {
     matches!(
         ask,
-        Ask::Login | Ask::LoginSame | Ask::LoginOther | Ask::LoginSpent | Ask::LoginAcceptSpent | Ask::Delete
+        CallerRequest::Login
+            | CallerRequest::LoginSame
+            | CallerRequest::LoginOther
+            | CallerRequest::LoginSpent
+            | CallerRequest::LoginAcceptSpent
+            | CallerRequest::Delete
     )
 }

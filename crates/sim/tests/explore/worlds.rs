@@ -58,7 +58,7 @@ fn a_family_outlives_an_outage_of_store_and_answers() {
 }
 
 #[test]
-fn a_family_outlives_an_outage_that_falls_between_two_looks() {
+fn a_family_outlives_an_outage_that_falls_between_two_checks() {
     let left = Left { stalls: 1, store_outages: 1, answer_outages: 1, ..NOTHING };
     let scene = Scene { left, ..Scene::new(Rule::StrictFamily) };
     large_world("strict_family: both outages, a process stopped for a second", scene);
@@ -160,6 +160,13 @@ fn a_login_always_wins() {
     world("strict_family: login", Rule::StrictFamily, left);
 }
 
+/// A23.
+#[test]
+fn an_amendment_saves_no_refresh_token_and_uses_none_up() {
+    let left = Left { amendments: 1, crashes: 1, refusals: 1, ..NOTHING };
+    world("strict_family: amendment", Rule::StrictFamily, left);
+}
+
 #[test]
 fn a_deleted_account_never_comes_back_unless_by_a_login() {
     let left = Left { logins: 1, deletes: 1, ..NOTHING };
@@ -182,6 +189,21 @@ fn a_family_outlives_a_step_back_of_the_stores_clock() {
 fn a_family_outlives_a_store_that_went_back() {
     let left = Left { went_back: 1, crashes: 1, ..NOTHING };
     world("strict_family: store went back", Rule::StrictFamily, left);
+}
+
+#[test]
+fn a_family_outlives_a_store_that_forgets_everything_while_a_request_is_under_way() {
+    let left = Left { forgets: 1, ..NOTHING };
+    world("strict_family: store forgets", Rule::StrictFamily, left);
+    let left = Left { forgets: 1, crashes: 1, ..NOTHING };
+    world("strict_family: store forgets, crash", Rule::StrictFamily, left);
+}
+
+#[test]
+fn a_strict_grant_and_one_with_grace_outlive_a_store_that_forgets_everything() {
+    let left = Left { forgets: 1, crashes: 1, ..NOTHING };
+    world("strict: store forgets, crash", Rule::Strict, left);
+    world("grace: store forgets, crash", Rule::Grace(8), left);
 }
 
 #[test]
@@ -303,8 +325,67 @@ fn a_strict_grant_outlives_an_owner_that_was_cut_off_and_an_answer_that_is_lost(
 }
 
 #[test]
-fn a_family_outlives_an_owner_without_a_store_beside_flights_that_wait_for_long() {
+fn a_family_outlives_an_owner_without_a_store_while_other_flights_wait_for_long() {
     let left = Left { cut_offs: 1, ..NOTHING };
     let scene = Scene { patience: 9, left, ..Scene::new(Rule::StrictFamily) };
     large_world("strict_family: owner cut off, very patient flights", scene);
+}
+
+#[test]
+fn a_family_outlives_an_answer_that_comes_late() {
+    let left = Left { late_answers: 1, ..NOTHING };
+    world("strict_family: late answer", Rule::StrictFamily, left);
+}
+
+#[test]
+fn a_family_outlives_an_answer_that_comes_late_and_a_crash() {
+    let left = Left { late_answers: 1, crashes: 1, ..NOTHING };
+    large_world("strict_family: late answer, crash", Scene { left, ..Scene::new(Rule::StrictFamily) });
+}
+
+#[test]
+fn a_strict_grant_outlives_an_answer_that_comes_late_and_one_that_is_lost() {
+    let left = Left { late_answers: 1, lost_answers: 1, ..NOTHING };
+    large_world("strict: late answer, lost answer", Scene { left, ..Scene::new(Rule::Strict) });
+}
+
+#[test]
+fn a_process_that_reads_on_never_risks_its_own_pair() {
+    let left = Left { late_answers: 1, lost_answers: 1, ..NOTHING };
+    let scene = Scene { memory: 24, left, ..Scene::new(Rule::StrictFamily) };
+    long_world("strict_family: late answer in the only process", scene);
+}
+
+#[test]
+fn nobody_presents_after_an_answer_that_was_not_understood_whoever_dies() {
+    for (name, rule) in
+        [("strict_family", Rule::StrictFamily), ("strict", Rule::Strict), ("grace", Rule::Grace(5))]
+    {
+        let left = Left { unread: 1, crashes: 1, ..NOTHING };
+        world(&format!("{name}: unread answer, crash"), rule, left);
+    }
+}
+
+#[test]
+fn nobody_presents_after_an_answer_that_was_not_understood_whatever_is_away() {
+    let left = Left { unread: 1, failures: 1, ..NOTHING };
+    world("strict_family: unread answer, failure", Rule::StrictFamily, left);
+    for left in [Left { store_outages: 1, ..NOTHING }, Left { answer_outages: 1, ..NOTHING }] {
+        let scene = Scene { left: Left { unread: 1, ..left }, ..Scene::new(Rule::StrictFamily) };
+        large_world("strict_family: unread answer, outage", scene);
+    }
+}
+
+#[test]
+fn an_answer_that_was_not_understood_stops_neither_a_login_nor_a_person() {
+    let left = Left { unread: 1, logins: 1, operators: 1, ..NOTHING };
+    world("strict_family: unread answer, login, person", Rule::StrictFamily, left);
+}
+
+#[test]
+fn where_nothing_is_lost_an_answer_that_was_not_understood_is_a_doubt_that_ends() {
+    for (name, rule) in [("non_rotating", Rule::NonRotating), ("until_used", Rule::UntilUsed)] {
+        let left = Left { unread: 1, crashes: 1, ..NOTHING };
+        world(&format!("{name}: unread answer, crash"), rule, left);
+    }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use solekey_core::ports::{Answers, Store};
-use solekey_testkit::conformance::{
+use solekey_conformance::{
     Subject, answers,
     store::{self, StoreSubject},
 };
+use solekey_core::ports::{Answers, Store};
 
 use crate::fixture::{Fixture, Newer};
 
@@ -23,7 +23,7 @@ async fn redis_does_what_every_store_does() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redis_does_what_every_place_of_answers_does() {
+async fn redis_does_what_every_location_of_answers_does() {
     let build = async || {
         let fixture = Fixture::new().await;
         let answers: Arc<dyn Answers> = Arc::new(fixture.answers.clone());

@@ -1,15 +1,13 @@
-//! What the tests share.
+//! The fixture that the tests share.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
+use solekey_conformance::store::Foreign;
 use solekey_core::Account;
 use solekey_redis_link::{FromRedisValue, LinkOptions, RedisLink, cmd};
 use solekey_store_redis::{RedisAnswers, RedisStore};
-use solekey_testkit::{
-    conformance::store::Foreign,
-    redis::{SharedRedis, redis_for_tests},
-};
+use solekey_testkit::redis::{SharedRedis, redis_for_tests};
 
 /// A store and a place of answers of its own in a Redis that other tests use, too.
 #[derive(Debug)]
@@ -73,9 +71,9 @@ impl Foreign for Newer {
 /// A loaded machine may be slow; the tests are not about that.
 pub(crate) fn patient() -> LinkOptions {
     LinkOptions {
-        command_timeout: Duration::from_secs(20),
-        connect_timeout: Duration::from_secs(20),
-        slow: Duration::from_secs(20),
+        command_timeout: Duration::from_secs(60),
+        connect_timeout: Duration::from_secs(60),
+        slow: Duration::from_secs(60),
         ..LinkOptions::default()
     }
 }

@@ -1,13 +1,10 @@
-//! The scripts against the functions they repeat: rows and answers in Redis beside those in memory.
+//! The scripts compared with the functions they repeat: rows and answers in Redis and those in memory.
 
 use std::sync::Arc;
 
+use solekey_conformance::model::{self, AnswersPairs, Backstage, Make, Plan, RedisStage, StorePairs};
 use solekey_redis_link::RedisLink;
 use solekey_store_redis::{RedisAnswers, RedisStore};
-use solekey_testkit::{
-    model::{self, AnswersTwins, Backstage, Plan, RedisStage, StoreTwins},
-    redis::Make,
-};
 
 use crate::fixture::patient;
 
@@ -38,7 +35,7 @@ async fn stores_agree_on(make: Make) {
     let build = async || {
         let (server, link) = server(make).await;
         let store = RedisStore::new(link, server.prefix()).unwrap();
-        StoreTwins::new(RedisStage { store, server }).await
+        StorePairs::new(RedisStage { store, server }).await
     };
     println!("{}", model::run(&make.version().unwrap(), Plan::from_env(), build).await);
 }
@@ -50,7 +47,7 @@ async fn answers_agree_on(make: Make) {
     let build = async || {
         let (server, link) = server(make).await;
         let answers = RedisAnswers::new(link, server.prefix()).unwrap();
-        AnswersTwins::new(Arc::new(answers), server)
+        AnswersPairs::new(Arc::new(answers), server)
     };
     println!("{}", model::run(&make.version().unwrap(), Plan::from_env(), build).await);
 }

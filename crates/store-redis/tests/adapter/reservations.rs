@@ -1,4 +1,4 @@
-//! What becomes of reservations when somebody dies halfway.
+//! Reservations whose holder dies halfway.
 
 use solekey_core::{
     Account,
@@ -7,7 +7,7 @@ use solekey_core::{
 
 use crate::{
     fixture::Fixture,
-    wishes::{account, claim, commit, login, payload, token},
+    requests::{account, claim, commit, login, payload, token},
 };
 
 async fn log_in(fixture: &Fixture, account: &Account, refresh: u64) -> Result<(), StoreError> {
@@ -35,7 +35,7 @@ async fn lose_row(fixture: &Fixture, account: &Account) {
 }
 
 #[tokio::test]
-async fn a_reservation_without_a_row_holds_while_its_login_may_be_under_way() {
+async fn a_reservation_without_a_row_stays_valid_while_its_login_may_be_under_way() {
     let fixture = Fixture::new().await;
     let (alice, bob) = (account("alice"), account("bob"));
     log_in(&fixture, &alice, 1).await.unwrap();
@@ -51,7 +51,7 @@ async fn a_reservation_without_a_row_holds_while_its_login_may_be_under_way() {
 }
 
 #[tokio::test]
-async fn an_old_reservation_with_a_row_behind_it_holds() {
+async fn an_old_reservation_with_a_row_behind_it_stays_valid() {
     let fixture = Fixture::new().await;
     let (alice, bob) = (account("alice"), account("bob"));
     log_in(&fixture, &alice, 1).await.unwrap();
@@ -93,19 +93,96 @@ async fn a_refused_change_takes_its_reservation_back() {
 }
 
 #[tokio::test]
-async fn tokens_a_row_no_longer_remembers_leave_no_key_behind() {
+async fn tokens_a_row_no_longer_lists_leave_no_key_behind() {
     let fixture = Fixture::new().await;
     let alice = account("alice");
     log_in(&fixture, &alice, 0).await.unwrap();
-    for refresh in 1..=80 {
-        let loaded = fixture.store.load(&alice).await.unwrap();
-        let claimed = fixture.store.claim(&alice, &claim(&loaded)).await.unwrap();
-        fixture
-            .store
-            .commit(&alice, &commit(&claimed.record.unwrap().row, refresh), &payload())
-            .await
-            .unwrap();
+    rotate(&fixture, &alice, 1..=80).await;
+    let keys = fixture.keys("").await;
+    let archives = keys.iter().filter(|key| key.ends_with(":spent")).count();
+    let tokens = keys.iter().filter(|key| key.contains(":rt:")).count();
+    // The account's archive and the part of the other that has these tokens; the tokens presented, and the one held.
+    assert_eq!((archives, tokens - 1), (2, 65), "{keys:?}");
+}
+
+#[tokio::test]
+async fn spent_tokens_are_forgotten_when_their_time_is_over_and_never_by_count() {
+    let fixture = Fixture::new().await;
+    let (alice, bob) = (account("alice"), account("bob"));
+    log_in(&fixture, &alice, 0).await.unwrap();
+    rotate(&fixture, &alice, 1..=200).await;
+    let length = archive_lengths(&fixture).await;
+    assert_eq!(length, [136 * 10, 136 * 10]);
+
+    // The time of the first 70 is over.
+    for key in archives(&fixture).await {
+        for entry in 0..70 {
+            let _: i64 = fixture.ask("SETRANGE", &key, &[&(entry * 10 + 8).to_string(), "\x01\x01"]).await;
+        }
     }
-    // Those presented and the one held.
-    assert_eq!(fixture.keys("rt:*").await.len(), 65);
+    rotate(&fixture, &alice, 201..=201).await;
+    assert_eq!(archive_lengths(&fixture).await, [73 * 10, 73 * 10], "64 leave at once");
+    for spent in [70, 71, 100, 200] {
+        refused(log_in(&fixture, &alice, spent).await);
+        refused(log_in(&fixture, &bob, spent).await);
+    }
+    log_in(&fixture, &bob, 66).await.unwrap();
+    log_in(&fixture, &alice, 65).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_is_known_whose_process_died_before_the_other_archive_had_it() {
+    let fixture = Fixture::new().await;
+    let (alice, bob) = (account("alice"), account("bob"));
+    log_in(&fixture, &alice, 0).await.unwrap();
+    rotate(&fixture, &alice, 1..=70).await;
+    let token = fixture
+        .keys(&token(50).to_string())
+        .await
+        .remove(0)
+        .replace(&token(50).to_string(), &token(1).to_string());
+    let token = token.strip_prefix(&format!("{}:", fixture.prefix)).unwrap();
+    let _: i64 = fixture.ask("DEL", "rt:{00}:spent", &[]).await;
+    let _: i64 = fixture.ask("ZADD", token, &["1", &alice.key().to_string()]).await;
+    refused(log_in(&fixture, &bob, 1).await);
+    refused(log_in(&fixture, &alice, 1).await);
+    refused(log_in(&fixture, &alice, 2).await);
+}
+
+#[tokio::test]
+async fn a_token_that_was_only_held_when_its_account_was_deleted_is_free_until_a_login_follows() {
+    let fixture = Fixture::new().await;
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(account);
+    let delete = async |account| fixture.store.delete(account, crate::requests::id()).await.map(drop);
+    log_in(&fixture, &alice, 1).await.unwrap();
+    delete(&alice).await.unwrap();
+    log_in(&fixture, &bob, 1).await.unwrap();
+    refused(log_in(&fixture, &alice, 1).await);
+    delete(&bob).await.unwrap();
+    log_in(&fixture, &alice, 2).await.unwrap();
+    refused(log_in(&fixture, &bob, 1).await);
+    refused(log_in(&fixture, &carol, 1).await);
+}
+
+async fn rotate(fixture: &Fixture, account: &Account, to: std::ops::RangeInclusive<u64>) {
+    for refresh in to {
+        let loaded = fixture.store.load(account).await.unwrap();
+        let claimed = fixture.store.claim(account, &claim(&loaded)).await.unwrap();
+        let commit = commit(&claimed.record.unwrap().row, refresh);
+        fixture.store.commit(account, &commit, &payload()).await.unwrap();
+    }
+}
+
+/// The keys of both archives, without the prefix.
+async fn archives(fixture: &Fixture) -> Vec<String> {
+    let keys = fixture.keys(":spent").await;
+    keys.iter().map(|key| key.strip_prefix(&format!("{}:", fixture.prefix)).unwrap().to_owned()).collect()
+}
+
+async fn archive_lengths(fixture: &Fixture) -> Vec<usize> {
+    let mut lengths = Vec::new();
+    for key in archives(fixture).await {
+        lengths.push(fixture.ask("STRLEN", &key, &[]).await);
+    }
+    lengths
 }

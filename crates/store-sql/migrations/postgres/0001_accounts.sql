@@ -9,12 +9,16 @@ CREATE TABLE solekey.account (
     format     bigint NOT NULL,
     gone       boolean NOT NULL,
     due_at     bigint,
+    changed_at bigint NOT NULL,
     row        text   NOT NULL,
     payload    bytea  NOT NULL,
     PRIMARY KEY (provider, id)
 );
 
 CREATE INDEX account_due ON solekey.account (provider, due_at) WHERE due_at IS NOT NULL;
+
+-- Rows that were changed later than now, which happens once a clock has stepped back.
+CREATE INDEX account_changed ON solekey.account (provider, changed_at);
 
 -- Which account holds or has presented which refresh token, by keyed hash.
 CREATE TABLE solekey.presented (

@@ -1,4 +1,4 @@
-//! What a URL says of a database.
+//! The parts of a URL of a database.
 
 use std::{borrow::Cow, net::IpAddr, str::FromStr as _};
 
@@ -6,7 +6,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use tracing::{Dispatch, dispatcher};
 use url::Url;
 
-use super::PostgresError;
+use super::error::PostgresError;
 
 /// Reads a URL. sqlx is handed nothing that it would not use.
 pub(super) fn read(url: &str) -> Result<PgConnectOptions, PostgresError> {
@@ -42,7 +42,7 @@ fn check(url: &Url) -> Result<(), Cow<'static, str>> {
 
 /// Something that sqlx knows how to use.
 struct Parameter {
-    /// The first one is what people are told.
+    /// The first one is used in messages.
     names: &'static [&'static str],
     expected: &'static str,
     takes: fn(&str) -> bool,
@@ -94,20 +94,20 @@ const PARAMETERS: &[Parameter] = &[
 /// `options[NAME]`: one setting of the session.
 const OPTION: Parameter = Parameter::of_any_value(&["options"]);
 
-/// Whether the names in a query can be repeated. A password in which `&`, `=` or `?` was not escaped falls into pieces that
-/// look like parameters.
+/// Decides whether the names in a query can be repeated. A password in which `&`, `=` or `?` was not escaped falls into
+/// pieces that resemble parameters.
 struct Names {
-    can_be_said: bool,
+    can_be_shown: bool,
 }
 
 impl Names {
-    /// Where an `@` is left, the host may stand behind it, and a password before.
+    /// If an `@` is left, the host may stand behind it, and a password before.
     fn of(url: &Url) -> Self {
-        Self { can_be_said: !url.query().unwrap_or_default().contains('@') }
+        Self { can_be_shown: !url.query().unwrap_or_default().contains('@') }
     }
 
     fn passed(&mut self, parameter: &Parameter) {
-        self.can_be_said &= parameter.names[0] != PASSWORD;
+        self.can_be_shown &= parameter.names[0] != PASSWORD;
     }
 
     fn refuse(&self, name: &str, value: &str) -> Cow<'static, str> {
@@ -115,7 +115,7 @@ impl Names {
             && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte == b'-');
         let known: Vec<_> = PARAMETERS.iter().map(|parameter| parameter.names[0]).collect();
         let known = known.join(", ");
-        if is_word && !value.is_empty() && self.can_be_said {
+        if is_word && !value.is_empty() && self.can_be_shown {
             return format!("no parameter {name} in the URL, only {known}").into();
         }
         format!(
@@ -159,13 +159,13 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_parameter_is_named_beside_the_known_ones() {
-        let told = refused("postgres://u@h/db?sslmode=require&pasword=hush");
+    fn an_unknown_parameter_is_named_together_with_the_known_ones() {
+        let message = refused("postgres://u@h/db?sslmode=require&pasword=hush");
         assert!(
-            told.starts_with("expected no parameter pasword in the URL, only application_name, "),
-            "{told}"
+            message.starts_with("expected no parameter pasword in the URL, only application_name, "),
+            "{message}"
         );
-        assert!(told.contains("password"), "{told}");
+        assert!(message.contains("password"), "{message}");
         for name in ["target_session_attrs", "channel_binding", "ssl_min_protocol_version"] {
             assert!(refused(&format!("postgres://h/db?{name}=x")).contains(name));
         }
@@ -189,13 +189,13 @@ mod tests {
             "postgres://u:12/hush@h:nowhere/db",
         ] {
             let Err(error) = read(url) else { continue };
-            let told = error.to_string().to_lowercase();
-            assert!(told.starts_with("expected ") && !told.contains("hush"), "{url}: {told}");
+            let message = error.to_string().to_lowercase();
+            assert!(message.starts_with("expected ") && !message.contains("hush"), "{url}: {message}");
         }
     }
 
     #[test]
-    fn a_value_that_cannot_be_read_is_told_by_its_parameter() {
+    fn a_value_that_cannot_be_read_is_reported_with_its_parameter() {
         for (query, expected) in [
             (
                 "sslmode=hush",

@@ -1,7 +1,7 @@
 //! Reads and conditional writes of one row.
 
 use solekey_core::{
-    Account, Fingerprint, ROW_FORMAT, StoreTime,
+    Account, Archived, Fingerprint, ROW_FORMAT, STEP, StoreTime, mutant,
     ports::{Loaded, Record, StoreError, StoreIdentity},
 };
 use sqlx::{Row as _, postgres::PgRow};
@@ -9,17 +9,18 @@ use uuid::Uuid;
 
 use super::{
     Db,
+    listing::account,
     session::{Session, is_collision},
 };
 use crate::{
-    change::{Change, Outcome},
-    record::{Columns, encode_row, micros, number, time, tokens},
+    change::{Change, Outcome, row},
+    record::{Columns, encode_row, micros, number, short, time, tokens},
 };
 
 /// A row that moves under every one of so many tries is in somebody else's hands.
 const TRIES: usize = 16;
 
-/// What was read, and what a write of it has to find.
+/// The row that was read, and the revision that a write of it has to find.
 struct Read {
     loaded: Loaded,
     /// `None` where there is no row.
@@ -30,7 +31,7 @@ struct Read {
 impl Db {
     pub(super) async fn identity(&self) -> Result<StoreIdentity, StoreError> {
         let mut session = self.session().await?;
-        let found = session.ask(sqlx::query(IDENTITY)).await?;
+        let found = session.fetch(sqlx::query(IDENTITY)).await?;
         let found = one(&mut session, &found)?;
         let id = found.try_get::<&[u8], _>("value").map_err(StoreError::not_applied)?;
         Ok(StoreIdentity { id: Uuid::from_slice(id).map_err(StoreError::not_applied)?, now: now(found)? })
@@ -39,16 +40,16 @@ impl Db {
     /// Writes a value unless there is one.
     pub(super) async fn pin(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
         let mut session = self.session().await?;
-        session.tell(sqlx::query(PIN).bind(name).bind(value)).await?;
-        let found = session.ask(sqlx::query(PINNED).bind(name)).await?;
+        session.execute(sqlx::query(PIN).bind(name).bind(value)).await?;
+        let found = session.fetch(sqlx::query(PINNED).bind(name)).await?;
         one(&mut session, &found)?.try_get("value").map_err(StoreError::not_applied)
     }
 
     /// Replaces a value if it is the one seen.
     pub(super) async fn repin(&self, name: &str, seen: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError> {
         let mut session = self.session().await?;
-        session.tell(sqlx::query(REPIN).bind(name).bind(seen).bind(value)).await?;
-        let found = session.ask(sqlx::query(PINNED).bind(name)).await?;
+        session.execute(sqlx::query(REPIN).bind(name).bind(seen).bind(value)).await?;
+        let found = session.fetch(sqlx::query(PINNED).bind(name)).await?;
         if found.is_empty() {
             return Ok(Vec::new());
         }
@@ -56,11 +57,28 @@ impl Db {
     }
 
     pub(super) async fn load(&self, account: &Account) -> Result<Loaded, StoreError> {
-        let mut session = self.session().await?;
-        Ok(read(&mut session, account, None).await?.loaded)
+        let loaded = read(&mut self.session().await?, account, None).await?.loaded;
+        let ahead = |record: &Record| record.row.clone().follow(loaded.now);
+        if loaded.record.as_ref().is_some_and(ahead) {
+            return self.change(&Change::follow(account)).await.map(row);
+        }
+        Ok(loaded)
     }
 
-    /// Applies a change, and says what the row is afterwards.
+    /// Moves the rows that the clock has stepped back behind.
+    pub(super) async fn follow(&self, provider: &str) -> Result<(), StoreError> {
+        let ahead = sqlx::query(AHEAD)
+            .bind(provider)
+            .bind(micros(StoreTime::default() + STEP))
+            .bind(i64::from(ROW_FORMAT));
+        let found = self.session().await?.fetch(ahead).await?;
+        for account in found.iter().map(account) {
+            self.change(&Change::follow(&account?)).await?;
+        }
+        Ok(())
+    }
+
+    /// Applies a change, and returns the row as it is afterwards.
     pub(super) async fn change<T, E>(&self, change: &Change<T, E>) -> Result<(E, Loaded), StoreError> {
         let mut session = self.session().await?;
         for _ in 0..TRIES {
@@ -68,7 +86,7 @@ impl Db {
                 read(&mut session, &change.account, change.asks_about).await?;
             let Outcome { effect, before, after } = change.decide(loaded, elsewhere)?;
             let Some(after) = after else { return Ok((effect, before)) };
-            match write(&mut session, change, revision, before.record.as_ref(), &after).await {
+            match write(&mut session, change, revision, &before, &after).await {
                 Ok(true) => return Ok((effect, Loaded { record: Some(after), now: before.now })),
                 Ok(false) => {}
                 Err(error) if is_collision(&error) => {}
@@ -85,7 +103,9 @@ async fn read(
     asks_about: Option<Fingerprint>,
 ) -> Result<Read, StoreError> {
     let asked = sqlx::query(READ).bind(account.provider()).bind(account.id());
-    let found = session.ask(asked.bind(asks_about.map(|token| token.to_string()))).await?;
+    let asked = asked.bind(asks_about.map(|token| token.to_string()));
+    let archived = asks_about.filter(|_| !mutant("archive_is_not_asked"));
+    let found = session.fetch(asked.bind(archived.map(|token| short(token.short())))).await?;
     let found = one(session, &found)?;
     let columns = || {
         let Some(format) = found.try_get("format")? else { return Ok(None) };
@@ -101,17 +121,20 @@ async fn read(
     })
 }
 
-/// Writes, unless the row has moved since it was read or the change came too late; says whether it did.
+/// Writes, unless the row has moved since it was read or the change came too late; returns whether it did.
 async fn write<T, E>(
     session: &mut Session,
     change: &Change<T, E>,
     revision: Option<i64>,
-    before: Option<&Record>,
+    before: &Loaded,
     after: &Record,
 ) -> Result<bool, StoreError> {
     let Record { row, payload } = after;
-    let old = before.map(|before| tokens(&before.row)).unwrap_or_default();
+    let was = before.record.as_ref().map(|before| &before.row);
+    let old = was.map(tokens).unwrap_or_default();
     let new = tokens(row);
+    let archived = was.map(|was| row.archived_since(was, before.now)).unwrap_or_default();
+    let today = if mutant("sql_archive_forgets_by_count") { u16::MAX } else { Archived::day(before.now) };
     let names = |tokens: &[&Fingerprint]| tokens.iter().map(ToString::to_string).collect::<Vec<_>>();
     let forgotten = names(&old.difference(&new).collect::<Vec<_>>());
     let learnt = names(&new.difference(&old).collect::<Vec<_>>());
@@ -129,14 +152,19 @@ async fn write<T, E>(
         .bind(payload.as_bytes())
         .bind(forgotten)
         .bind(learnt)
-        .bind(exclusive);
-    Ok(!session.tell(written).await?.is_empty())
+        .bind(exclusive)
+        .bind(archived.iter().map(|archived| short(archived.token)).collect::<Vec<_>>())
+        .bind(archived.first().map(|archived| i32::from(archived.until)))
+        .bind(i32::from(today))
+        .bind(micros(row.changed_at));
+    Ok(!session.execute(written).await?.is_empty())
 }
 
-/// The row of an answer that has one, from a server that is the primary.
-fn one<'r>(session: &mut Session, found: &'r [PgRow]) -> Result<&'r PgRow, StoreError> {
+/// The first row of an answer that has one, from a server that is the primary.
+pub(super) fn one<'r>(session: &mut Session, found: &'r [PgRow]) -> Result<&'r PgRow, StoreError> {
     let found = found.first().ok_or_else(|| StoreError::not_applied("the server answered without a row"))?;
-    if found.try_get("standby").map_err(StoreError::not_applied)? {
+    let is_standby: bool = found.try_get("standby").map_err(StoreError::not_applied)?;
+    if is_standby && !mutant("standby_is_believed") {
         session.give_up();
         return Err(StoreError::not_applied("the server is a standby, which may lag behind"));
     }
@@ -147,14 +175,23 @@ fn now(found: &PgRow) -> Result<StoreTime, StoreError> {
     found.try_get("now").map(time).map_err(StoreError::not_applied)
 }
 
-// `statement_timestamp()` is when the server got the statement, before it looked at anything: what this makes of the
-// row errs towards "still in flight". (`now()` would be the beginning of a transaction.)
+// `statement_timestamp()` is when the server got the statement, before it read anything: what this makes of the row
+// errs towards "still in flight". (`now()` would be the beginning of a transaction.)
 const READ: &str = "
     SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS now, pg_is_in_recovery() AS standby,
            account.revision, account.format, account.due_at, account.row, account.payload,
            EXISTS (SELECT FROM solekey.presented
-                   WHERE presented.provider = $1 AND presented.fingerprint = $3 AND presented.id <> $2) AS elsewhere
+                   WHERE presented.provider = $1 AND presented.fingerprint = $3 AND presented.id <> $2)
+           OR EXISTS (SELECT FROM solekey.spent WHERE spent.token = $4
+                      AND spent.until > extract(epoch FROM statement_timestamp()) / 86400 - 1) AS elsewhere
     FROM (SELECT) AS always LEFT JOIN solekey.account ON account.provider = $1 AND account.id = $2";
+
+const AHEAD: &str = "
+    SELECT account.provider, account.id, pg_is_in_recovery() AS standby FROM solekey.account
+    WHERE account.provider = $1
+        AND account.changed_at >= (extract(epoch FROM statement_timestamp()) * 1000000)::bigint + $2
+        AND account.format <= $3
+    LIMIT 100";
 
 const IDENTITY: &str = "
     SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS now, pg_is_in_recovery() AS standby,
@@ -185,7 +222,7 @@ const UPDATE: &str = "
     found AS MATERIALIZED (SELECT locked.revision, clock_timestamp() AS at FROM locked),
     written AS (
         UPDATE solekey.account SET revision = account.revision + 1, generation = $5, format = $6, gone = $7,
-            due_at = $8, row = $9, payload = $10
+            due_at = $8, row = $9, payload = $10, changed_at = $17
         FROM found, durable
         WHERE account.provider = $1 AND account.id = $2 AND found.revision = $3 AND account.revision = $3
             AND extract(epoch FROM found.at) * 1000000 <= $4
@@ -198,15 +235,23 @@ const UPDATE: &str = "
         INSERT INTO solekey.presented (provider, fingerprint, id, exclusive)
         SELECT written.provider, token, written.id, token IS NOT DISTINCT FROM $13
         FROM written, unnest($12::text[]) AS token
-        ON CONFLICT (provider, fingerprint, id) DO NOTHING)
+        ON CONFLICT (provider, fingerprint, id) DO NOTHING),
+    over AS (
+        DELETE FROM solekey.spent USING written, unnest($14::bigint[]) AS archived
+        WHERE spent.until < $16 AND spent.token <> archived AND spent.token IN (
+            SELECT next.token FROM solekey.spent AS next WHERE next.token > archived ORDER BY next.token LIMIT 8)),
+    archived AS (
+        INSERT INTO solekey.spent (token, until) SELECT token, $15 FROM written, unnest($14::bigint[]) AS token
+        ON CONFLICT (token) DO UPDATE SET until = greatest(spent.until, excluded.until))
     SELECT FROM written";
 
 const INSERT: &str = "
     WITH durable AS (SELECT set_config('synchronous_commit',
         CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)),
     written AS (
-        INSERT INTO solekey.account (provider, id, revision, generation, format, gone, due_at, row, payload)
-        SELECT $1, $2, $3 + 1, $5, $6, $7, $8, $9, $10
+        INSERT INTO solekey.account (provider, id, revision, generation, format, gone, due_at, row, payload,
+            changed_at)
+        SELECT $1, $2, $3 + 1, $5, $6, $7, $8, $9, $10, $17
         FROM durable WHERE extract(epoch FROM clock_timestamp()) * 1000000 <= $4
         ON CONFLICT (provider, id) DO NOTHING
         RETURNING account.provider, account.id),
@@ -218,5 +263,12 @@ const INSERT: &str = "
         INSERT INTO solekey.presented (provider, fingerprint, id, exclusive)
         SELECT written.provider, token, written.id, token IS NOT DISTINCT FROM $13
         FROM written, unnest($12::text[]) AS token
-        ON CONFLICT (provider, fingerprint, id) DO NOTHING)
+        ON CONFLICT (provider, fingerprint, id) DO NOTHING),
+    over AS (
+        DELETE FROM solekey.spent USING written, unnest($14::bigint[]) AS archived
+        WHERE spent.until < $16 AND spent.token <> archived AND spent.token IN (
+            SELECT next.token FROM solekey.spent AS next WHERE next.token > archived ORDER BY next.token LIMIT 8)),
+    archived AS (
+        INSERT INTO solekey.spent (token, until) SELECT token, $15 FROM written, unnest($14::bigint[]) AS token
+        ON CONFLICT (token) DO UPDATE SET until = greatest(spent.until, excluded.until))
     SELECT FROM written";

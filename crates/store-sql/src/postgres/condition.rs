@@ -1,4 +1,4 @@
-//! What a server says of itself, for whoever wants to know what it is worth as a store.
+//! The condition of a server, for a check of its fitness as a store.
 
 use std::{future::Future, io, net::IpAddr, time::Duration};
 
@@ -11,12 +11,12 @@ use tokio::time::timeout;
 use super::{PostgresError, address, session::LIMIT};
 
 /// A connection that only asks. It makes no tables, and needs none.
-pub struct PostgresOnlooker {
+pub struct PostgresReadOnly {
     connection: PgConnection,
     options: PgConnectOptions,
 }
 
-/// What a server says of itself, as far as rows depend on it. A new field asks for a judgement of whoever judges.
+/// The condition of a server, as far as rows depend on it. Each field needs a check by the code that reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own that is on or off")]
 pub struct PostgresCondition {
@@ -28,17 +28,17 @@ pub struct PostgresCondition {
     pub fsync: bool,
     /// It can mend pages that a crash has left half written.
     pub full_page_writes: bool,
-    /// What a change of ours waits for: `on`, or `remote_apply` where the database asks for it.
+    /// The level that a change of ours waits for: `on`, or `remote_apply` where the database asks for it.
     pub synchronous_commit: String,
     /// Commits wait for standbys: `synchronous_standby_names` is set.
     pub names_synchronous_standbys: bool,
     /// Connections that replicate.
     pub replicas: u64,
-    /// How this connection is protected.
+    /// The protection of this connection.
     pub protection: PostgresProtection,
 }
 
-/// What protects tokens and passwords on their way to a server.
+/// The protection of tokens and passwords on their way to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PostgresProtection {
@@ -46,7 +46,7 @@ pub enum PostgresProtection {
     Local,
     /// Nothing.
     None,
-    /// TLS, because the server happened to offer it: whoever stands between can say that it does not.
+    /// TLS, because the server happened to offer it: an attacker in between can claim that it does not.
     Offered,
     /// TLS, with whoever answers.
     Demanded,
@@ -54,7 +54,7 @@ pub enum PostgresProtection {
     Verified,
 }
 
-impl PostgresOnlooker {
+impl PostgresReadOnly {
     /// Connects to the server at `url`; gives up after 5 s.
     ///
     /// # Errors
@@ -80,7 +80,7 @@ impl PostgresOnlooker {
         self.read(&found).map_err(|error| PostgresError::Database(error.into()))
     }
 
-    /// What the server's clock shows, since 1970; a round trip that does nothing else. Gives up after 5 s.
+    /// The time on the server's clock, since 1970; a round trip that does nothing else. Gives up after 5 s.
     ///
     /// # Errors
     /// [`PostgresError::Database`].
@@ -123,14 +123,14 @@ impl PostgresOnlooker {
     }
 }
 
-impl std::fmt::Debug for PostgresOnlooker {
+impl std::fmt::Debug for PostgresReadOnly {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PostgresOnlooker").finish_non_exhaustive()
+        f.debug_struct("PostgresReadOnly").finish_non_exhaustive()
     }
 }
 
-/// The mode counts before what the server says: behind a pooler that is how the *pooler* speaks to it. sqlx never tries
-/// TLS for `allow`.
+/// The mode counts before the server's own reply: behind a pooler that is how the *pooler* speaks to it. sqlx never
+/// tries TLS for `allow`.
 fn protection(mode: PgSslMode, is_local: bool, has_tls: bool) -> PostgresProtection {
     match mode {
         _ if is_local => PostgresProtection::Local,
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_url_demands_counts_and_what_it_leaves_open_the_server_has_said() {
+    fn what_the_url_demands_counts_and_what_it_leaves_open_the_server_decides() {
         use PgSslMode::{Allow, Disable, Prefer, Require, VerifyCa, VerifyFull};
         use PostgresProtection::{Demanded, Local, None, Offered, Verified};
         for (mode, without, with) in [

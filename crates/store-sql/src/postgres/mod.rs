@@ -2,9 +2,10 @@
 
 mod address;
 mod change;
+mod change_feed;
 mod condition;
+mod error;
 mod listing;
-mod news;
 mod open;
 mod ready;
 mod session;
@@ -19,9 +20,9 @@ use solekey_core::{
 use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio_util::task::TaskTracker;
 
-pub use condition::{PostgresCondition, PostgresOnlooker, PostgresProtection};
-pub use news::PostgresNews;
-pub use open::PostgresError;
+pub use change_feed::PostgresChangeFeed;
+pub use condition::{PostgresCondition, PostgresProtection, PostgresReadOnly};
+pub use error::PostgresError;
 
 use crate::{
     change::{Change, row},
@@ -40,8 +41,8 @@ use ready::Readiness;
 /// Tables are in a schema of their own, `solekey`; the role needs to own it, or to be allowed to create it. Behind a
 /// pooler in transaction mode that keeps no prepared statements, add `?statement-cache-capacity=0` to the URL.
 ///
-/// A server that is away is waited for: [`open`](Self::open) starts without it, and until it is there everything fails as
-/// not applied. The wait for a connection is given up after 3 s, every statement after 5 s.
+/// A server that is away is waited for: [`open`](Self::open) starts without it, and until it is there everything fails
+/// as not applied. The wait for a connection is given up after 3 s, every statement after 5 s.
 ///
 /// Clones are the same store.
 ///

@@ -5,40 +5,16 @@ use std::{borrow::Cow, sync::Arc};
 use sqlx::postgres::PgPoolOptions;
 use tokio_util::task::TaskTracker;
 
-use super::{Db, PostgresStore, address, ready::Readiness, session::PATIENCE};
+use super::{Db, PostgresStore, address, error::PostgresError, ready::Readiness, session::PATIENCE};
 
 /// Enough for the rotations of one process; each is two short statements.
 const CONNECTIONS: u32 = 8;
 
-/// Why a PostgreSQL database cannot be used as a store.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PostgresError {
-    /// The URL is not one, or says something that is not known.
-    #[error("expected {expected}")]
-    Url {
-        /// What it has to say instead; never what it said, but for the name of an unknown parameter.
-        expected: Cow<'static, str>,
-    },
-    /// The database cannot be reached, or does not let us in.
-    #[error("the PostgreSQL database cannot be used")]
-    Database(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The server is a standby.
-    #[error("the PostgreSQL server is a standby; expected the primary")]
-    Standby,
-    /// A newer version of Solekey has changed the tables.
-    #[error("the tables were made by a newer version of solekey (schema {version})")]
-    NewerSchema {
-        /// The schema found.
-        version: i64,
-    },
-}
-
 impl PostgresStore {
     /// A store in the database at `url`, which need not be there yet. Whoever comes first when it is makes or migrates
-    /// its tables; until then everything fails as not applied. TLS as `sslmode` in the URL says: `verify-full` is what
-    /// protects tokens on the way, `require` encrypts without knowing to whom, and the default encrypts where the server
-    /// offers it.
+    /// its tables; until then everything fails as not applied. TLS according to `sslmode` in the URL: `verify-full` is
+    /// what protects tokens on the way, `require` encrypts without knowing to whom, and the default encrypts where the
+    /// server offers it.
     ///
     /// # Errors
     /// [`PostgresError::Url`], which does not repeat the URL: it may hold a password. A parameter that is not known is
@@ -54,7 +30,18 @@ impl PostgresStore {
         Ok(Self { db: Arc::new(db), tasks: TaskTracker::new() })
     }
 
-    /// As [`open`](Self::open), for whoever wants to know at once: makes or migrates the tables before it returns.
+    /// Checks a URL as [`open`](Self::open) does, without opening anything.
+    ///
+    /// # Errors
+    /// The words for what was expected instead. They do not repeat the URL: it may hold a password.
+    pub fn check_url(url: &str) -> Result<(), Cow<'static, str>> {
+        match address::read(url) {
+            Err(PostgresError::Url { expected }) => Err(expected),
+            _ => Ok(()),
+        }
+    }
+
+    /// As [`open`](Self::open), with errors at once: makes or migrates the tables before it returns.
     ///
     /// # Errors
     /// [`PostgresError`]: the database cannot be reached, is a standby, forbids what is needed, or has a newer schema.

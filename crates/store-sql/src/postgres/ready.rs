@@ -10,21 +10,21 @@ use tokio::{sync::OnceCell, time::timeout};
 
 use super::{Db, PostgresError, session::LIMIT};
 
-/// Whether the tables are known to be there.
+/// The knowledge that the tables are there.
 #[derive(Default)]
 pub(super) struct Readiness {
     made: OnceCell<()>,
-    /// That they are not was said already.
-    said: AtomicBool,
+    /// True if a warning that they are not was logged already.
+    warned: AtomicBool,
 }
 
 impl Db {
-    /// Returns once the tables are there, of this version; asks nobody any more after the first time.
+    /// Returns once the tables are there, of this version; sends nothing any more after the first time.
     ///
     /// # Cancel safety
     /// Dropping the future leaves whole tables or none.
     pub(super) async fn be_ready(&self) -> Result<(), PostgresError> {
-        let Readiness { made, said } = &self.readiness;
+        let Readiness { made, warned } = &self.readiness;
         if made.initialized() {
             return Ok(());
         }
@@ -32,14 +32,17 @@ impl Db {
         let made = made.get_or_try_init(|| prepare(&self.options));
         match timeout(LIMIT, made).await.unwrap_or_else(late) {
             Ok(()) => {
-                if said.swap(false, Relaxed) {
+                if warned.swap(false, Relaxed) {
                     tracing::info!("the PostgreSQL database can be used");
                 }
                 Ok(())
             }
             Err(error) => {
-                if !said.swap(true, Relaxed) {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "no PostgreSQL database yet");
+                if !warned.swap(true, Relaxed) {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the PostgreSQL database cannot be used yet; each operation tries again"
+                    );
                 }
                 Err(error)
             }
@@ -50,22 +53,24 @@ impl Db {
 /// On a connection of its own, which ends with it: a lock that is left behind by a future that was dropped ends, too.
 async fn prepare(options: &PgConnectOptions) -> Result<(), PostgresError> {
     let mut connection = PgConnection::connect_with(options).await.map_err(unusable)?;
-    look(&mut connection).await?;
+    check(&mut connection).await?;
     migrate(&mut connection).await?;
     // What was to be done is done.
     let _ = connection.close().await;
     Ok(())
 }
 
-/// What can be told of the server before anything is written.
-async fn look(connection: &mut PgConnection) -> Result<(), PostgresError> {
+/// Checks the server before anything is written.
+async fn check(connection: &mut PgConnection) -> Result<(), PostgresError> {
     let found = sqlx::query("SELECT pg_is_in_recovery() AS standby, current_setting('fsync') AS fsync");
     let found = found.fetch_one(connection).await.map_err(unusable)?;
     if found.try_get("standby").map_err(unusable)? {
         return Err(PostgresError::Standby);
     }
     if found.try_get::<&str, _>("fsync").map_err(unusable)? != "on" {
-        tracing::warn!("the PostgreSQL server runs with fsync off: a loss of power may cost accounts");
+        tracing::warn!(
+            "PostgreSQL runs with fsync off; a loss of power can lose acknowledged changes and with them accounts"
+        );
     }
     Ok(())
 }

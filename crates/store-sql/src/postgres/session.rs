@@ -2,23 +2,23 @@
 
 use std::{io, time::Duration};
 
-use solekey_core::ports::StoreError;
+use solekey_core::{mutant, ports::StoreError};
 use sqlx::{
     Postgres,
     pool::PoolConnection,
-    postgres::{PgArguments, PgRow},
+    postgres::{PgArguments, PgDatabaseError, PgRow, PgSeverity},
     query::Query,
 };
 use tokio::time::timeout;
 
 use super::Db;
 
-/// How long a statement may take: far longer than any of ours does, short enough that an owner learns in time that the
-/// store is stuck.
+/// The longest time that a statement may take: far longer than any of ours does, short enough that an owner learns in
+/// time that the store is stuck.
 pub(super) const LIMIT: Duration = Duration::from_secs(5);
 
-/// How long the wait for a connection may take. Shorter than an owner of the usual span waits for a store: it hears that
-/// nothing was done, and need not take it for unknown.
+/// The longest wait for a connection. Shorter than an owner of the usual span waits for a store: it learns that nothing
+/// was done, and need not take it for unknown.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A statement with its arguments.
@@ -39,16 +39,16 @@ impl Db {
 }
 
 impl Session {
-    /// Asks. Nothing has changed when it fails.
-    pub(super) async fn ask(&mut self, statement: Statement<'_>) -> Result<Vec<PgRow>, StoreError> {
+    /// Reads. Nothing has changed when it fails.
+    pub(super) async fn fetch(&mut self, statement: Statement<'_>) -> Result<Vec<PgRow>, StoreError> {
         self.run(statement).await.map_err(StoreError::not_applied)
     }
 
-    /// Asks for a change.
+    /// Executes a change.
     ///
     /// # Errors
-    /// As not applied where the server said that it failed; as unknown where nothing was heard of it.
-    pub(super) async fn tell(&mut self, statement: Statement<'_>) -> Result<Vec<PgRow>, StoreError> {
+    /// As not applied where the server replied that it failed; as unknown where no reply came.
+    pub(super) async fn execute(&mut self, statement: Statement<'_>) -> Result<Vec<PgRow>, StoreError> {
         self.run(statement).await.map_err(|error| {
             if is_refused(&error) { StoreError::not_applied(error) } else { StoreError::unknown(error) }
         })
@@ -74,11 +74,17 @@ impl Session {
     }
 }
 
-/// The server said that it did not do it, and goes on.
+/// Returns whether the server replied that it did not do it, and goes on.
 fn is_refused(error: &sqlx::Error) -> bool {
-    let Some(code) = code(error) else { return false };
-    // A server that ends a session (57P) or loses it (08) may have committed before.
-    !code.starts_with("57P") && !code.starts_with("08")
+    let found = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    found.is_some_and(|found| is_rolled_back(found.severity(), found.code()))
+}
+
+/// Returns whether an error with this severity and code undoes its statement. One that ends the session or the server may
+/// come after the commit: where the log could not be synced, for example, the restart may find it there all the same.
+fn is_rolled_back(severity: PgSeverity, code: &str) -> bool {
+    let goes_on = severity == PgSeverity::Error || mutant("postgres_that_ends_has_done_nothing");
+    goes_on && !MAY_BE_DONE.iter().any(|class| code.starts_with(class))
 }
 
 /// A standby takes no writes: another server is the primary now.
@@ -100,4 +106,34 @@ pub(super) fn is_collision(error: &StoreError) -> bool {
 
 fn code(error: &sqlx::Error) -> Option<String> {
     Some(error.as_database_error()?.code()?.into_owned())
+}
+
+/// The beginnings of codes that leave open whether a commit was made: a session that is ended (57P), a connection that is
+/// lost (08, and 58 as poolers use it), a completion that is unknown.
+const MAY_BE_DONE: [&str; 4] = ["57P", "08", "58", "40003"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_error_after_which_the_session_goes_on_is_a_refusal() {
+        for (severity, code, expected) in [
+            (PgSeverity::Error, "23505", true),
+            (PgSeverity::Error, "40001", true),
+            (PgSeverity::Error, "25006", true),
+            (PgSeverity::Error, "53100", true),
+            (PgSeverity::Error, "57014", true),
+            (PgSeverity::Error, "40003", false),
+            (PgSeverity::Error, "08006", false),
+            (PgSeverity::Error, "08P01", false),
+            (PgSeverity::Error, "58000", false),
+            (PgSeverity::Fatal, "57P01", false),
+            (PgSeverity::Fatal, "25P03", false),
+            (PgSeverity::Panic, "53100", false),
+            (PgSeverity::Panic, "58030", false),
+        ] {
+            assert_eq!(is_rolled_back(severity, code), expected, "{severity:?} {code}");
+        }
+    }
 }

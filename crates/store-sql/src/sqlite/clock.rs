@@ -11,7 +11,7 @@ use solekey_core::StoreTime;
 ///
 /// All processes of the host read the same wall clock, and each change leaves its time in the file, so that no later
 /// change, by whatever process, happens earlier. While the wall clock is behind (it was set back), time goes on at the
-/// pace of the monotonic clock instead of standing still, or no attempt would ever leave its flight.
+/// speed of the monotonic clock instead of standing still, or no attempt would ever leave its flight.
 pub(crate) struct StoreClock(Mutex<Anchor>);
 
 #[derive(Clone, Copy)]

@@ -1,12 +1,12 @@
 //! Transactions and reads on the file.
 
 use solekey_core::{
-    Account, ROW_FORMAT, StoreTime,
+    Account, ROW_FORMAT, StoreTime, mutant,
     ports::{Loaded, Record, StoreError},
 };
 use sqlx::{Connection as _, Row as _, Sqlite, SqliteConnection, Transaction, sqlite::SqliteRow};
 
-use super::{StoreClock, open::Pool, presented, queue::Queue};
+use super::{StoreClock, archive, open::Pool, presented, queue::Queue};
 use crate::{
     change::{Change, Outcome},
     record::{Columns, encode_row, micros, number, time},
@@ -73,10 +73,10 @@ impl Db {
         }
     }
 
-    /// Looks first, outside of a transaction: of many who find the same answer beside the row one writes it, and the
-    /// others should neither queue for the file's one lock nor hold up those who have something to write. What they
-    /// see has reached the disk: in WAL mode with `synchronous=FULL` a commit is visible after its sync. (One that a
-    /// crash left without may be seen after the recovery; it was acknowledged to nobody.)
+    /// Reads first, outside of a transaction: of many who find the same answer for the row one writes it, and the
+    /// others should neither queue for the file's one lock nor hold up those who have something to write. What they see
+    /// has reached the disk: in WAL mode with `synchronous=FULL` a commit is visible after its sync. (One that a crash
+    /// left without may be seen after the recovery; it was acknowledged to nobody.)
     async fn attempt<T, E>(
         &self,
         writer: &mut SqliteConnection,
@@ -91,7 +91,7 @@ impl Db {
         }
         let mut tx = writer.begin_with(LOCK).await.map_err(StoreError::not_applied)?;
         let before = self.read(&mut tx, &change.account).await?;
-        let elsewhere = elsewhere(&mut tx, change).await?;
+        let elsewhere = elsewhere(&mut tx, change, before.now).await?;
         let Outcome { effect, before, after } = self.decide(change, before, elsewhere)?;
         let Some(after) = after else { return Ok((effect, before)) };
         write(&mut tx, &change.account, before.record.as_ref(), &after, before.now).await?;
@@ -99,7 +99,7 @@ impl Db {
         Ok((effect, Loaded { record: Some(after), ..before }))
     }
 
-    /// What a change makes of a row that was read.
+    /// The outcome of a change for a row that was read.
     fn decide<T, E>(
         &self,
         change: &Change<T, E>,
@@ -139,22 +139,26 @@ impl Db {
 
 /// Ends a writing transaction. From here on nobody knows, until it is acknowledged, whether it happened.
 pub(super) async fn commit(tx: Transaction<'_, Sqlite>) -> Result<(), StoreError> {
-    tx.commit().await.map_err(StoreError::unknown)
+    let did_nothing = mutant("failed_commit_did_nothing");
+    tx.commit().await.map_err(if did_nothing { StoreError::not_applied } else { StoreError::unknown })
 }
 
 /// Leaves the time in the file, below which no later change happens.
-pub(super) async fn stamp(tx: &mut SqliteConnection, now: StoreTime) -> Result<(), StoreError> {
-    let stamped = sqlx::query("UPDATE clock SET seen = ?").bind(micros(now)).execute(tx).await;
-    stamped.map(drop).map_err(StoreError::not_applied)
+pub(super) async fn write_clock(tx: &mut SqliteConnection, now: StoreTime) -> Result<(), StoreError> {
+    let written = sqlx::query("UPDATE clock SET seen = ?").bind(micros(now)).execute(tx).await;
+    written.map(drop).map_err(StoreError::not_applied)
 }
 
-async fn elsewhere<T, E>(tx: &mut SqliteConnection, change: &Change<T, E>) -> Result<bool, StoreError> {
-    match change.asks_about {
-        Some(token) => {
-            presented::elsewhere(tx, &change.account, token).await.map_err(StoreError::not_applied)
-        }
-        None => Ok(false),
-    }
+/// Returns whether others know the token asked about, or the archive does.
+async fn elsewhere<T, E>(
+    tx: &mut SqliteConnection,
+    change: &Change<T, E>,
+    now: StoreTime,
+) -> Result<bool, StoreError> {
+    let Some(token) = change.asks_about else { return Ok(false) };
+    let of_others =
+        presented::elsewhere(tx, &change.account, token).await.map_err(StoreError::not_applied)?;
+    Ok(of_others || archive::remembers(tx, token, now).await.map_err(StoreError::not_applied)?)
 }
 
 async fn write(
@@ -184,7 +188,9 @@ async fn write(
     .map_err(StoreError::not_applied)?;
     let before = before.map(|before| &before.row);
     presented::follow(tx, account, before, row).await.map_err(StoreError::not_applied)?;
-    stamp(tx, now).await
+    let archived = before.map(|before| row.archived_since(before, now)).unwrap_or_default();
+    archive::enter(tx, &archived, now).await.map_err(StoreError::not_applied)?;
+    write_clock(tx, now).await
 }
 
 fn columns(found: &SqliteRow) -> Result<Option<Columns>, sqlx::Error> {

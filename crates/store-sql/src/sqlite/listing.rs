@@ -3,22 +3,22 @@
 use std::time::Duration;
 
 use solekey_core::{
-    Account, ROW_FORMAT, Row, StoreTime,
+    Account, Row, StoreTime,
     ports::{Page, StoreError},
 };
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-use super::db::{Db, commit, stamp};
+use super::db::{Db, commit, write_clock};
 use crate::{
     cursor::Cursor,
-    record::{decode_row, micros, number, time},
+    record::{decode_row, micros, newest_due, number, time},
 };
 
 /// A page or a batch larger than this would hold the file, or memory, for too long.
 const MAX_ROWS: usize = 1000;
 
 impl Db {
-    /// One page in the order of the primary key. One row more than asked for tells whether there is another page.
+    /// One page in the order of the primary key. One row more than requested shows whether there is another page.
     pub(super) async fn list(
         &self,
         provider: Option<String>,
@@ -65,7 +65,7 @@ impl Db {
         )
         .bind(provider)
         .bind(micros(now))
-        .bind(i64::from(ROW_FORMAT))
+        .bind(newest_due())
         .bind(number(limit.min(MAX_ROWS) as u64))
         .fetch_all(&mut *tx)
         .await
@@ -77,7 +77,7 @@ impl Db {
         for account in &due {
             push(&mut tx, account, now + hold).await.map_err(StoreError::not_applied)?;
         }
-        stamp(&mut tx, now).await?;
+        write_clock(&mut tx, now).await?;
         commit(tx).await?;
         Ok(due)
     }
@@ -92,7 +92,7 @@ async fn push(
     push.bind(micros(until)).bind(account.provider()).bind(account.id()).execute(tx).await.map(drop)
 }
 
-/// The account and its row; nothing for a row of a newer version, of which this one can say nothing.
+/// The account and its row; nothing for a row of a newer version, which this one cannot read.
 fn entry(found: &SqliteRow) -> Result<Option<(Account, Row)>, StoreError> {
     let account = account(found)?;
     let columns =
@@ -100,7 +100,12 @@ fn entry(found: &SqliteRow) -> Result<Option<(Account, Row)>, StoreError> {
     let (format, due_at, row) = columns().map_err(|error: sqlx::Error| StoreError::not_applied(error))?;
     match decode_row(format, due_at, row) {
         Err(StoreError::UnreadableFormat { found }) => {
-            tracing::warn!(%account, format = found, "row of a newer version left out of the list");
+            tracing::warn!(
+                provider = account.provider(),
+                account = %account.key(),
+                found,
+                "a row has a newer format; it is left out of the listing"
+            );
             Ok(None)
         }
         row => row.map(|row| Some((account, row))),

@@ -1,5 +1,6 @@
 //! Rows in one SQLite file.
 
+mod archive;
 mod clock;
 mod db;
 mod listing;

@@ -5,7 +5,7 @@ use sqlx::SqliteConnection;
 
 use crate::record::tokens;
 
-/// Whether another account of the provider holds the token or has presented it.
+/// Returns whether another account of the provider holds the token or has presented it.
 pub(super) async fn elsewhere(
     tx: &mut SqliteConnection,
     account: &Account,
@@ -21,8 +21,8 @@ pub(super) async fn elsewhere(
     Ok(found.is_some())
 }
 
-/// Makes the table say of the account what its row says, no more: what a row forgets is forgotten here too, so the
-/// table stays as bounded as the rows.
+/// Makes the table say of the account what its row says, no more: what leaves a row leaves this table too, for the
+/// archive where it was presented.
 pub(super) async fn follow(
     tx: &mut SqliteConnection,
     account: &Account,

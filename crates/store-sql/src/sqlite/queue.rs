@@ -7,11 +7,11 @@ use tokio::time::Instant;
 
 use super::open::{BUSY, is_busy};
 
-/// Somebody who waits for the lock.
+/// A waiter for the lock.
 ///
-/// SQLite has no queue: those who wait look again and again, and its own handler does so ever more rarely, up to ten
-/// times a second, so that whoever has waited longest is served last: under load for seconds. Here everybody looks
-/// equally often, however long it has waited.
+/// SQLite has no queue: waiters try again and again, and its own handler does so ever more rarely, up to ten times a
+/// second, so that the one that has waited longest is served last: under load for seconds. Here everybody tries equally
+/// often, however long it has waited.
 pub(super) struct Queue {
     give_up: Instant,
 }

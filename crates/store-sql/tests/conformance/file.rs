@@ -4,15 +4,18 @@
 
 use std::{os::unix::fs::PermissionsExt as _, time::Duration};
 
-use solekey_core::ports::{Store, StoreError, Trouble};
+use solekey_core::{
+    Login,
+    ports::{Store, StoreError, Trouble},
+};
 use solekey_store_sql::{OpenError, SqliteStore};
 use sqlx::{Connection as _, Row as _};
 
-use crate::fixture::{Place, account, claim_on, commit_of, log_in, payload, rotate};
+use crate::fixture::{Location, account, claim_on, commit_of, log_in, login, payload, rotate};
 
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_reopening() {
-    let (place, a) = (Place::new(), account("a"));
+    let (place, a) = (Location::new(), account("a"));
     let store = place.open().await;
     log_in(&store, &a).await;
     let row = rotate(&store, &a).await;
@@ -29,7 +32,7 @@ async fn what_was_acknowledged_is_there_after_reopening() {
 
 #[tokio::test]
 async fn the_file_and_its_journals_are_for_their_owner_alone() {
-    let place = Place::new();
+    let place = Location::new();
     let store = place.open().await;
     log_in(&store, &account("a")).await;
     let mut names = Vec::new();
@@ -45,7 +48,7 @@ async fn the_file_and_its_journals_are_for_their_owner_alone() {
 
 #[tokio::test]
 async fn a_path_that_cannot_be_a_store_is_refused_by_name() {
-    let place = Place::new();
+    let place = Location::new();
     let folder = place.path.parent().unwrap();
     let missing = SqliteStore::open(folder.join("missing/solekey.db")).await.unwrap_err();
     assert!(matches!(missing, OpenError::File { .. }) && missing.to_string().contains("missing/solekey.db"));
@@ -60,7 +63,7 @@ async fn a_path_that_cannot_be_a_store_is_refused_by_name() {
 
 #[tokio::test]
 async fn a_file_of_a_newer_schema_is_refused_and_left_alone() {
-    let place = Place::new();
+    let place = Location::new();
     place.open().await.close().await;
     let mut connection = place.connect().await;
     let later = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
@@ -73,7 +76,7 @@ async fn a_file_of_a_newer_schema_is_refused_and_left_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn opened_for_the_first_time_by_many_at_once_it_is_one_store() {
     for _ in 0..5 {
-        let place = std::sync::Arc::new(Place::new());
+        let place = std::sync::Arc::new(Location::new());
         let open = |_| {
             let place = std::sync::Arc::clone(&place);
             tokio::spawn(async move { place.open().await.identity().await.unwrap().id })
@@ -89,7 +92,7 @@ async fn opened_for_the_first_time_by_many_at_once_it_is_one_store() {
 
 #[tokio::test]
 async fn time_goes_on_from_the_latest_in_the_file() {
-    let (place, a) = (Place::new(), account("a"));
+    let (place, a) = (Location::new(), account("a"));
     let store = place.open().await;
     let hour = Duration::from_hours(1);
     let ahead = store.identity().await.unwrap().now + hour;
@@ -110,7 +113,7 @@ async fn time_goes_on_from_the_latest_in_the_file() {
 
 #[tokio::test]
 async fn the_table_of_presented_tokens_is_as_bounded_as_the_rows() {
-    let (place, a) = (Place::new(), account("a"));
+    let (place, a) = (Location::new(), account("a"));
     let store = place.open().await;
     log_in(&store, &a).await;
     for _ in 0..solekey_core::MAX_PRESENTED + 5 {
@@ -126,8 +129,43 @@ async fn the_table_of_presented_tokens_is_as_bounded_as_the_rows() {
 }
 
 #[tokio::test]
+async fn spent_tokens_are_forgotten_when_their_time_is_over_and_never_by_count() {
+    let (place, a, b) = (Location::new(), account("a"), account("b"));
+    let store = place.open().await;
+    let mut held = vec![log_in(&store, &a).await.facts.unwrap()];
+    for _ in 0..200 {
+        held.push(rotate(&store, &a).await.facts.unwrap());
+    }
+    let mut connection = place.connect().await;
+    assert_eq!(spent(&mut connection).await, 136);
+    let login = |n: usize| Login { facts: held[n].as_of(held[n].made_at), ..login() };
+    sqlx::query("UPDATE spent SET until = 1 WHERE token = ?")
+        .bind(i64::from_be_bytes(held[7].refresh.unwrap().short().to_be_bytes()))
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    for n in (0..200).filter(|n| *n != 7) {
+        let refused = store.login(&b, &login(n), &payload()).await;
+        assert!(matches!(refused, Err(StoreError::AlreadyPresented)), "{n}: {refused:?}");
+    }
+    store.login(&b, &login(7), &payload()).await.unwrap();
+
+    // Those whose time is over leave with the next ones that come.
+    sqlx::query("UPDATE spent SET until = 1").execute(&mut connection).await.unwrap();
+    for _ in 0..120 {
+        rotate(&store, &a).await;
+    }
+    let left = spent(&mut connection).await;
+    assert!((120..150).contains(&left), "{left}");
+}
+
+async fn spent(connection: &mut sqlx::SqliteConnection) -> i64 {
+    sqlx::query("SELECT count(*) FROM spent").fetch_one(connection).await.unwrap().get(0)
+}
+
+#[tokio::test]
 async fn what_changes_nothing_waits_for_no_lock() {
-    let (place, a) = (Place::new(), account("a"));
+    let (place, a) = (Location::new(), account("a"));
     let store = place.open().await;
     log_in(&store, &a).await;
     let before = store.load(&a).await.unwrap();
@@ -146,7 +184,7 @@ async fn what_changes_nothing_waits_for_no_lock() {
 
 #[tokio::test]
 async fn a_change_waits_for_another_process_and_is_not_applied_where_that_never_ends() {
-    let (place, a) = (Place::new(), account("a"));
+    let (place, a) = (Location::new(), account("a"));
     let store = std::sync::Arc::new(place.open().await);
     log_in(&*store, &a).await;
     let claim = claim_on(&store.load(&a).await.unwrap(), Duration::from_mins(1));
@@ -163,7 +201,7 @@ async fn a_change_waits_for_another_process_and_is_not_applied_where_that_never_
 
 #[tokio::test]
 async fn a_closed_store_applies_nothing() {
-    let (place, a) = (Place::new(), account("a"));
+    let (place, a) = (Location::new(), account("a"));
     let store = place.open().await;
     log_in(&store, &a).await;
     store.close().await;

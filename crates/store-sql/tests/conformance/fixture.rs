@@ -1,4 +1,4 @@
-//! Files to test on, and wishes.
+//! Files to test on, and requests.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,17 +12,18 @@ use solekey_core::{
     ports::{Loaded, Store},
 };
 use solekey_store_sql::SqliteStore;
+use solekey_testkit::wait::BOUND;
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 use uuid::Uuid;
 
 /// A folder that ends with the test, and the path of a store in it.
-pub(crate) struct Place {
+pub(crate) struct Location {
     _folder: TempDir,
     pub(crate) path: PathBuf,
 }
 
-impl Place {
+impl Location {
     pub(crate) fn new() -> Self {
         Self::below(&std::env::temp_dir())
     }
@@ -39,7 +40,7 @@ impl Place {
 
     /// A connection that is none of the store's.
     pub(crate) async fn connect(&self) -> SqliteConnection {
-        let options = SqliteConnectOptions::new().filename(&self.path).busy_timeout(Duration::from_secs(5));
+        let options = SqliteConnectOptions::new().filename(&self.path).busy_timeout(BOUND);
         SqliteConnection::connect_with(&options).await.unwrap()
     }
 }
@@ -53,7 +54,15 @@ pub(crate) fn token() -> Fingerprint {
 }
 
 pub(crate) fn login() -> Login {
-    Login { id: ClaimId::new(Uuid::new_v4()), facts: facts(), accept_spent: false, due_in: None, as_of: None }
+    Login {
+        id: ClaimId::new(Uuid::new_v4()),
+        facts: facts(),
+        accept_spent: false,
+        accept_lesser: false,
+        amends: None,
+        due_in: None,
+        as_of: None,
+    }
 }
 
 pub(crate) fn payload() -> Sealed {
@@ -86,7 +95,7 @@ pub(crate) fn commit_of(row: &Row) -> Commit {
         content,
         access_ends: None,
     };
-    Commit { note, seen: Some(open.id), evidence: None, due_in: None, as_of: None }
+    Commit { note, seen: Some(open.id), evidence: None, due_in: None, as_of: None, forgotten: None }
 }
 
 pub(crate) async fn log_in(store: &dyn Store, account: &Account) -> Row {

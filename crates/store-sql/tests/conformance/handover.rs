@@ -6,13 +6,14 @@ use std::{future::Future, pin::pin, task::Context, time::Duration};
 
 use futures_util::task::noop_waker;
 use solekey_core::ports::{Store, StoreError, Trouble};
+use solekey_testkit::wait::eventually;
 use sqlx::Connection as _;
 
-use crate::fixture::{Place, account, claim_on, commit_of, log_in, login, payload, rotate};
+use crate::fixture::{Location, account, claim_on, commit_of, log_in, login, payload, rotate};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_is_carried_out_after_its_future_was_dropped() {
-    let (place, a) = (Place::new(), account("a"));
+    let (place, a) = (Location::new(), account("a"));
     let (store, other) = (place.open().await, place.open().await);
     log_in(&store, &a).await;
     for round in 0..20 {
@@ -24,7 +25,7 @@ async fn a_change_is_carried_out_after_its_future_was_dropped() {
             let row = other.load(&a).await.unwrap().record.unwrap().row;
             (row.made_by == commit.note.claim).then_some(())
         };
-        eventually(committed).await;
+        eventually("a commit", committed).await;
         log_in(&other, &account(&format!("other {round}"))).await;
     }
     assert_eq!(other.load(&a).await.unwrap().record.unwrap().row.rotations, 20);
@@ -32,7 +33,7 @@ async fn a_change_is_carried_out_after_its_future_was_dropped() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn closing_waits_for_changes_that_nobody_waits_for() {
-    let (place, a) = (Place::new(), account("a"));
+    let (place, a) = (Location::new(), account("a"));
     let store = place.open().await;
     poll_and_drop(store.login(&a, &login(), &payload()), 1);
     store.close().await;
@@ -41,7 +42,7 @@ async fn closing_waits_for_changes_that_nobody_waits_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_writer_stuck_in_another_process_is_waited_for_and_then_reported_as_not_applied() {
-    let (place, a) = (Place::new(), account("a"));
+    let (place, a) = (Location::new(), account("a"));
     let store = place.open().await;
     let row = log_in(&store, &a).await;
     let mut stuck = place.connect().await;
@@ -65,13 +66,4 @@ fn poll_and_drop<T>(future: impl Future<Output = T>, times: usize) {
         }
         std::thread::yield_now();
     }
-}
-
-async fn eventually(mut look: impl AsyncFnMut() -> Option<()>) {
-    let looking = async {
-        while look().await.is_none() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), looking).await.expect("it happens");
 }

@@ -11,22 +11,20 @@ use std::{
 };
 
 use async_trait::async_trait;
+use solekey_conformance::{
+    Table,
+    store::{self, Foreign, StoreSubject},
+};
 use solekey_core::{
     Account, Claim, ClaimId, Commit, Login, Sealed, Settle,
     ports::{Loaded, LoggedIn, Page, Store, StoreError, StoreIdentity},
 };
-use solekey_testkit::{
-    conformance::{
-        Table,
-        store::{self, Foreign, StoreSubject},
-    },
-    memory::MemoryStore,
-};
+use solekey_testkit::memory::MemoryStore;
 
-use crate::fixture::Place;
+use crate::fixture::Location;
 
 /// A case that is added or lost shows here.
-pub(crate) const CASES: usize = 67;
+pub(crate) const CASES: usize = 77;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_store_passes_every_case() {
@@ -43,11 +41,11 @@ async fn every_store_passes_every_case() {
 
 async fn in_memory() -> StoreSubject {
     let store = Arc::new(MemoryStore::new());
-    StoreSubject::new(store.clone(), Arc::new(NewerMemory(store)))
+    StoreSubject::new(store.clone(), store)
 }
 
 async fn on_file(times: usize) -> StoreSubject {
-    let place = Arc::new(Place::new());
+    let place = Arc::new(Location::new());
     let mut stores = Vec::new();
     for _ in 0..times {
         stores.push(place.open().await);
@@ -55,17 +53,8 @@ async fn on_file(times: usize) -> StoreSubject {
     StoreSubject::new(Arc::new(InTurn::over(stores)), Arc::new(NewerFile(place)))
 }
 
-struct NewerMemory(Arc<MemoryStore>);
-
-#[async_trait]
-impl Foreign for NewerMemory {
-    async fn set_format(&self, account: &Account, format: u16) {
-        self.0.set_format(account, format);
-    }
-}
-
 /// A newer version at work on the same file.
-pub(crate) struct NewerFile(pub(crate) Arc<Place>);
+pub(crate) struct NewerFile(pub(crate) Arc<Location>);
 
 #[async_trait]
 impl Foreign for NewerFile {

@@ -1,5 +1,6 @@
 //! SQLite and PostgreSQL against the list of stores, and what the list cannot ask of them.
 
+mod commits;
 mod file;
 mod fixture;
 mod handover;

@@ -1,4 +1,4 @@
-//! Rows in a file beside rows in memory.
+//! Rows in a file compared with rows in memory.
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,22 +8,22 @@ use std::{
 };
 
 use async_trait::async_trait;
-use solekey_core::{Account, ports::Store};
-use solekey_testkit::{
-    conformance::store::Foreign,
-    model::{self, Plan, Stage, StoreTwins},
+use solekey_conformance::{
+    model::{self, Plan, Stage, StorePairs},
+    store::Foreign,
 };
+use solekey_core::{Account, ports::Store};
 
-use crate::{fixture::Place, list::NewerFile};
+use crate::{fixture::Location, list::NewerFile};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_does_what_the_store_in_memory_does() {
-    let build = async || StoreTwins::new(Files(Mutex::new(Arc::new(place())))).await;
+    let build = async || StorePairs::new(Files(Mutex::new(Arc::new(place())))).await;
     println!("{}", model::run("sqlite", Plan::from_env(), build).await);
 }
 
 /// The file of now. One that is lost is another file.
-struct Files(Mutex<Arc<Place>>);
+struct Files(Mutex<Arc<Location>>);
 
 #[async_trait]
 impl Stage for Files {
@@ -45,7 +45,7 @@ impl Foreign for Files {
 }
 
 /// Every change waits for the disk, which is not what this is about: in memory where the host has a folder there.
-fn place() -> Place {
+fn place() -> Location {
     let memory = Path::new("/dev/shm");
-    if memory.is_dir() { Place::below(memory) } else { Place::new() }
+    if memory.is_dir() { Location::below(memory) } else { Location::new() }
 }

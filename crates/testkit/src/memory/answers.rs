@@ -4,23 +4,23 @@ use std::{collections::BTreeMap, sync::Mutex};
 
 use async_trait::async_trait;
 use solekey_core::{
-    Account, Answer, AnswerNote, ClaimId, Content, Found, Generation, Sealed, StoreTime,
-    ports::{Answers, Enrolment, Trouble},
+    Account, Answer, AnswerNote, ClaimId, Found, Generation, Sealed, StoreTime,
+    ports::{Answers, Registration, Trouble},
 };
 
 use super::{Faults, MemoryClock, lock};
 
-/// A place of answers in memory.
+/// Answers in memory.
 #[derive(Default, Debug)]
 pub struct MemoryAnswers {
     clock: MemoryClock,
     faults: Faults,
-    place: Mutex<Place>,
+    location: Mutex<Location>,
 }
 
 #[derive(Default, Debug)]
-struct Place {
-    enrolment: Option<Enrolment>,
+struct Location {
+    registration: Option<Registration>,
     accounts: BTreeMap<Account, BTreeMap<(Generation, ClaimId), Written>>,
 }
 
@@ -30,51 +30,58 @@ struct Written {
     at: StoreTime,
 }
 
-/// How many answers of each kind, usable and not, an account keeps.
+/// The number of answers of each kind, usable and not, that an account keeps.
 const KEPT: usize = 2;
 
 impl MemoryAnswers {
-    /// An empty place, not enrolled, on the wall clock.
+    /// Creates an empty location, not registered, on the wall clock.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An empty place, not enrolled, on this clock.
+    /// Creates an empty location, not registered, on this clock.
     pub fn with_clock(clock: MemoryClock) -> Self {
         Self { clock, ..Self::default() }
     }
 
-    /// What goes wrong.
+    /// Returns the switches for faults.
     pub fn faults(&self) -> &Faults {
         &self.faults
     }
 
-    /// The place loses everything, its enrolment included.
+    /// Deletes everything, the registration included.
     pub fn wipe(&self) {
-        *lock(&self.place) = Place::default();
+        *lock(&self.location) = Location::default();
     }
 
-    /// The place loses one account's answers.
+    /// Deletes one account's answers.
     pub fn forget(&self, account: &Account) {
-        lock(&self.place).accounts.remove(account);
+        lock(&self.location).accounts.remove(account);
     }
 
-    /// The account's answers, oldest first, as they were written: for looking at in tests.
+    /// Returns the account's answers, oldest first, as they were written, for tests to inspect.
+    #[doc(hidden)] // For the comparison with other adapters, and for tests of the coordinator.
     pub fn all(&self, account: &Account) -> Vec<Answer> {
-        let place = lock(&self.place);
-        place.accounts.get(account).into_iter().flatten().map(|(_, written)| written.answer.clone()).collect()
+        let location = lock(&self.location);
+        location
+            .accounts
+            .get(account)
+            .into_iter()
+            .flatten()
+            .map(|(_, written)| written.answer.clone())
+            .collect()
     }
 }
 
 #[async_trait]
 impl Answers for MemoryAnswers {
     async fn write(&self, account: &Account, answer: &Answer) -> Result<(), Trouble> {
-        let write = || lock(&self.place).write(account, answer, self.clock.now());
+        let write = || lock(&self.location).write(account, answer, self.clock.now());
         self.faults.meet("write", write).await
     }
 
     async fn newest(&self, account: &Account) -> Result<Found, Trouble> {
-        let newest = || lock(&self.place).newest(account, self.clock.now());
+        let newest = || lock(&self.location).newest(account, self.clock.now());
         self.faults.meet("newest", newest).await?
     }
 
@@ -86,8 +93,8 @@ impl Answers for MemoryAnswers {
         payload: &Sealed,
     ) -> Result<(), Trouble> {
         let reseal = || {
-            let mut place = lock(&self.place);
-            let answers = place.accounts.get_mut(account);
+            let mut location = lock(&self.location);
+            let answers = location.accounts.get_mut(account);
             if let Some(written) = answers.and_then(|answers| answers.get_mut(&(attempt, claim))) {
                 written.answer.payload = payload.clone();
             }
@@ -96,16 +103,22 @@ impl Answers for MemoryAnswers {
     }
 
     async fn erase(&self, account: &Account, before: Generation) -> Result<(), Trouble> {
-        self.faults.meet("erase", || lock(&self.place).erase(account, before)).await
+        self.faults.meet("erase", || lock(&self.location).erase(account, before)).await
     }
 
-    async fn enrol(&self, enrolment: &Enrolment) -> Result<Enrolment, Trouble> {
-        let enrol = || lock(&self.place).enrolment.get_or_insert_with(|| enrolment.clone()).clone();
-        self.faults.meet("enrol", enrol).await
+    async fn register(&self, registration: &Registration) -> Result<Registration, Trouble> {
+        let register =
+            || lock(&self.location).registration.get_or_insert_with(|| registration.clone()).clone();
+        self.faults.meet("register", register).await
+    }
+
+    async fn register_anew(&self, registration: &Registration) -> Result<(), Trouble> {
+        let register = || lock(&self.location).registration = Some(registration.clone());
+        self.faults.meet("register_anew", register).await
     }
 }
 
-impl Place {
+impl Location {
     fn write(&mut self, account: &Account, answer: &Answer, at: StoreTime) {
         let answers = self.accounts.entry(account.clone()).or_default();
         let AnswerNote { attempt, claim, .. } = answer.note;
@@ -125,12 +138,15 @@ impl Place {
     }
 
     fn newest(&self, account: &Account, now: StoreTime) -> Result<Found, Trouble> {
-        let Some(enrolment) = &self.enrolment else {
-            return Err(Trouble::not_applied("this place of answers is not enrolled"));
+        let Some(registration) = &self.registration else {
+            return Err(Trouble::not_applied("this location of answers is not registered"));
         };
-        let answers = self.accounts.get(account).into_iter().flat_map(|answers| answers.values().rev());
-        let newest = answers.into_iter().find(|written| is_usable(&written.answer));
-        Ok(Found { newest: newest.map(|written| written.aged(now)), kept_since: enrolment.since })
+        let mut answers =
+            self.accounts.get(account).into_iter().flat_map(|answers| answers.values().rev()).peekable();
+        let unread = answers.peek().filter(|written| !is_usable(&written.answer)).copied();
+        let newest = answers.find(|written| is_usable(&written.answer));
+        let aged = |written: &Written| written.aged(now);
+        Ok(Found { newest: newest.map(aged), unread: unread.map(aged), kept_since: registration.since })
     }
 
     fn erase(&mut self, account: &Account, before: Generation) {
@@ -149,5 +165,5 @@ impl Written {
 }
 
 fn is_usable(answer: &Answer) -> bool {
-    !matches!(answer.note.content, Content::Unusable)
+    answer.note.content.is_usable()
 }

@@ -12,10 +12,10 @@ use super::lock;
 
 /// The clock of a server, shared by whatever the server runs. Clones are the same clock.
 #[derive(Clone, Debug)]
-pub struct MemoryClock(Arc<Mutex<Pace>>);
+pub struct MemoryClock(Arc<Mutex<Rate>>);
 
 #[derive(Clone, Copy, Debug)]
-enum Pace {
+enum Rate {
     /// The wall clock of the machine, kept from stepping back; `last` is the latest time shown.
     Wall { last: StoreTime },
     /// Only a hand moves it.
@@ -27,34 +27,34 @@ enum Pace {
 impl MemoryClock {
     /// Shows the machine's wall clock.
     pub fn wall() -> Self {
-        Self::of(Pace::Wall { last: StoreTime::default() })
+        Self::of(Rate::Wall { last: StoreTime::default() })
     }
 
     /// Stands at `at` until it is moved.
     pub fn standing(at: StoreTime) -> Self {
-        Self::of(Pace::Standing { at })
+        Self::of(Rate::Standing { at })
     }
 
     /// Shows `at` now and goes on with tokio's time, virtual where that is paused.
     pub fn tokio(at: StoreTime) -> Self {
-        Self::of(Pace::Tokio { at, since: Instant::now() })
+        Self::of(Rate::Tokio { at, since: Instant::now() })
     }
 
     /// The time.
     pub fn now(&self) -> StoreTime {
-        let mut pace = lock(&self.0);
-        if let Pace::Wall { last } = &mut *pace {
+        let mut rate = lock(&self.0);
+        if let Rate::Wall { last } = &mut *rate {
             *last = machine().max(*last);
         }
-        pace.shown()
+        rate.shown()
     }
 
     /// Sets the clock, also back. A wall clock stands still from then on.
     pub fn set(&self, to: StoreTime) {
-        let mut pace = lock(&self.0);
-        *pace = match *pace {
-            Pace::Tokio { .. } => Pace::Tokio { at: to, since: Instant::now() },
-            Pace::Wall { .. } | Pace::Standing { .. } => Pace::Standing { at: to },
+        let mut rate = lock(&self.0);
+        *rate = match *rate {
+            Rate::Tokio { .. } => Rate::Tokio { at: to, since: Instant::now() },
+            Rate::Wall { .. } | Rate::Standing { .. } => Rate::Standing { at: to },
         };
     }
 
@@ -63,8 +63,8 @@ impl MemoryClock {
         self.set(self.now() + span);
     }
 
-    fn of(pace: Pace) -> Self {
-        Self(Arc::new(Mutex::new(pace)))
+    fn of(rate: Rate) -> Self {
+        Self(Arc::new(Mutex::new(rate)))
     }
 }
 
@@ -74,13 +74,18 @@ impl Default for MemoryClock {
     }
 }
 
-impl Pace {
+impl Rate {
     fn shown(self) -> StoreTime {
         match self {
             Self::Wall { last: at } | Self::Standing { at } => at,
             Self::Tokio { at, since } => at + since.elapsed(),
         }
     }
+}
+
+/// An instant later by so much, or earlier.
+pub(super) fn moved(at: StoreTime, micros: i64) -> StoreTime {
+    StoreTime::from_micros(at.as_micros().saturating_add_signed(micros))
 }
 
 fn machine() -> StoreTime {

@@ -1,4 +1,4 @@
-//! What goes wrong on the way to a server and back.
+//! Faults on the way to a server and back.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -9,7 +9,7 @@ use solekey_core::ports::Trouble;
 
 use super::lock;
 
-/// How a call goes wrong.
+/// The way in which a call fails.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Fault {
     /// The request never arrived, and the caller knows.
@@ -71,7 +71,7 @@ impl Faults {
         switches.planned.clear();
     }
 
-    /// How often an operation was called, failed calls included.
+    /// Returns the number of calls of an operation, failed calls included.
     pub fn calls(&self, operation: &'static str) -> u64 {
         lock(&self.0).calls.get(operation).copied().unwrap_or(0)
     }

@@ -4,30 +4,33 @@ use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 use solekey_core::{
-    Account, ClaimId, Fence, StoreTime,
+    Account, ClaimId, Fence, StoreTime, mutant,
     ports::{Lease, LeaseReply, Trouble},
 };
 
-use super::{Faults, MemoryClock, lock};
+use super::{Faults, MemoryClock, clock::moved, lock};
 
-/// Leases in memory. As with Redis, whoever wipes them forgets the fences, which the server's clock makes up for.
+/// Leases in memory. As with Redis, a wipe deletes the fences too; new ones start from the server's clock.
 #[derive(Default, Debug)]
 pub struct MemoryLease {
     clock: MemoryClock,
     faults: Faults,
-    doors: Mutex<BTreeMap<Account, Door>>,
+    leases: Mutex<BTreeMap<Account, LeaseKey>>,
 }
 
 /// The last grant of an account, as it is remembered for its fence and its token.
+#[doc(hidden)] // For the comparison with other leases.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Door {
+pub struct LeaseKey {
     /// The fence.
     pub fence: Fence,
-    /// Whose it is, or was.
+    /// The token of the holder, or of the last one.
     pub token: ClaimId,
-    /// When the lease ends, or ended by itself; `None` once it was given back.
+    /// The time at which the lease ends, or ended by itself; `None` once it was released.
     pub ends: Option<StoreTime>,
-    /// When all this is forgotten.
+    /// The time for which it was granted.
+    pub ttl: Duration,
+    /// The time at which this record is forgotten.
     forgotten: StoreTime,
 }
 
@@ -42,25 +45,34 @@ impl MemoryLease {
         Self { clock, ..Self::default() }
     }
 
-    /// What goes wrong.
+    /// Returns the switches for faults.
     pub fn faults(&self) -> &Faults {
         &self.faults
     }
 
     /// Every lease is lost without notice.
     pub fn wipe(&self) {
-        lock(&self.doors).clear();
+        lock(&self.leases).clear();
+    }
+
+    /// The clock is stepped back, or forward by a negative number: what was written lies ahead by so much.
+    #[doc(hidden)] // For the comparison with other leases.
+    pub fn step_back(&self, micros: i64) {
+        for lease_key in lock(&self.leases).values_mut() {
+            lease_key.ends = lease_key.ends.map(|ends| moved(ends, micros));
+        }
     }
 
     /// One account's lease is lost without notice.
     pub fn forget(&self, account: &Account) {
-        lock(&self.doors).remove(account);
+        lock(&self.leases).remove(account);
     }
 
-    /// What is remembered of the account: for looking at in tests.
-    pub fn door(&self, account: &Account) -> Option<Door> {
+    /// Returns the record of the account, for tests to inspect.
+    #[doc(hidden)] // For the comparison with other leases.
+    pub fn lease_key(&self, account: &Account) -> Option<LeaseKey> {
         let now = self.clock.now();
-        lock(&self.doors).get(account).copied().filter(|door| now < door.forgotten)
+        lock(&self.leases).get(account).copied().filter(|lease_key| now < lease_key.forgotten)
     }
 
     fn grant(
@@ -71,40 +83,56 @@ impl MemoryLease {
         floor: Option<Fence>,
     ) -> Result<LeaseReply, Trouble> {
         let now = self.clock.now();
-        let mut doors = lock(&self.doors);
-        let last = doors.get(account).copied().filter(|door| now < door.forgotten);
+        let mut leases = lock(&self.leases);
+        if let Some(lease_key) = leases.get_mut(account) {
+            lease_key.follow(now);
+        }
+        let last = leases.get(account).copied().filter(|lease_key| now < lease_key.forgotten);
         match last {
-            Some(door) if door.is_held(now) && door.token == token => {
-                return Ok(LeaseReply::Granted { fence: door.fence });
+            Some(lease_key) if lease_key.is_held(now) && lease_key.token == token => {
+                return Ok(LeaseReply::Granted { fence: lease_key.fence });
             }
-            Some(Door { ends: Some(ends), .. }) if now < ends => {
+            Some(LeaseKey { ends: Some(ends), .. }) if now < ends => {
                 return Ok(LeaseReply::Busy { remaining: ends.since(now) });
             }
-            Some(Door { ends: None, token: last, .. }) if last == token => {
+            Some(LeaseKey { ends: None, token: last, .. }) if last == token => {
                 return Err(Trouble::not_applied(
                     "the request was overtaken by the release of its own token",
                 ));
             }
             _ => {}
         }
-        let fence = next_fence(last.map(|door| door.fence), floor, now)?;
+        let fence = next_fence(last.map(|lease_key| lease_key.fence), floor, now)?;
         let ends = now + ttl;
-        doors.insert(account.clone(), Door { fence, token, ends: Some(ends), forgotten: ends + REMEMBERED });
+        leases.insert(
+            account.clone(),
+            LeaseKey { fence, token, ends: Some(ends), ttl, forgotten: ends + REMEMBERED },
+        );
         Ok(LeaseReply::Granted { fence })
     }
 
     fn give_back(&self, account: &Account, token: ClaimId) {
         let now = self.clock.now();
-        if let Some(door) = lock(&self.doors).get_mut(account)
-            && door.is_held(now)
-            && door.token == token
+        if let Some(lease_key) = lock(&self.leases).get_mut(account)
+            && lease_key.is_held(now)
+            && lease_key.token == token
         {
-            (door.ends, door.forgotten) = (None, now + REMEMBERED);
+            (lease_key.ends, lease_key.forgotten) = (None, now + REMEMBERED);
         }
     }
 }
 
-impl Door {
+impl LeaseKey {
+    /// A clock that stepped back makes no lease last longer than it was granted for.
+    fn follow(&mut self, now: StoreTime) {
+        if let Some(ends) = self.ends.filter(|ends| ends.since(now) > self.ttl)
+            && !mutant("lease_waits_for_a_clock_that_stepped_back")
+        {
+            let ends = ends.min(now + self.ttl);
+            (self.ends, self.forgotten) = (Some(ends), ends + REMEMBERED);
+        }
+    }
+
     fn is_held(&self, now: StoreTime) -> bool {
         self.ends.is_some_and(|ends| now < ends)
     }
@@ -136,7 +164,7 @@ fn next_fence(last: Option<Fence>, floor: Option<Fence>, now: StoreTime) -> Resu
     Ok(Fence::new(fence))
 }
 
-/// How long a lease is remembered after its end or its release.
+/// The time for which a lease is remembered after its end or its release.
 const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Scripts count exactly up to 2^53.

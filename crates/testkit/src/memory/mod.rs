@@ -13,11 +13,11 @@
 
 mod answers;
 mod cache;
+mod change_feed;
 mod clock;
 mod faults;
 mod lease;
-mod news;
-mod pace;
+mod rate_limiter;
 mod store;
 mod test_clock;
 #[cfg(test)]
@@ -27,11 +27,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use answers::MemoryAnswers;
 pub use cache::MemoryCache;
+pub use change_feed::MemoryChangeFeed;
 pub use clock::MemoryClock;
 pub use faults::{Fault, Faults};
-pub use lease::{Door, MemoryLease};
-pub use news::MemoryNews;
-pub use pace::MemoryPace;
+#[doc(hidden)] // For the comparison with other leases.
+pub use lease::LeaseKey;
+pub use lease::MemoryLease;
+pub use rate_limiter::MemoryRateLimiter;
 pub use store::{MemoryStore, Snapshot};
 pub use test_clock::TestClock;
 

@@ -4,12 +4,13 @@ use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 use solekey_core::{
-    Account, Claim, ClaimId, Commit, Fingerprint, Login, ROW_FORMAT, Refusal, Row, Sealed, Settle, StoreTime,
+    Account, Archived, Claim, ClaimId, Commit, Fingerprint, Login, ROW_FORMAT, Refusal, Row, Sealed, Settle,
+    StoreTime, mutant,
     ports::{Loaded, LoggedIn, Page, Record, Store, StoreError, StoreIdentity},
 };
 use uuid::Uuid;
 
-use super::{Faults, MemoryClock, lock};
+use super::{Faults, MemoryClock, clock::moved, lock};
 
 /// Rows in memory, by the very functions that define them.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub struct MemoryStore {
     state: Mutex<State>,
 }
 
-/// What a store held at some time: what a backup brings back.
+/// The contents of a store at some time, as a backup holds them.
 #[derive(Clone, Debug)]
 pub struct Snapshot(State);
 
@@ -28,6 +29,8 @@ struct State {
     identity: Uuid,
     pins: BTreeMap<String, Vec<u8>>,
     rows: BTreeMap<Account, Stored>,
+    /// The last day on which each spent token is remembered that its row no longer lists.
+    spent: BTreeMap<u64, u16>,
 }
 
 #[derive(Clone, Debug)]
@@ -47,7 +50,7 @@ impl MemoryStore {
         Self { clock, faults: Faults::default(), state: Mutex::new(State::empty()) }
     }
 
-    /// What goes wrong.
+    /// Returns the switches for faults.
     pub fn faults(&self) -> &Faults {
         &self.faults
     }
@@ -57,7 +60,7 @@ impl MemoryStore {
         &self.clock
     }
 
-    /// What the store holds now.
+    /// Returns the contents of the store now.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot(lock(&self.state).clone())
     }
@@ -78,13 +81,22 @@ impl MemoryStore {
     }
 
     /// Somebody takes the account, which is not due before then. Nothing happens to an unknown account.
+    #[doc(hidden)] // For the comparison with other stores, and for tests of the refresher: otherwise only `due` sets it.
     pub fn hold_until(&self, account: &Account, due_at: StoreTime) {
         if let Some(stored) = lock(&self.state).rows.get_mut(account) {
             stored.record.row.due_at = Some(due_at);
         }
     }
 
+    /// The clock is stepped back, or forward by a negative number: what was written lies ahead by so much.
+    #[doc(hidden)] // For the comparison with other stores.
+    pub fn step_back(&self, micros: i64) {
+        let mut state = lock(&self.state);
+        state.rows.values_mut().for_each(|stored| stored.record.row.move_instants(|at| moved(at, micros)));
+    }
+
     /// Another version rewrites the account's row in its format. Nothing happens to an unknown account.
+    #[doc(hidden)] // For the list of stores: a gateway never meets a format.
     pub fn set_format(&self, account: &Account, format: u16) {
         if let Some(stored) = lock(&self.state).rows.get_mut(account) {
             stored.format = format;
@@ -131,7 +143,11 @@ impl Store for MemoryStore {
     }
 
     async fn load(&self, account: &Account) -> Result<Loaded, StoreError> {
-        self.ask("load", |state, now| Ok(Loaded { record: state.record(account)?, now })).await
+        let load = |state: &mut State, now| {
+            state.follow(account, now);
+            Ok(Loaded { record: state.record(account)?, now })
+        };
+        self.ask("load", load).await
     }
 
     async fn claim(&self, account: &Account, claim: &Claim) -> Result<Loaded, StoreError> {
@@ -165,7 +181,7 @@ impl Store for MemoryStore {
         payload: &Sealed,
     ) -> Result<LoggedIn, StoreError> {
         let change = |state: &mut State, now| {
-            let elsewhere = login.facts.refresh.is_some_and(|token| state.elsewhere(account, token));
+            let elsewhere = login.facts.refresh.is_some_and(|token| state.elsewhere(account, token, now));
             state.change(account, Some(payload), now, |row, now| row.login(login, elsewhere, now))
         };
         self.ask("login", change).await.map(|(effect, loaded)| LoggedIn { effect, loaded })
@@ -206,7 +222,12 @@ impl Store for MemoryStore {
 
 impl State {
     fn empty() -> Self {
-        Self { identity: Uuid::new_v4(), pins: BTreeMap::new(), rows: BTreeMap::new() }
+        Self {
+            identity: Uuid::new_v4(),
+            pins: BTreeMap::new(),
+            rows: BTreeMap::new(),
+            spent: BTreeMap::new(),
+        }
     }
 
     fn record(&self, account: &Account) -> Result<Option<Record>, StoreError> {
@@ -217,6 +238,13 @@ impl State {
         Ok(Some(stored.record.clone()))
     }
 
+    /// Moves the row's instants to a clock that stepped back.
+    fn follow(&mut self, account: &Account, now: StoreTime) {
+        if let Some(stored) = self.rows.get_mut(account).filter(|stored| stored.format <= ROW_FORMAT) {
+            stored.record.row.follow(now);
+        }
+    }
+
     fn change<T>(
         &mut self,
         account: &Account,
@@ -224,16 +252,21 @@ impl State {
         now: StoreTime,
         apply: impl FnOnce(&mut Row, StoreTime) -> Result<T, Refusal>,
     ) -> Result<(T, Loaded), StoreError> {
+        self.follow(account, now);
         let before = self.record(account)?;
-        let mut record = before.clone().unwrap_or_else(unborn);
+        let mut record = before.clone().unwrap_or_else(empty);
         let effect = apply(&mut record.row, now).map_err(|refusal| refused(refusal, before.clone(), now))?;
-        if before.is_none() && record == unborn() {
+        if before.is_none() && record == empty() {
             return Ok((effect, Loaded { record: None, now }));
         }
-        let moved = before.is_none_or(|before| before.row.generation != record.row.generation);
+        let moved = before.as_ref().is_none_or(|before| before.row.generation != record.row.generation);
         if moved {
             record.payload = payload.filter(|_| !record.row.is_gone()).cloned().unwrap_or_default();
         }
+        let archived = before.as_ref().map(|before| record.row.archived_since(&before.row, now));
+        self.spent.retain(|token, until| Archived { token: *token, until: *until }.is_remembered(now));
+        let archived = archived.unwrap_or_default().into_iter();
+        self.spent.extend(archived.map(|archived| (archived.token, archived.until)));
         self.rows.insert(account.clone(), Stored { format: ROW_FORMAT, record: record.clone() });
         Ok((effect, Loaded { record: Some(record), now }))
     }
@@ -245,19 +278,26 @@ impl State {
         payload: &Sealed,
         now: StoreTime,
     ) -> Result<Loaded, StoreError> {
+        self.follow(account, now);
         let before = self.record(account)?;
-        let row = before.as_ref().map_or_else(Row::unborn, |record| record.row.clone());
+        let row = before.as_ref().map_or_else(Row::empty, |record| record.row.clone());
         row.reseal(made_by).map_err(|refusal| refused(refusal, before, now))?;
         let record = Record { row, payload: payload.clone() };
         self.rows.insert(account.clone(), Stored { format: ROW_FORMAT, record: record.clone() });
         Ok(Loaded { record: Some(record), now })
     }
 
-    fn elsewhere(&self, account: &Account, token: Fingerprint) -> bool {
-        self.rows
-            .iter()
-            .filter(|(other, _)| other.provider() == account.provider() && *other != account)
-            .any(|(_, stored)| knows(&stored.record.row, token))
+    /// Returns whether another account of the provider knows the token, or the archive does.
+    fn elsewhere(&self, account: &Account, token: Fingerprint, now: StoreTime) -> bool {
+        let mut others =
+            self.rows.iter().filter(|(other, _)| other.provider() == account.provider() && *other != account);
+        others.any(|(_, stored)| knows(&stored.record.row, token)) || self.is_archived(token, now)
+    }
+
+    fn is_archived(&self, token: Fingerprint, now: StoreTime) -> bool {
+        let token = token.short();
+        let until = self.spent.get(&token).filter(|_| !mutant("archive_is_not_asked"));
+        until.is_some_and(|until| Archived { token, until: *until }.is_remembered(now))
     }
 
     fn list(&self, provider: Option<&str>, cursor: Option<&str>, limit: usize) -> Result<Page, StoreError> {
@@ -280,6 +320,9 @@ impl State {
     }
 
     fn due(&mut self, now: StoreTime, provider: &str, hold: Duration, limit: usize) -> Vec<Account> {
+        for stored in self.rows.values_mut().filter(|stored| stored.format <= ROW_FORMAT) {
+            stored.record.row.follow(now);
+        }
         let mut due: Vec<(StoreTime, Account)> = self
             .rows
             .iter()
@@ -298,8 +341,8 @@ impl State {
     }
 }
 
-fn unborn() -> Record {
-    Record { row: Row::unborn(), payload: Sealed::default() }
+fn empty() -> Record {
+    Record { row: Row::empty(), payload: Sealed::default() }
 }
 
 fn refused(refusal: Refusal, record: Option<Record>, now: StoreTime) -> StoreError {
@@ -307,6 +350,7 @@ fn refused(refusal: Refusal, record: Option<Record>, now: StoreTime) -> StoreErr
         Refusal::Moved => StoreError::Moved(Box::new(Loaded { record, now })),
         Refusal::Late => StoreError::Late,
         Refusal::AlreadyPresented => StoreError::AlreadyPresented,
+        Refusal::Lesser => StoreError::Lesser,
     }
 }
 

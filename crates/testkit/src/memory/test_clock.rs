@@ -18,7 +18,7 @@ pub struct TestClock(Arc<Mutex<Hands>>);
 struct Hands {
     moment: Moment,
     wall: SystemTime,
-    /// When the clock goes by itself: since when.
+    /// The time since which the clock runs by itself; `None` while it stands still.
     running: Option<Instant>,
 }
 
@@ -47,13 +47,14 @@ impl TestClock {
     }
 
     /// Sets the process' own clock.
+    #[doc(hidden)] // For simulations: a process' own clock only ever advances.
     pub fn set_moment(&self, to: Moment) {
         let mut hands = lock(&self.0);
         *hands = Hands { moment: to, ..hands.caught_up() };
     }
 
     fn of(running: Option<Instant>) -> Self {
-        // Away from zero, so that tests may look back; a date that people recognise.
+        // Away from zero, so that tests may use earlier moments; a date that is easy to recognise.
         let moment = Moment::from_micros(1_000_000_000_000);
         let wall = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         Self(Arc::new(Mutex::new(Hands { moment, wall, running })))

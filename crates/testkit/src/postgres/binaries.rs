@@ -1,4 +1,4 @@
-//! Where the server's binaries come from.
+//! Finding the server's binaries.
 
 use std::{
     env, fs,

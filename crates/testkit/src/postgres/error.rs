@@ -1,6 +1,6 @@
 use std::{io, path::PathBuf};
 
-/// Why a PostgreSQL fixture cannot do what it was asked for.
+/// The reason why a PostgreSQL fixture cannot do what was requested.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PostgresFixtureError {
@@ -17,17 +17,17 @@ pub enum PostgresFixtureError {
     /// A binary or its folder cannot be used.
     #[error("cannot start {}", .binary.display())]
     Spawn {
-        /// What was to be run.
+        /// The binary that could not be run.
         binary: PathBuf,
-        /// What went wrong.
+        /// The cause.
         source: io::Error,
     },
     /// It exited: its settings are wrong, or its port is taken.
     #[error("{} exited; its log, {}, ends:\n{tail}", .binary.display(), .log.display())]
     Exited {
-        /// What was run.
+        /// The binary that was run.
         binary: PathBuf,
-        /// The log; the folder is left for a look at it.
+        /// The log; its folder is not deleted.
         log: PathBuf,
         /// The last lines of the log.
         tail: String,
@@ -35,7 +35,7 @@ pub enum PostgresFixtureError {
     /// The server did not let anybody in in time.
     #[error("the PostgreSQL server does not answer; its log, {}, ends:\n{tail}", .log.display())]
     Silent {
-        /// The log; the folder is left for a look at it.
+        /// The log; its folder is not deleted.
         log: PathBuf,
         /// The last lines of the log.
         tail: String,

@@ -28,4 +28,6 @@ mod user;
 pub use binaries::find_binaries;
 pub use error::PostgresFixtureError;
 pub use server::PostgresServer;
-pub use shared::{SharedPostgres, is_waived, postgres_for_tests};
+#[doc(hidden)] // For test runs of this repository.
+pub use shared::is_waived;
+pub use shared::{SharedPostgres, postgres_for_tests};

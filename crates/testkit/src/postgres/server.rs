@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use super::{binaries::find_binaries, error::PostgresFixtureError, startup::lets_in, user::User};
-use crate::{ports::free_port, process::ServerProcess};
+use crate::{ports::free_port, process::ServerProcess, wait::BOUND};
 
 /// A PostgreSQL server of your own, on a port and in a folder of its own, with one role that may do anything.
 ///
@@ -34,7 +34,7 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// Makes a cluster and starts a server; waits until it lets people in, half a minute at the most.
+    /// Makes a cluster and starts a server; waits until it lets people in, three minutes at the most.
     ///
     /// # Errors
     /// No binaries, or it does not come up; the error says where its log is.
@@ -96,7 +96,7 @@ impl PostgresServer {
         format!("postgres://{ROLE}@{}/{database}", self.address())
     }
 
-    /// Where the server listens; stays the same over a restart.
+    /// Returns the address of the server; it stays the same over a restart.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
@@ -112,7 +112,7 @@ impl PostgresServer {
         self.process = None;
     }
 
-    /// Starts the server again on its port, killing it first if it runs. Waits until it lets people in, half a minute
+    /// Starts the server again on its port, killing it first if it runs. Waits until it lets people in, three minutes
     /// at the most.
     ///
     /// # Errors
@@ -122,7 +122,7 @@ impl PostgresServer {
     /// Dropping the future may leave the server killed or starting.
     pub async fn restart(&mut self) -> Result<(), PostgresFixtureError> {
         self.kill9();
-        let deadline = Instant::now() + READY_BOUND;
+        let deadline = Instant::now() + BOUND;
         loop {
             match self.start_here(deadline).await {
                 // Sessions of the killed server may hold its memory for a moment.
@@ -152,7 +152,7 @@ impl PostgresServer {
         if status.success() { Ok(()) } else { Err(self.exited(binary)) }
     }
 
-    /// Puts certificate and key where the server looks for them, for nobody else to read.
+    /// Writes certificate and key to the files that the server reads, unreadable for other users.
     fn keep(&self, tls: Option<(&str, &str)>) -> Result<(), PostgresFixtureError> {
         let Some((certificate, key)) = tls else { return Ok(()) };
         let data = self.folder().join("data");
@@ -167,7 +167,7 @@ impl PostgresServer {
 
     /// Tries ports until the server comes up on one: another process may take a free port before the server does.
     async fn start_anywhere(&mut self) -> Result<(), PostgresFixtureError> {
-        let deadline = Instant::now() + READY_BOUND;
+        let deadline = Instant::now() + BOUND;
         let mut tries = 0;
         loop {
             tries += 1;
@@ -264,7 +264,6 @@ impl Drop for PostgresServer {
 const ROLE: &str = "solekey";
 const MAINTENANCE: &str = "postgres";
 
-const READY_BOUND: Duration = Duration::from_secs(30);
 const READY_POLL: Duration = Duration::from_millis(20);
 const PORT_TRIES: usize = 5;
 const TAIL_LINES: usize = 15;

@@ -15,14 +15,14 @@ use super::{error::PostgresFixtureError, server::PostgresServer};
 pub struct SharedPostgres {
     /// A database in which databases can be created.
     pub url: String,
-    /// What databases of this test are to be called, or begin with. Random, hence not there at the start.
+    /// The name of the databases of this test, or its beginning. Random, hence not there at the start.
     pub name: String,
     /// Keeps the server running for as long as a test uses it.
     server: Option<Arc<PostgresServer>>,
 }
 
 impl SharedPostgres {
-    /// Whether the server belongs to the tests; `false` with `DATABASE_URL`.
+    /// Returns whether the server belongs to the tests; `false` with `DATABASE_URL`.
     pub fn is_own(&self) -> bool {
         self.server.is_some()
     }
@@ -52,7 +52,7 @@ pub async fn postgres_for_tests() -> Result<SharedPostgres, PostgresFixtureError
     Ok(SharedPostgres { url: server.url(), name, server: Some(server) })
 }
 
-/// Whether the test run does without PostgreSQL, by its name in `SOLEKEY_TEST_WITHOUT`.
+/// Returns whether the test run does without PostgreSQL, by its name in `SOLEKEY_TEST_WITHOUT`.
 pub fn is_waived() -> bool {
     let without = env::var("SOLEKEY_TEST_WITHOUT").unwrap_or_default();
     without.split([',', ' ']).any(|name| name == "postgres")

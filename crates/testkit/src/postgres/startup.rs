@@ -1,4 +1,4 @@
-//! Whether a server lets people in: the beginning of its protocol.
+//! The beginning of the PostgreSQL protocol: a check that a server accepts sessions.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::{
     time::timeout,
 };
 
-/// Whether a session of `user` in `database` begins now, without a password.
+/// Returns whether a session of `user` in `database` begins now, without a password.
 pub(super) async fn lets_in(address: SocketAddr, user: &str, database: &str) -> bool {
     timeout(BOUND, begins(address, user, database)).await.is_ok_and(|begins| begins.unwrap_or(false))
 }
@@ -45,7 +45,8 @@ fn message(user: &str, database: &str) -> Vec<u8> {
     [length.as_slice(), &body].concat()
 }
 
-const BOUND: Duration = Duration::from_secs(1);
+/// Of one question, which is asked again: whoever else may sit on the port need not answer.
+const BOUND: Duration = Duration::from_secs(10);
 
 /// Greetings are short.
 const MAX_MESSAGE: u32 = 10_000;

@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// What access tokens look like.
+/// The format of access tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AccessFormat {
     /// A random string.

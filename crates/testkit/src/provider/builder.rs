@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::access::AccessFormat;
-use super::desk::{Desk, ExpiresIn, Manners};
 use super::dpop::Dpop;
+use super::endpoint_state::{Behaviour, EndpointState, ExpiresIn};
 use super::grants::{Grants, Rules};
 use super::replay::Replay;
 use super::reply::Reply;
@@ -17,7 +17,7 @@ use super::server::AuthorizationServer;
 #[derive(Debug, Clone)]
 pub struct AuthorizationServerBuilder {
     rules: Rules,
-    manners: Manners,
+    behaviour: Behaviour,
 }
 
 impl Default for AuthorizationServerBuilder {
@@ -30,7 +30,7 @@ impl Default for AuthorizationServerBuilder {
                 rotation_ends_access: false,
                 format: AccessFormat::Opaque,
             },
-            manners: Manners {
+            behaviour: Behaviour {
                 client: Client::Anyone,
                 dpop: None,
                 json_only: false,
@@ -44,25 +44,25 @@ impl Default for AuthorizationServerBuilder {
 }
 
 impl AuthorizationServerBuilder {
-    /// What happens to replaced refresh tokens. Default: [`Replay::StrictFamily`].
+    /// Sets the handling of replaced refresh tokens. Default: [`Replay::StrictFamily`].
     pub fn replay(mut self, replay: Replay) -> Self {
         self.rules.replay = replay;
         self
     }
 
-    /// How long access tokens live. Default: one hour. `expires_in` tells it in whole seconds, rounded down.
+    /// Sets the lifetime of access tokens. Default: one hour. `expires_in` gives it in whole seconds, rounded down.
     pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
         self.rules.lifetime = lifetime;
         self
     }
 
-    /// How, or whether, answers tell the lifetime. Default: as a number.
+    /// Sets the form in which answers give the lifetime, if they do. Default: as a number.
     pub fn expires_in(mut self, expires_in: ExpiresIn) -> Self {
-        self.manners.expires_in = expires_in;
+        self.behaviour.expires_in = expires_in;
         self
     }
 
-    /// How old a refresh token of [`Replay::Timer`] gets before an exchange changes it. Default: 24 hours.
+    /// Sets the age that a refresh token of [`Replay::Timer`] reaches before an exchange changes it. Default: 24 hours.
     pub fn timer_period(mut self, period: Duration) -> Self {
         self.rules.timer_period = period;
         self
@@ -74,52 +74,53 @@ impl AuthorizationServerBuilder {
         self
     }
 
-    /// What access tokens look like. Default: [`AccessFormat::Opaque`].
+    /// Sets the format of access tokens. Default: [`AccessFormat::Opaque`].
     pub fn access_format(mut self, format: AccessFormat) -> Self {
         self.rules.format = format;
         self
     }
 
-    /// How clients must authenticate; others get 401 `invalid_client` and spend nothing. Default: anyone is served.
+    /// Sets the authentication of clients; others get 401 `invalid_client`, and the token is not used up. Default:
+    /// anyone is served.
     pub fn client(mut self, client: Client) -> Self {
-        self.manners.client = client;
+        self.behaviour.client = client;
         self
     }
 
     /// Wants proofs of possession, and binds each grant to the key it is first presented with, or was [granted
-    /// to](AuthorizationServer::grant_to); access tokens are then of the type `DPoP`. A proof that is missing or wrong is answered
-    /// with 400 `invalid_dpop_proof`, one without a fresh nonce with 400 `use_dpop_nonce`, another key with 401
-    /// `invalid_token`; none of them spends the token. Default: no proofs.
+    /// to](AuthorizationServer::grant_to); access tokens are then of the type `DPoP`. A proof that is missing or wrong
+    /// is answered with 400 `invalid_dpop_proof`, one without a fresh nonce with 400 `use_dpop_nonce`, another key with
+    /// 401 `invalid_token`; none of them uses the token up. Default: no proofs.
     ///
-    /// The resource looks at no proofs.
+    /// The resource does not check proofs.
     pub fn dpop(mut self, dpop: Dpop) -> Self {
-        self.manners.dpop = Some(dpop);
+        self.behaviour.dpop = Some(dpop);
         self
     }
 
     /// Reads JSON bodies only; others get 400 `invalid_request`. Default: forms as well.
     pub fn json_only(mut self) -> Self {
-        self.manners.json_only = true;
+        self.behaviour.json_only = true;
         self
     }
 
-    /// What a client hears about a refresh token that is not accepted. Default: [`Reply::InvalidGrant`].
+    /// Sets the answer to a refresh token that is not accepted. Default: [`Reply::InvalidGrant`].
     pub fn refusal(mut self, refusal: Reply) -> Self {
-        self.manners.refusal = refusal;
+        self.behaviour.refusal = refusal;
         self
     }
 
-    /// How long an ordinary exchange takes, before it is processed (see [`Fault::Delay`]). Default: no time.
+    /// Sets the time that an ordinary exchange takes before it is processed (see [`Fault::Delay`]). Default: no time.
     ///
     /// [`Fault::Delay`]: super::Fault::Delay
     pub fn exchange_time(mut self, time: Duration) -> Self {
-        self.manners.exchange_time = time;
+        self.behaviour.exchange_time = time;
         self
     }
 
     /// Adds a field to every success, e.g. `scope` or `id_token`. Those of RFC 6749 win over it.
     pub fn field(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.manners.fields.insert(name.into(), value.into());
+        self.behaviour.fields.insert(name.into(), value.into());
         self
     }
 
@@ -131,6 +132,6 @@ impl AuthorizationServerBuilder {
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn start(self) -> io::Result<AuthorizationServer> {
-        AuthorizationServer::bind(Desk::new(self.manners, Grants::new(self.rules))).await
+        AuthorizationServer::bind(EndpointState::new(self.behaviour, Grants::new(self.rules))).await
     }
 }

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::key_pair::{Jwt, thumbprint};
 use super::once::Once;
 
-/// How the server wants proofs of possession.
+/// The requirements of the server for proofs of possession.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dpop {
     nonces: usize,
@@ -25,14 +25,14 @@ impl Dpop {
     }
 }
 
-/// What the server remembers of proofs.
+/// The proofs and nonces that the server remembers.
 #[derive(Debug, Default)]
 pub(super) struct Proofs {
     nonces: VecDeque<String>,
     seen: Once,
 }
 
-/// What a proof is worth.
+/// The result of checking a proof.
 pub(super) enum Proof {
     /// Its maker holds the key with this thumbprint.
     Good(String),
@@ -53,8 +53,8 @@ impl Proofs {
         nonce
     }
 
-    /// Looks at the proofs of one POST to this URL.
-    pub(super) fn judge(&mut self, proofs: &[String], url: &str) -> Proof {
+    /// Checks the proofs of one POST to this URL.
+    pub(super) fn verify(&mut self, proofs: &[String], url: &str) -> Proof {
         let [proof] = proofs else { return Proof::Bad("not one proof") };
         let Some(jwt) = Jwt::read(proof) else { return Proof::Bad("no JWT") };
         match self.check(&jwt, url) {
@@ -87,7 +87,7 @@ impl Proofs {
     }
 }
 
-/// Whether this was less than a minute ago, or will be.
+/// Returns whether this was less than a minute ago, or will be.
 fn is_recent(seconds: u64) -> bool {
     wall_seconds().abs_diff(seconds) < 60
 }

@@ -22,13 +22,13 @@ use super::reply::Reply;
 #[non_exhaustive]
 pub enum Fault {
     /// Holds the request, unprocessed, until [`release`](super::AuthorizationServer::release). A request whose
-    /// client is gone by then is dropped and spends nothing.
+    /// client is gone by then is dropped, and its token is not used up.
     HoldBefore,
     /// Takes this long before it processes. A request whose client goes away meanwhile is dropped.
     Delay(Duration),
     /// Answers this instead of processing: the token stays unspent.
     Answer(Reply),
-    /// Processes, then answers this: the new pair exists and nobody is told.
+    /// Processes, then answers this: the new pair exists, but the client does not get it.
     AnswerAfter(Reply),
     /// Processes; the answer has a refresh token and no access token.
     OmitAccessToken,
@@ -162,7 +162,7 @@ impl Faults {
     }
 }
 
-/// What one request meets, in the order in which it meets it.
+/// The faults of one request, in the order in which they apply.
 #[derive(Debug, Default)]
 pub(super) struct Script {
     pub(super) hold_before: bool,

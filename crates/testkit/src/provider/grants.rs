@@ -18,7 +18,7 @@ pub(super) struct Grants {
     access: HashMap<Arc<str>, AccessToken>,
 }
 
-/// How tokens are minted and replaced.
+/// The rules for minting and replacing tokens.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
     pub(super) replay: Replay,
@@ -70,11 +70,11 @@ struct RefreshToken {
     generation: u64,
     issued: Duration,
     parent: Option<Arc<str>>,
-    /// When a newer token took its place.
+    /// The time at which a newer token replaced it.
     replaced: Option<Duration>,
     /// The newest token minted from this one.
     successor: Option<Arc<str>>,
-    /// Whether any successor has been used.
+    /// True if any successor has been used.
     successor_used: bool,
     /// A newer sibling took the place of this one before it was presented.
     superseded: bool,
@@ -87,7 +87,7 @@ struct AccessToken {
     rejected: bool,
 }
 
-/// Where a presented token belongs.
+/// The grant to which a presented token belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) account: String,
@@ -97,7 +97,7 @@ pub(super) struct Seen {
     pub(super) spent: bool,
 }
 
-/// What an exchange came to.
+/// The outcome of an exchange.
 #[derive(Debug)]
 pub(super) enum Outcome {
     Rotated(Pair),
@@ -139,7 +139,7 @@ impl Grants {
         families.flat_map(|family| family.refresh.iter().chain(&family.access)).map(<_>::to_string).collect()
     }
 
-    pub(super) fn look(&self, token: &str, now: Duration) -> Option<Seen> {
+    pub(super) fn read(&self, token: &str, now: Duration) -> Option<Seen> {
         let known = self.refresh.get(token)?;
         Some(Seen {
             account: self.families[known.family].account.clone(),
@@ -149,7 +149,7 @@ impl Grants {
         })
     }
 
-    /// Whether the token's family is bound to other keys than these.
+    /// Returns whether the token's family is bound to other keys than these.
     pub(super) fn bound_to_another(&self, token: &str, holder: &Holder) -> Option<OtherKey> {
         let bound = &self.families[self.refresh.get(token)?.family].holder;
         let differs = |bound: &Option<String>, shown: &Option<String>| bound.is_some() && bound != shown;
@@ -188,7 +188,7 @@ impl Grants {
         }
     }
 
-    /// Whether the access token works, without using it.
+    /// Returns whether the access token works, without using it.
     pub(super) fn accepts(&self, access: &str, now: Duration) -> bool {
         self.access.get(access).is_some_and(|token| {
             !token.rejected && now < token.expires && self.families[token.family].standing == Standing::Alive
@@ -245,7 +245,7 @@ impl Grants {
         Outcome::Rotated(self.mint(family, Some(token), now))
     }
 
-    /// Whether this exchange leaves the refresh token as it is.
+    /// Returns whether this exchange leaves the refresh token as it is.
     fn keeps(&self, token: &str, now: Duration) -> bool {
         match self.rules.replay {
             Replay::NonRotating => true,
@@ -311,7 +311,7 @@ impl Grants {
         self.renew(family, &token, now)
     }
 
-    /// Mints an access token beside an existing refresh token.
+    /// Mints an access token for an existing refresh token.
     fn renew(&mut self, family: usize, refresh: &Arc<str>, now: Duration) -> Pair {
         let access: Arc<str> = self.rules.format.mint(self.rules.lifetime).into();
         let expires = now + self.rules.lifetime;

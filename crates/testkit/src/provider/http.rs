@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::desk::Desk;
+use super::endpoint_state::EndpointState;
 use super::metadata;
 use super::peer::Peer;
 use super::reply;
@@ -27,8 +27,8 @@ use super::visit::Visit;
 /// Accepts until it is dropped; the connections go with it.
 ///
 /// Not `axum::serve`, which leaves the connections running when it is dropped.
-pub(super) async fn accept(listener: TcpListener, desk: Arc<Desk>) {
-    let router = router(desk);
+pub(super) async fn accept(listener: TcpListener, endpoint_state: Arc<EndpointState>) {
+    let router = router(endpoint_state);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -53,7 +53,7 @@ async fn serve(stream: TcpStream, router: Router) {
     let _ = connection.await;
 }
 
-fn router(desk: Arc<Desk>) -> Router {
+fn router(endpoint_state: Arc<EndpointState>) -> Router {
     Router::new()
         .route("/token", post(token))
         .route("/token/{via}", post(token))
@@ -61,18 +61,18 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/.well-known/oauth-authorization-server", get(metadata))
         .route("/.well-known/oauth-authorization-server/{via}", get(metadata))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .with_state(desk)
+        .with_state(endpoint_state)
 }
 
 async fn token(
-    State(desk): State<Arc<Desk>>,
+    State(endpoint_state): State<Arc<EndpointState>>,
     Extension(peer): Extension<Peer>,
     uri: Uri,
     via: Option<Path<String>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let request = match TokenRequest::read(&headers, &body, desk.manners.json_only) {
+    let request = match TokenRequest::read(&headers, &body, endpoint_state.behaviour.json_only) {
         Ok(request) => request,
         Err(reason) => return reply::error(StatusCode::BAD_REQUEST, "invalid_request", reason),
     };
@@ -81,28 +81,32 @@ async fn token(
     }
     match request.field("refresh_token") {
         Some(token) if !token.is_empty() => {
-            let visit = Visit::open(desk, peer, token, via.map(|Path(via)| via));
+            let visit = Visit::open(endpoint_state, peer, token, via.map(|Path(via)| via));
             visit.serve(&request, uri.path()).await
         }
         _ => reply::error(StatusCode::BAD_REQUEST, "invalid_request", "refresh_token is missing"),
     }
 }
 
-async fn metadata(State(desk): State<Arc<Desk>>, via: Option<Path<String>>, headers: HeaderMap) -> Response {
-    desk.state().lookups += 1;
+async fn metadata(
+    State(endpoint_state): State<Arc<EndpointState>>,
+    via: Option<Path<String>>,
+    headers: HeaderMap,
+) -> Response {
+    endpoint_state.state().lookups += 1;
     let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let via = via.map(|Path(via)| via);
-    reply::answer(StatusCode::OK, &metadata::document(host, via.as_deref(), &desk.manners))
+    reply::answer(StatusCode::OK, &metadata::document(host, via.as_deref(), &endpoint_state.behaviour))
 }
 
-async fn resource(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
+async fn resource(State(endpoint_state): State<Arc<EndpointState>>, headers: HeaderMap) -> Response {
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some(access) = authorization.and_then(|value| value.strip_prefix("Bearer ")) else {
         return unauthorized("Bearer realm=\"resource\"");
     };
     let accepted = {
-        let state = &mut *desk.state();
-        let now = desk.now(state);
+        let state = &mut *endpoint_state.state();
+        let now = endpoint_state.now(state);
         state.grants.use_access(access, now)
     };
     if accepted {

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-/// A fresh key for ES256: clients sign with it, and the server is told its public half.
+/// A fresh key for ES256: clients sign with it, and the server gets its public half.
 ///
 /// `Debug` shows the public half alone.
 #[derive(Clone)]
@@ -116,7 +116,7 @@ impl Jwt {
         self.claims.get(name)?.as_u64()
     }
 
-    /// Whether this key, and ES256, made the signature.
+    /// Returns whether this key, and ES256, made the signature.
     pub(super) fn is_signed_by(&self, jwk: &Value) -> bool {
         let coordinate = |name: &str| {
             let bytes = URL_SAFE_NO_PAD.decode(jwk.get(name)?.as_str()?).ok()?;

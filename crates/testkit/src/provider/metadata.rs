@@ -1,8 +1,8 @@
-//! What the server says of itself (RFC 8414).
+//! The metadata of the server (RFC 8414).
 
 use serde_json::{Value, json};
 
-use super::desk::Manners;
+use super::endpoint_state::Behaviour;
 use super::request::Client;
 
 /// The name of the server, as one calls it; with the label that presentations through it have.
@@ -10,10 +10,10 @@ pub(super) fn issuer(host: &str, via: Option<&str>) -> String {
     via.map_or_else(|| format!("http://{host}"), |via| format!("http://{host}/{via}"))
 }
 
-pub(super) fn document(host: &str, via: Option<&str>, manners: &Manners) -> Value {
+pub(super) fn document(host: &str, via: Option<&str>, behaviour: &Behaviour) -> Value {
     let token_endpoint =
         via.map_or_else(|| format!("http://{host}/token"), |via| format!("http://{host}/token/{via}"));
-    let method = match manners.client {
+    let method = match behaviour.client {
         Client::Anyone | Client::Public { .. } => "none",
         Client::Basic { .. } => "client_secret_basic",
         Client::Post { .. } => "client_secret_post",
@@ -26,7 +26,7 @@ pub(super) fn document(host: &str, via: Option<&str>, manners: &Manners) -> Valu
         "token_endpoint_auth_methods_supported": [method],
         "token_endpoint_auth_signing_alg_values_supported": ["ES256"],
     });
-    if manners.dpop.is_some() {
+    if behaviour.dpop.is_some() {
         document["dpop_signing_alg_values_supported"] = json!(["ES256"]);
     }
     document

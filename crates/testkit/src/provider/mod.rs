@@ -31,8 +31,8 @@
 mod access;
 mod assertion;
 mod builder;
-mod desk;
 mod dpop;
+mod endpoint_state;
 mod fault;
 mod grants;
 mod hold;
@@ -51,10 +51,10 @@ mod visit;
 
 pub use access::AccessFormat;
 pub use builder::AuthorizationServerBuilder;
-pub use desk::ExpiresIn;
 pub use dpop::Dpop;
+pub use endpoint_state::ExpiresIn;
 pub use fault::{Fault, Injection};
-pub use hold::Held;
+pub use hold::HeldRequest;
 pub use key_pair::KeyPair;
 pub use pair::{Pair, fingerprint};
 pub use referee::{Decision, Delivery, Presentation, Tally};

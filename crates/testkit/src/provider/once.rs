@@ -8,7 +8,7 @@ pub(super) struct Once {
 }
 
 impl Once {
-    /// Whether this is the first time.
+    /// Returns whether this is the first time.
     pub(super) fn is_first(&mut self, name: &str) -> bool {
         if !self.used.insert(name.to_owned()) {
             return false;
@@ -23,5 +23,5 @@ impl Once {
     }
 }
 
-/// What is older than that has been refused for its age for long.
+/// The number of names to remember. Anything older has long been refused for its age.
 const MOST: usize = 65_536;

@@ -21,8 +21,8 @@ impl Peer {
         Ok(Self { address: stream.peer_addr()?, socket: Arc::new(socket) })
     }
 
-    /// Asks the kernel. hyper drops a handler whose client has closed, but only once it has been told; between the
-    /// close and that moment a request that was just released would still be processed.
+    /// Asks the kernel. hyper drops a handler whose client has closed, but only once it has noticed the close; between
+    /// the close and that moment a request that was just released would still be processed.
     pub(super) fn is_gone(&self) -> bool {
         match self.socket.peek(&mut [0]) {
             Ok(read) => read == 0,
@@ -48,7 +48,7 @@ impl Peer {
         }
         bytes.extend(b"\r\n");
         bytes.extend(&body[..body.len() / 2]);
-        // The socket does not block, and takes as much as its buffer has room for: a little less is as good.
+        // The socket does not block, and takes as much as fits into its buffer: a little less is as good.
         let _ = self.socket.as_ref().write(&bytes);
         self.hang_up()
     }

@@ -15,7 +15,7 @@ pub struct Presentation {
     pub seq: u64,
     /// Arrival, in milliseconds since the server started (monotonic, not moved by `advance`).
     pub start_ms: u64,
-    /// When the presentation was over; none while it is open.
+    /// The time at which the presentation was over; none while it is open.
     pub end_ms: Option<u64>,
     /// Whose token it was; none if the server never minted it.
     pub account: Option<String>,
@@ -27,9 +27,9 @@ pub struct Presentation {
     pub token: String,
     /// The label in the URL it came through (see [`token_url_for`](super::AuthorizationServer::token_url_for)).
     pub via: Option<String>,
-    /// What the server decided.
+    /// The decision of the server.
     pub decision: Decision,
-    /// How the answer fared.
+    /// The delivery of the answer.
     pub delivery: Delivery,
     /// The token was already spent, outside of what its class allows.
     pub spent: bool,
@@ -40,13 +40,13 @@ pub struct Presentation {
 }
 
 impl Presentation {
-    /// Whether this presentation should never have been made: the token was spent, or being presented.
+    /// Returns whether this presentation should never have been made: the token was spent, or being presented.
     pub fn is_double(&self) -> bool {
         self.spent || self.overlapping
     }
 }
 
-/// What the server decided about a presentation.
+/// The decision of the server about a presentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -73,7 +73,7 @@ pub enum Decision {
     Dropped,
 }
 
-/// How the answer to a presentation fared.
+/// The delivery of the answer to a presentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -146,7 +146,7 @@ pub(super) struct Referee {
     accounts: BTreeMap<String, Tally>,
 }
 
-/// What is known about a request when it arrives.
+/// The facts that are known about a request when it arrives.
 pub(super) struct Arrival {
     pub(super) at_ms: u64,
     pub(super) seen: Option<Seen>,

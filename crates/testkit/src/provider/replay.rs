@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-/// What the server does when a refresh token comes back that it has already replaced.
+/// The reaction of the server to a refresh token that it has already replaced.
 ///
-/// The names are those of the configuration (`replay = "strict_family"`). Where published behaviour leaves
-/// room, the harsher reading is taken: a client that survives here survives there.
+/// The names are those of the configuration (`replay = "strict_family"`). Where published behaviour is
+/// ambiguous, the harsher reading is taken: a client that survives here survives there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replay {
     /// The refresh token never changes; each exchange gives a new access token.
@@ -28,7 +28,7 @@ pub enum Replay {
     StrictFamily,
 }
 
-/// What presenting a replaced token does at one moment.
+/// The effect of presenting a replaced token at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leniency {
     /// Accepted once more.
@@ -40,7 +40,8 @@ pub(super) enum Leniency {
 }
 
 impl Replay {
-    /// Judges a replaced token: `age` since it was replaced, and whether what replaced it is in use.
+    /// Decides about a replaced token: `age` is the time since it was replaced, and `successor_used` is true if its
+    /// successor has been used.
     pub(super) fn leniency(self, age: Duration, successor_used: bool) -> Leniency {
         let open = match self {
             Self::NonRotating | Self::OldStaysValid | Self::Timer => true,
@@ -52,7 +53,7 @@ impl Replay {
         if open { Leniency::Accepted } else { Leniency::Revokes }
     }
 
-    /// Whether a replay mints a sibling that takes the place of the earlier one.
+    /// Returns whether a replay mints a sibling that takes the place of the earlier one.
     pub(super) fn newest_sibling_only(self) -> bool {
         matches!(self, Self::Grace(_) | Self::UntilUsed)
     }

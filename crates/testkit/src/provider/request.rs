@@ -1,4 +1,4 @@
-//! What a client asks of the token endpoint.
+//! The requests of clients to the token endpoint.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use url::form_urlencoded;
 use super::assertion::proven_by;
 use super::once::Once;
 
-/// How a client is expected to authenticate.
+/// The expected authentication of a client.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub enum Client {
     /// Whoever asks is served.
@@ -47,7 +47,7 @@ pub enum Client {
     },
 }
 
-/// Who asks.
+/// The party that sends a request.
 pub(super) enum Caller {
     /// Nobody that is known.
     Unknown,
@@ -73,7 +73,7 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    /// Whether the request authenticates as this client, by this method and no other.
+    /// Returns whether the request authenticates as this client, by this method and no other.
     pub(super) fn caller(&self, request: &TokenRequest, issuers: &[String], used: &mut Once) -> Caller {
         if let Self::PrivateKeyJwt { id, jwks } = self {
             let key = proven_by(id, jwks, request, issuers, used).filter(|_| request.basic.is_none());

@@ -9,10 +9,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::builder::AuthorizationServerBuilder;
-use super::desk::Desk;
+use super::endpoint_state::EndpointState;
 use super::fault::Injection;
 use super::grants::Holder;
-use super::hold::Held;
+use super::hold::HeldRequest;
 use super::http;
 use super::pair::Pair;
 use super::referee::{Presentation, Tally};
@@ -22,7 +22,7 @@ use super::replay::Replay;
 ///
 /// It stops, and closes every connection, when it is dropped.
 pub struct AuthorizationServer {
-    desk: Arc<Desk>,
+    endpoint_state: Arc<EndpointState>,
     address: SocketAddr,
     task: JoinHandle<()>,
 }
@@ -44,11 +44,11 @@ impl AuthorizationServer {
         Self::builder().replay(replay).start().await
     }
 
-    pub(super) async fn bind(desk: Arc<Desk>) -> io::Result<Self> {
+    pub(super) async fn bind(endpoint_state: Arc<EndpointState>) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        let task = tokio::spawn(http::accept(listener, desk.clone()));
-        Ok(Self { desk, address, task })
+        let task = tokio::spawn(http::accept(listener, endpoint_state.clone()));
+        Ok(Self { endpoint_state, address, task })
     }
 
     /// Stops the server and waits until its port and connections are closed.
@@ -61,7 +61,7 @@ impl AuthorizationServer {
         let _ = (&mut self.task).await;
     }
 
-    /// Where the server listens.
+    /// Returns the address on which the server listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -97,8 +97,8 @@ impl AuthorizationServer {
 impl AuthorizationServer {
     /// Logs the account in: a new family with its first pair. Earlier families of the account stay as they are.
     pub fn grant(&self, account: &str) -> Pair {
-        let state = &mut *self.desk.state();
-        let now = self.desk.now(state);
+        let state = &mut *self.endpoint_state.state();
+        let now = self.endpoint_state.now(state);
         state.grants.grant(account, now)
     }
 
@@ -107,40 +107,40 @@ impl AuthorizationServer {
     pub fn grant_to(&self, account: &str, thumbprint: &str) -> Pair {
         let pair = self.grant(account);
         let holder = Holder { key: Some(thumbprint.to_owned()), client_key: None };
-        self.desk.state().grants.bind(&pair.refresh_token, &holder);
+        self.endpoint_state.state().grants.bind(&pair.refresh_token, &holder);
         pair
     }
 
     /// The newest pair of the account's newest family: what a client that lost nothing holds.
     pub fn newest(&self, account: &str) -> Option<Pair> {
-        self.desk.state().grants.newest(account)
+        self.endpoint_state.state().grants.newest(account)
     }
 
-    /// The access and refresh tokens minted for the account, as far back as the server remembers: for tests that look
-    /// for tokens where none should be.
+    /// Returns the access and refresh tokens minted for the account, as far back as the server remembers: for tests
+    /// that search for tokens where none should be.
     pub fn tokens_of(&self, account: &str) -> Vec<String> {
-        self.desk.state().grants.tokens_of(account)
+        self.endpoint_state.state().grants.tokens_of(account)
     }
 
-    /// Whether the access token works at this moment. Does not count as using it.
+    /// Returns whether the access token works at this moment. Does not count as using it.
     pub fn is_valid(&self, access_token: &str) -> bool {
-        let state = &*self.desk.state();
-        state.grants.accepts(access_token, self.desk.now(state))
+        let state = &*self.endpoint_state.state();
+        state.grants.accepts(access_token, self.endpoint_state.now(state))
     }
 
     /// Makes the resource answer 401 `invalid_token` for this access token from now on. `false` if it is unknown.
     pub fn reject_access(&self, access_token: &str) -> bool {
-        self.desk.state().grants.reject_access(access_token)
+        self.endpoint_state.state().grants.reject_access(access_token)
     }
 
     /// Withdraws every grant of the account, as a person may in the provider's settings. Not counted as burned.
     pub fn withdraw(&self, account: &str) {
-        self.desk.state().grants.withdraw(account);
+        self.endpoint_state.state().grants.withdraw(account);
     }
 
     /// Moves the server's clock forward: tokens expire, windows end and timers turn, without anybody sleeping.
     pub fn advance(&self, by: Duration) {
-        self.desk.state().advanced += by;
+        self.endpoint_state.state().advanced += by;
     }
 }
 
@@ -148,27 +148,27 @@ impl AuthorizationServer {
 impl AuthorizationServer {
     /// Lets requests meet a fault; see [`Fault`](super::Fault).
     pub fn inject(&self, injection: impl Into<Injection>) {
-        self.desk.state().faults.inject(injection.into());
+        self.endpoint_state.state().faults.inject(injection.into());
     }
 
     /// Takes back all faults that have not met a request. Requests being held stay held.
     pub fn clear_faults(&self) {
-        self.desk.state().faults.clear();
+        self.endpoint_state.state().faults.clear();
     }
 
     /// Takes back the faults injected [`on`](super::Fault::on) this account.
     pub fn clear_faults_of(&self, account: &str) {
-        self.desk.state().faults.clear_of(account);
+        self.endpoint_state.state().faults.clear_of(account);
     }
 
     /// Waits until a request of this account is being held. Never ends if none is: bound it with a timeout.
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.
-    pub async fn held(&self, account: &str) -> Held {
+    pub async fn held(&self, account: &str) -> HeldRequest {
         loop {
-            let next = self.desk.events.notified();
-            let held = self.desk.state().holds.first_of(account);
+            let next = self.endpoint_state.events.notified();
+            let held = self.endpoint_state.state().holds.first_of(account);
             match held {
                 Some(held) => return held,
                 None => next.await,
@@ -178,12 +178,12 @@ impl AuthorizationServer {
 
     /// Lets the requests of this account that are being held go on; returns how many. Later ones are held anew.
     pub fn release(&self, account: &str) -> usize {
-        self.desk.state().holds.release(account)
+        self.endpoint_state.state().holds.release(account)
     }
 
     /// Lets all requests that are being held go on; returns how many.
     pub fn release_all(&self) -> usize {
-        self.desk.state().holds.release_all()
+        self.endpoint_state.state().holds.release_all()
     }
 }
 
@@ -191,12 +191,12 @@ impl AuthorizationServer {
 impl AuthorizationServer {
     /// All counts.
     pub fn tally(&self) -> Tally {
-        self.desk.state().referee.total()
+        self.endpoint_state.state().referee.total()
     }
 
     /// The counts of one account.
     pub fn tally_of(&self, account: &str) -> Tally {
-        self.desk.state().referee.of(account)
+        self.endpoint_state.state().referee.of(account)
     }
 
     /// Requests that named a refresh token.
@@ -206,7 +206,7 @@ impl AuthorizationServer {
 
     /// Requests for metadata.
     pub fn lookups(&self) -> u64 {
-        self.desk.state().lookups
+        self.endpoint_state.state().lookups
     }
 
     /// Successful exchanges of living tokens.
@@ -223,12 +223,12 @@ impl AuthorizationServer {
 
     /// Accounts of which a family was revoked because a spent token came back, sorted.
     pub fn burned_accounts(&self) -> Vec<String> {
-        self.desk.state().referee.burned()
+        self.endpoint_state.state().referee.burned()
     }
 
     /// The log, oldest first. It keeps the newest 100,000 presentations; the counts miss none.
     pub fn log(&self) -> Vec<Presentation> {
-        self.desk.state().referee.log().cloned().collect()
+        self.endpoint_state.state().referee.log().cloned().collect()
     }
 
     /// The log as one JSON object per line.
@@ -252,7 +252,7 @@ impl AuthorizationServer {
     /// Dropping the future changes nothing.
     pub async fn wait_until(&self, mut happened: impl FnMut(&Self) -> bool) {
         loop {
-            let next = self.desk.events.notified();
+            let next = self.endpoint_state.events.notified();
             if happened(self) {
                 return;
             }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::response::Response;
 
-use super::desk::{Desk, State, success_response};
 use super::dpop::Proof;
+use super::endpoint_state::{EndpointState, State, success_response};
 use super::fault::{Fault, Script};
 use super::grants::{Holder, OtherKey, Outcome};
-use super::hold::Held;
+use super::hold::HeldRequest;
 use super::metadata::issuer;
 use super::pair::fingerprint;
 use super::peer::Peer;
@@ -21,7 +21,7 @@ use super::request::{Caller, TokenRequest};
 /// hyper drops the handler's future, and this with it, when the client closes the connection. Whatever had not
 /// been processed then never is.
 pub(super) struct Visit {
-    desk: Arc<Desk>,
+    endpoint_state: Arc<EndpointState>,
     peer: Peer,
     seq: u64,
     token: String,
@@ -33,7 +33,7 @@ pub(super) struct Visit {
     delivery: Delivery,
 }
 
-/// Why a request is not processed.
+/// The reason why a request is not processed.
 enum Unfit {
     Client,
     Proof(&'static str),
@@ -42,19 +42,24 @@ enum Unfit {
 }
 
 impl Visit {
-    pub(super) fn open(desk: Arc<Desk>, peer: Peer, token: &str, via: Option<String>) -> Self {
+    pub(super) fn open(
+        endpoint_state: Arc<EndpointState>,
+        peer: Peer,
+        token: &str,
+        via: Option<String>,
+    ) -> Self {
         let fingerprint = fingerprint(token);
         let (seq, account, script) = {
-            let state = &mut *desk.state();
-            let seen = state.grants.look(token, desk.now(state));
+            let state = &mut *endpoint_state.state();
+            let seen = state.grants.read(token, endpoint_state.now(state));
             let account = seen.as_ref().map(|seen| seen.account.clone());
-            let at_ms = desk.elapsed_ms();
+            let at_ms = endpoint_state.elapsed_ms();
             let arrival = Arrival { at_ms, seen, token: fingerprint.clone(), via: via.clone() };
             (state.referee.open(arrival), account.clone(), state.faults.take(account.as_deref()))
         };
-        desk.events.notify_waiters();
+        endpoint_state.events.notify_waiters();
         Self {
-            desk,
+            endpoint_state,
             peer,
             seq,
             token: token.to_owned(),
@@ -82,7 +87,7 @@ impl Visit {
         if self.script.hold_before {
             self.hold().await;
         }
-        let delay = self.script.delay.unwrap_or(self.desk.manners.exchange_time);
+        let delay = self.script.delay.unwrap_or(self.endpoint_state.behaviour.exchange_time);
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
@@ -98,7 +103,7 @@ impl Visit {
     }
 
     async fn hold(&self) {
-        let held = Held {
+        let held = HeldRequest {
             seq: self.seq,
             account: self.account.clone(),
             via: self.via.clone(),
@@ -106,31 +111,32 @@ impl Visit {
             processed: self.decision != Decision::Open,
         };
         let released = {
-            let mut state = self.desk.state();
+            let mut state = self.endpoint_state.state();
             state.referee.held(self.seq);
             state.holds.hold(held)
         };
-        self.desk.events.notify_waiters();
+        self.endpoint_state.events.notify_waiters();
         // The sender goes away unsent only with the server itself.
         let _ = released.await;
     }
 
     /// Decides and books in one piece: nothing can come between.
     fn process(&mut self, request: &TokenRequest, path: &str) -> Response {
-        let desk = self.desk.clone();
-        let state = &mut *desk.state();
+        let endpoint_state = self.endpoint_state.clone();
+        let state = &mut *endpoint_state.state();
         let (decision, mut response) = self.decide(state, request, path);
-        if let Some(rules) = desk.manners.dpop {
+        if let Some(rules) = endpoint_state.behaviour.dpop {
             reply::bring_nonce(&mut response, &state.proofs.next_nonce(rules));
         }
         self.decision = decision;
         state.referee.decide(self.seq, decision);
-        tracing::debug!(seq = self.seq, account = ?self.account, ?decision, "refresh token presented");
+        // The account that is meant is in the referee's log, by this number.
+        tracing::debug!(seq = self.seq, ?decision, "refresh token presented");
         response
     }
 
     fn decide(&mut self, state: &mut State, request: &TokenRequest, path: &str) -> (Decision, Response) {
-        let manners = &self.desk.manners;
+        let behaviour = &self.endpoint_state.behaviour;
         let answer = self.script.answer.take();
         if let Some(Fault::Answer(reply)) = answer {
             return (Decision::Answered, reply.into_response(path));
@@ -139,7 +145,7 @@ impl Visit {
             Ok(holder) => holder,
             Err(unfit) => return self.turned_away(unfit, path),
         };
-        let now = self.desk.now(state);
+        let now = self.endpoint_state.now(state);
         let (decision, pair) = match state.grants.present(&self.token, now) {
             Outcome::Rotated(pair) => (Decision::Rotated, Some(pair)),
             Outcome::Renewed(pair) => (Decision::Renewed, Some(pair)),
@@ -154,8 +160,8 @@ impl Visit {
         if let Some(Fault::AnswerAfter(reply)) = answer {
             return (decision, reply.into_response(path));
         }
-        let Some(pair) = pair else { return (decision, manners.refusal.clone().into_response(path)) };
-        let mut success = manners.success(&pair);
+        let Some(pair) = pair else { return (decision, behaviour.refusal.clone().into_response(path)) };
+        let mut success = behaviour.success(&pair);
         match answer {
             Some(Fault::OmitAccessToken) => drop(success.remove("access_token")),
             Some(Fault::OmitRefreshToken) => drop(success.remove("refresh_token")),
@@ -164,13 +170,13 @@ impl Visit {
         (decision, success_response(success))
     }
 
-    /// Who presents, if anybody may. Proof and assertion are used up whatever comes of them.
+    /// Returns the holder that presents, if it is authorised. Proof and assertion are used up in either case.
     fn holder(&self, state: &mut State, request: &TokenRequest, path: &str) -> Result<Holder, Unfit> {
-        let manners = &self.desk.manners;
+        let behaviour = &self.endpoint_state.behaviour;
         let issuers = [issuer(&request.host, None), issuer(&request.host, self.via.as_deref())];
-        let caller = manners.client.caller(request, &issuers, &mut state.assertions);
+        let caller = behaviour.client.caller(request, &issuers, &mut state.assertions);
         let url = format!("http://{}{path}", request.host);
-        let proof = manners.dpop.map(|_| state.proofs.judge(&request.proofs, &url));
+        let proof = behaviour.dpop.map(|_| state.proofs.verify(&request.proofs, &url));
         let Caller::Known { key: client_key } = caller else { return Err(Unfit::Client) };
         let key = match proof {
             None => None,
@@ -188,7 +194,7 @@ impl Visit {
             Unfit::Proof(why) => reply::bad_proof(why),
             Unfit::Nonce => return (Decision::NonceWanted, Reply::UseDpopNonce.into_response(path)),
             Unfit::Key(OtherKey::Proof) => reply::bound_to_another_key(),
-            Unfit::Key(OtherKey::Client) => self.desk.manners.refusal.clone().into_response(path),
+            Unfit::Key(OtherKey::Client) => self.endpoint_state.behaviour.refusal.clone().into_response(path),
         };
         (Decision::Refused, response)
     }
@@ -217,13 +223,13 @@ impl Visit {
 impl Drop for Visit {
     fn drop(&mut self) {
         {
-            let mut state = self.desk.state();
+            let mut state = self.endpoint_state.state();
             state.holds.forget(self.seq);
             if self.decision == Decision::Open {
                 state.referee.decide(self.seq, Decision::Dropped);
             }
-            state.referee.close(self.seq, &self.fingerprint, self.delivery, self.desk.elapsed_ms());
+            state.referee.close(self.seq, &self.fingerprint, self.delivery, self.endpoint_state.elapsed_ms());
         }
-        self.desk.events.notify_waiters();
+        self.endpoint_state.events.notify_waiters();
     }
 }

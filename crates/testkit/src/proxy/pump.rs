@@ -1,5 +1,4 @@
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -7,10 +6,11 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::{Direction, Mode};
+use crate::wait::BOUND;
 
 /// Carries one connection until an end closes.
 pub(super) async fn connection(mut client: TcpStream, upstream: SocketAddr, mode: watch::Receiver<Mode>) {
-    let Ok(Ok(mut server)) = timeout(CONNECT_BOUND, TcpStream::connect(upstream)).await else { return };
+    let Ok(Ok(mut server)) = timeout(BOUND, TcpStream::connect(upstream)).await else { return };
     // They only make small messages quicker.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (from_client, to_client) = client.split();
@@ -47,7 +47,7 @@ impl Pump {
         }
     }
 
-    /// Whether the bytes just read go on; waits for as long as the mode demands.
+    /// Returns whether the bytes just read go on; waits for as long as the mode demands.
     async fn passes(&mut self) -> bool {
         let held = |mode: &Mode| *mode == Mode::Hold;
         // It fails only when the proxy is gone, which ends this connection as well.
@@ -70,6 +70,3 @@ impl Pump {
 }
 
 const CHUNK: usize = 16 << 10;
-
-/// Connecting to a port of this machine takes no time, or fails at once.
-const CONNECT_BOUND: Duration = Duration::from_secs(5);

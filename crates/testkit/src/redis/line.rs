@@ -1,5 +1,4 @@
 use std::io;
-use std::time::Duration;
 
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -9,6 +8,7 @@ use tokio::time::timeout;
 use super::error::FixtureError;
 use super::resp::{self, Resp};
 use super::server::RedisServer;
+use crate::wait::BOUND;
 
 /// A connection of the test's own, for many commands behind the back of whatever is tested.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Line {
         Ok(Self(Mutex::new(BufReader::new(stream))))
     }
 
-    /// Executes a command, 20 s at the most.
+    /// Executes a command, three minutes at the most.
     ///
     /// # Errors
     /// No answer, or an error reply.
@@ -54,6 +54,3 @@ impl Line {
 fn failed(verb: &str, source: io::Error) -> FixtureError {
     FixtureError::Command { command: verb.to_owned(), source }
 }
-
-/// Loaded machines have been seen to take seconds.
-const BOUND: Duration = Duration::from_secs(20);

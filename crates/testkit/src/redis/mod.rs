@@ -23,15 +23,16 @@
 mod binary;
 mod error;
 mod line;
-mod make;
 mod resp;
 mod server;
 mod shared;
 
-pub use binary::{find_server, find_server_on_path, server_cache};
+#[doc(hidden)] // For the demo, which takes no server that a test run has fetched.
+pub use binary::find_server_on_path;
+pub use binary::{find_server, server_cache};
 pub use error::FixtureError;
+#[doc(hidden)] // For the comparison of adapters, which administrates a server thousands of times.
 pub use line::Line;
-pub use make::Make;
 pub use resp::Resp;
 pub use server::{ClientKind, Data, RedisServer, RedisServerBuilder};
 pub use shared::{SharedRedis, redis_for_tests};

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::binary::find_server;
 use super::error::FixtureError;
 use super::resp::{self, Resp};
-use crate::{ports::free_port, process::ServerProcess};
+use crate::{ports::free_port, process::ServerProcess, wait::BOUND};
 
 /// A Redis or Valkey server of your own, on a port and in a folder of its own.
 ///
@@ -34,7 +34,7 @@ pub struct RedisServerBuilder {
     args: Vec<String>,
 }
 
-/// What a [restart](RedisServer::restart) finds of what was written before.
+/// The data that are left after a [restart](RedisServer::restart).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Data {
     /// Whatever was persisted: everything acknowledged with [`append_only`](RedisServerBuilder::append_only),
@@ -72,7 +72,7 @@ impl RedisServerBuilder {
         self
     }
 
-    /// Starts the server and waits until it answers, 20 s at the most.
+    /// Starts the server and waits until it answers, three minutes at the most.
     ///
     /// # Errors
     /// No binary, or it does not come up; the error says where its log is.
@@ -133,7 +133,7 @@ impl RedisServer {
         format!("redis://{}/", self.address())
     }
 
-    /// Where the server listens; stays the same over a restart.
+    /// Returns the address of the server; it stays the same over a restart.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
@@ -151,7 +151,7 @@ impl RedisServer {
     /// Stops the process with SIGSTOP: connections stay open, the kernel still accepts new ones, nobody answers.
     ///
     /// # Errors
-    /// Not running, or not stopped within 5 s. It blocks for as long, usually well below a millisecond.
+    /// Not running, or not stopped within three minutes. It blocks for as long, usually well below a millisecond.
     pub fn pause(&self) -> Result<(), FixtureError> {
         self.running()?.pause().map_err(FixtureError::Signal)
     }
@@ -169,7 +169,8 @@ impl RedisServer {
         self.process = None;
     }
 
-    /// Starts the server again on its port, killing it first if it runs. Waits until it answers, 20 s at the most.
+    /// Starts the server again on its port, killing it first if it runs. Waits until it answers, three minutes at the
+    /// most.
     ///
     /// # Errors
     /// It does not come up; it is not running then.
@@ -181,7 +182,7 @@ impl RedisServer {
         if data == Data::Lost {
             self.erase().map_err(|source| self.spawn_error(source))?;
         }
-        let deadline = Instant::now() + READY_BOUND;
+        let deadline = Instant::now() + BOUND;
         loop {
             match self.start_here(deadline).await {
                 // Somebody else may sit on the port for a moment.
@@ -193,7 +194,7 @@ impl RedisServer {
         }
     }
 
-    /// Executes a command on a connection of its own, 5 s at the most.
+    /// Executes a command on a connection of its own, three minutes at the most.
     ///
     /// # Errors
     /// No answer, or an error reply.
@@ -205,7 +206,7 @@ impl RedisServer {
             command: words.first().copied().unwrap_or_default().to_owned(),
             source,
         };
-        match resp::command(self.address(), words, COMMAND_BOUND).await.map_err(failed)? {
+        match resp::command(self.address(), words, BOUND).await.map_err(failed)? {
             Resp::Error(message) => Err(failed(io::Error::other(message))),
             reply => Ok(reply),
         }
@@ -246,7 +247,7 @@ impl RedisServer {
 
     /// Tries ports until the server comes up on one: another process may take a free port before the server does.
     async fn start_anywhere(&mut self) -> Result<(), FixtureError> {
-        let deadline = Instant::now() + READY_BOUND;
+        let deadline = Instant::now() + BOUND;
         let mut tries = 0;
         loop {
             tries += 1;
@@ -289,7 +290,7 @@ impl RedisServer {
         Err(FixtureError::Silent { log, tail })
     }
 
-    /// Whether this very process, and not another that got the port, has finished loading.
+    /// Returns whether this very process, and not another that got the port, has finished loading.
     async fn answers(&self) -> bool {
         let Some(pid) = self.pid() else { return false };
         let ask = |words| async move { resp::command(self.address(), words, ASK_BOUND).await };
@@ -347,11 +348,9 @@ impl Drop for RedisServer {
 const LOG: &str = "server.log";
 const TAIL_LINES: usize = 12;
 
-/// Starting takes some 10 ms; loaded machines and large files have been seen to take seconds.
-const READY_BOUND: Duration = Duration::from_secs(20);
 const READY_POLL: Duration = Duration::from_millis(10);
-const ASK_BOUND: Duration = Duration::from_secs(1);
-const COMMAND_BOUND: Duration = Duration::from_secs(5);
+/// Of one question, which is asked again: whoever else may sit on the port need not answer.
+const ASK_BOUND: Duration = Duration::from_secs(10);
 
 /// Losing the race for a port is rare; five times in a row means something else.
 const PORT_TRIES: u32 = 5;

@@ -12,16 +12,16 @@ use super::server::RedisServer;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct SharedRedis {
-    /// Where the server is.
+    /// The URL of the server.
     pub url: String,
-    /// What every key of this test must begin with. Random, hence empty at the start.
+    /// The prefix of every key of this test. Random, hence empty at the start.
     pub prefix: String,
     /// Keeps the server running for as long as a test uses it.
     server: Option<Arc<RedisServer>>,
 }
 
 impl SharedRedis {
-    /// Whether the server belongs to the tests; `false` with `REDIS_URL`.
+    /// Returns whether the server belongs to the tests; `false` with `REDIS_URL`.
     pub fn is_own(&self) -> bool {
         self.server.is_some()
     }

@@ -118,7 +118,7 @@ async fn each_answer_brings_a_nonce_and_only_the_newest_is_taken() {
 }
 
 #[tokio::test]
-async fn a_proof_that_proves_nothing_spends_nothing() {
+async fn a_proof_that_proves_nothing_uses_up_no_token() {
     let visitor = Visitor::new().await;
     let granted = visitor.server.grant("alice");
     let token = &granted.refresh_token;
@@ -248,16 +248,16 @@ async fn a_spent_token_ends_the_session() {
 }
 
 #[tokio::test]
-async fn metadata_names_the_issuer_it_was_asked_for() {
+async fn metadata_names_the_issuer_it_was_requested_for() {
     let server = AuthorizationServer::builder().dpop(Dpop::with_the_newest_nonce()).start().await.unwrap();
     for (issuer, path, endpoint) in [
         (server.issuer(), "", server.token_url()),
         (server.issuer_for("one"), "/one", server.token_url_for("one")),
     ] {
         let url = format!("{}/.well-known/oauth-authorization-server{path}", server.issuer());
-        let said: Value = client().get(url).send().await.unwrap().json().await.unwrap();
-        assert_eq!((&said["issuer"], &said["token_endpoint"]), (&json!(issuer), &json!(endpoint)));
-        assert_eq!(said["dpop_signing_alg_values_supported"], json!(["ES256"]));
+        let metadata: Value = client().get(url).send().await.unwrap().json().await.unwrap();
+        assert_eq!((&metadata["issuer"], &metadata["token_endpoint"]), (&json!(issuer), &json!(endpoint)));
+        assert_eq!(metadata["dpop_signing_alg_values_supported"], json!(["ES256"]));
     }
     assert_eq!(server.lookups(), 2);
 }

@@ -1,4 +1,4 @@
-//! Held, lost and broken requests.
+//! HeldRequest, lost and broken requests.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ async fn a_request_held_before_is_processed_when_released() {
 }
 
 #[tokio::test]
-async fn a_request_whose_client_leaves_while_held_is_dropped_and_spends_nothing() {
+async fn a_request_whose_client_leaves_while_held_is_dropped_and_uses_no_token() {
     let server = server().await;
     let granted = server.grant("alice");
     server.inject(Fault::HoldBefore.once());
@@ -52,7 +52,7 @@ async fn a_request_whose_client_leaves_while_held_is_dropped_and_spends_nothing(
     assert_eq!((server.double_presentations(), server.tally().dropped), (0, 1));
 }
 
-/// On one thread nobody can tell hyper of the closed connection between the close and the release.
+/// On one thread hyper cannot notice the closed connection between the close and the release.
 #[tokio::test(flavor = "current_thread")]
 async fn a_request_released_in_the_moment_its_client_leaves_is_not_processed() {
     let server = server().await;
@@ -75,7 +75,7 @@ async fn a_request_released_in_the_moment_its_client_leaves_is_not_processed() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_during_the_exchange_time_spends_nothing() {
+async fn a_client_that_leaves_during_the_exchange_time_uses_up_no_token() {
     let server =
         AuthorizationServer::builder().exchange_time(Duration::from_secs(3600)).start().await.unwrap();
     let granted = server.grant("alice");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::{Client, Response};
 use serde_json::Value;
 use solekey_testkit::provider::{AuthorizationServer, Pair};
+use solekey_testkit::wait::within;
 
 pub(crate) fn client() -> Client {
     Client::builder()
@@ -50,10 +51,10 @@ pub(crate) async fn get_resource(server: &AuthorizationServer, access_token: &st
 
 /// Waits for what must happen.
 pub(crate) async fn soon<F: Future>(what: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(20), what).await.expect("it did not happen within 20 s")
+    within("what must happen", what).await
 }
 
-/// Starts a presentation that the test goes on beside.
+/// Starts a presentation in the background.
 pub(crate) fn spawn_present(
     server: &AuthorizationServer,
     refresh_token: &str,

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::gateway::soon;
 
-/// Answers every byte with the next one, and tells the test of each byte it got.
+/// Answers every byte with the next one, and reports each byte it got to the test.
 struct Successor {
     address: SocketAddr,
     heard: mpsc::UnboundedReceiver<u8>,
@@ -24,21 +24,21 @@ impl Successor {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (tell, heard) = mpsc::unbounded_channel();
+        let (report, heard) = mpsc::unbounded_channel();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(answer(stream, tell.clone()));
+                connections.spawn(answer(stream, report.clone()));
             }
         });
         Self { address, heard, _tasks: tasks }
     }
 }
 
-async fn answer(mut stream: TcpStream, tell: mpsc::UnboundedSender<u8>) {
+async fn answer(mut stream: TcpStream, report: mpsc::UnboundedSender<u8>) {
     while let Ok(byte) = stream.read_u8().await {
-        let _ = tell.send(byte);
+        let _ = report.send(byte);
         if stream.write_u8(byte + 1).await.is_err() {
             return;
         }

@@ -89,8 +89,8 @@ async fn a_paused_server_can_be_killed_and_restarted() {
 async fn clients_are_cut_by_kind() {
     let server = RedisServer::start().await.unwrap();
     let mut subscriber = TcpStream::connect(server.address()).await.unwrap();
-    subscriber.write_all(b"SUBSCRIBE news\r\n").await.unwrap();
-    let mut greeting = [0; "*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n".len()];
+    subscriber.write_all(b"SUBSCRIBE feed\r\n").await.unwrap();
+    let mut greeting = [0; "*3\r\n$9\r\nsubscribe\r\n$4\r\nfeed\r\n:1\r\n".len()];
     soon(subscriber.read_exact(&mut greeting)).await.unwrap();
     let mut normal = TcpStream::connect(server.address()).await.unwrap();
     normal.write_all(b"PING\r\n").await.unwrap();

@@ -1,4 +1,4 @@
-//! What the referee writes down and counts.
+//! The records and counts of the referee.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What the endpoint accepts, and what its tokens are good for.
+//! The requests that the endpoint accepts, and the use of its tokens.
 
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ async fn only_the_expected_client_by_the_expected_method_is_served() {
 }
 
 #[tokio::test]
-async fn a_wrong_client_spends_nothing() {
+async fn a_wrong_client_uses_up_no_token() {
     let expected = Client::Public { id: "me".into() };
     let server = AuthorizationServer::builder().client(expected).start().await.unwrap();
     let granted = server.grant("alice");
@@ -100,8 +100,8 @@ async fn a_wrong_client_spends_nothing() {
 }
 
 #[tokio::test]
-async fn the_lifetime_is_told_as_configured() {
-    for (expires_in, told) in
+async fn the_lifetime_is_reported_as_configured() {
+    for (expires_in, reported) in
         [(ExpiresIn::Number, json!(6)), (ExpiresIn::Text, json!("6")), (ExpiresIn::Omitted, Value::Null)]
     {
         let builder = AuthorizationServer::builder().expires_in(expires_in);
@@ -109,14 +109,14 @@ async fn the_lifetime_is_told_as_configured() {
             builder.token_lifetime(Duration::from_secs(6)).field("scope", "a b").start().await.unwrap();
         let granted = server.grant("alice");
         let answer: Value = present(&server, &granted.refresh_token).await.unwrap().json().await.unwrap();
-        assert_eq!(answer["expires_in"], told);
+        assert_eq!(answer["expires_in"], reported);
         assert_eq!(answer["scope"], "a b");
     }
 }
 
 #[tokio::test]
 async fn an_access_token_works_until_it_expires_or_is_rejected() {
-    let lifetime = Duration::from_secs(60);
+    let lifetime = Duration::from_secs(3600);
     let server = AuthorizationServer::builder().token_lifetime(lifetime).start().await.unwrap();
     let (a, b) = (server.grant("a").access_token, server.grant("b").access_token);
     assert_eq!(get_resource(&server, &a).await.status(), 200);
@@ -133,7 +133,7 @@ async fn an_access_token_works_until_it_expires_or_is_rejected() {
 }
 
 #[tokio::test]
-async fn a_request_without_a_token_is_not_told_that_its_token_is_invalid() {
+async fn a_request_without_a_token_is_not_answered_with_invalid_token() {
     let server = AuthorizationServer::start(Replay::Strict).await.unwrap();
     let response = client().get(server.resource_url()).send().await.unwrap();
     assert_eq!(response.status(), 401);
@@ -141,7 +141,7 @@ async fn a_request_without_a_token_is_not_told_that_its_token_is_invalid() {
 }
 
 #[tokio::test]
-async fn a_rotation_ends_earlier_access_tokens_where_that_is_asked_for() {
+async fn a_rotation_ends_earlier_access_tokens_where_that_is_configured() {
     let server = AuthorizationServer::builder().rotation_ends_access().start().await.unwrap();
     let granted = server.grant("alice");
     let successor = refresh(&server, &granted.refresh_token).await;

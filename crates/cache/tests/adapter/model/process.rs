@@ -1,23 +1,23 @@
-//! The level of this process beside a plain account of what it promises: fills under way while others come, removals,
-//! news, rejections, gaps, and a clock that goes on by leaps.
+//! The level of this process compared with a plain model of what it promises: fills under way while others come,
+//! removals, notifications, rejections, gaps, and a clock that goes on by leaps.
 
 use std::{fmt, time::Duration};
 
 use fastrand::Rng;
-use solekey_cache::{Absence, Asked, BELIEVE_ABSENCE, CONFIRM_EVERY, Entry, ProcessCache, Times};
+use solekey_cache::{Absence, BELIEVE_ABSENCE, CONFIRM_EVERY, Entry, ProcessCache, ReadStart, Times};
+use solekey_conformance::model::{self, Divergence, Outcome, Pairs, Plan};
 use solekey_core::{AccountKey, Generation, Moment, Revocation};
-use solekey_testkit::model::{self, Divergence, Outcome, Plan, Twins};
 
 use crate::fixture::account;
 
 #[tokio::test]
 async fn the_level_of_this_process_does_what_a_plain_account_of_it_says() {
-    println!("{}", model::run("memory", Plan::from_env(), async || ProcessTwins::new()).await);
+    println!("{}", model::run("memory", Plan::from_env(), async || ProcessPairs::new()).await);
 }
 
-struct ProcessTwins {
+struct ProcessPairs {
     cache: ProcessCache<u64>,
-    places: [Place; PLACES],
+    places: [Position; PLACES],
     now: Moment,
     gaps: u64,
     /// Questions whose answers are under way.
@@ -25,9 +25,9 @@ struct ProcessTwins {
     filled: u64,
 }
 
-/// What is known of an account.
+/// The model of an account.
 #[derive(Clone, Debug, Default)]
-struct Place {
+struct Position {
     /// The newest generation that was put in or kept out.
     newest: Option<u64>,
     token: Option<Token>,
@@ -37,19 +37,19 @@ struct Place {
 #[derive(Clone, Debug)]
 struct Token {
     value: u64,
-    /// When what it says was asked for, last.
+    /// The moment of the last read that returned it.
     asked: Moment,
-    /// How many gaps there were before.
+    /// The number of gaps before.
     gaps: u64,
-    looked: Moment,
+    read_at: Moment,
     /// The newest generation heard of, and when that was.
-    news: Option<(u64, Moment)>,
+    change_feed: Option<(u64, Moment)>,
     rejected: Option<Moment>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Question {
-    asked: Asked,
+    asked: ReadStart,
     gaps: u64,
 }
 
@@ -61,9 +61,9 @@ enum ProcessOperation {
     Remove { place: usize, distance: i64 },
     Hear { place: usize, distance: i64 },
     Reject { place: usize, distance: i64 },
-    Absolve { place: usize, distance: i64 },
+    ClearRejection { place: usize, distance: i64 },
     Confirm { place: usize, question: usize },
-    Look { place: usize },
+    TakeConfirmation { place: usize },
     Absent { place: usize, about: Option<i64> },
     Gap,
     Wait(Duration),
@@ -71,7 +71,7 @@ enum ProcessOperation {
 
 use ProcessOperation as Operation;
 
-impl ProcessTwins {
+impl ProcessPairs {
     fn new() -> Self {
         let now = Moment::from_micros(FIRST_MOMENT);
         let cache = ProcessCache::new(CAPACITY);
@@ -79,18 +79,18 @@ impl ProcessTwins {
     }
 
     fn ask(&mut self) {
-        let asked = self.cache.asking(self.now);
+        let asked = self.cache.begin_read(self.now);
         self.under_way(asked);
     }
 
-    fn under_way(&mut self, asked: Asked) {
+    fn under_way(&mut self, asked: ReadStart) {
         self.questions.insert(0, Question { asked, gaps: self.gaps });
         self.questions.truncate(UNDER_WAY);
     }
 
     /// A question that was asked a while ago, or now.
     fn question(&self, back: usize) -> Question {
-        let now = Question { asked: self.cache.asking(self.now), gaps: self.gaps };
+        let now = Question { asked: self.cache.begin_read(self.now), gaps: self.gaps };
         back.checked_sub(1).and_then(|at| self.questions.get(at)).copied().unwrap_or(now)
     }
 
@@ -102,37 +102,37 @@ impl ProcessTwins {
         self.filled += 1;
         let times = Times { ahead_from: self.now, good_until: self.now, valid_until: self.now };
         let entry = Entry::new(Generation::new(generation), self.filled, times, question.asked);
-        let said = self.cache.fill(key(place), entry);
-        let meant = self.places[place].fill(generation, self.filled, question);
-        agree(&said, &meant)?;
-        Ok(if meant { "filled" } else { "too old to fill" })
+        let actual = self.cache.fill(key(place), entry);
+        let expected = self.places[place].fill(generation, self.filled, question);
+        agree(&actual, &expected)?;
+        Ok(if expected { "filled" } else { "too old to fill" })
     }
 
-    fn look(&mut self, place: usize) -> Result<Outcome, Divergence> {
+    fn take_confirmation(&mut self, place: usize) -> Result<Outcome, Divergence> {
         let now = self.now;
-        let Some(entry) = self.cache.get(key(place)) else { return Ok("nothing to look for") };
-        let said = self.cache.take_confirmation(&entry, now);
+        let Some(entry) = self.cache.get(key(place)) else { return Ok("nothing to read for") };
+        let actual = self.cache.take_confirmation(&entry, now);
         let generation = entry.generation.get();
         let wanted = self.places[place].wants_confirmation(now, self.gaps);
         let token = self.places[place].token.as_mut();
-        let meant = token.is_some_and(|token| {
-            wanted && now.since(token.looked) >= LOOK_PAUSE && {
-                token.looked = now;
+        let expected = token.is_some_and(|token| {
+            wanted && now.since(token.read_at) >= READ_PAUSE && {
+                token.read_at = now;
                 true
             }
         });
-        agree(&(said.is_some(), said.map(Asked::at)), &(meant, meant.then_some(now)))?;
-        if let Some(asked) = said {
+        agree(&(actual.is_some(), actual.map(ReadStart::at)), &(expected, expected.then_some(now)))?;
+        if let Some(asked) = actual {
             self.under_way(asked);
         }
         agree(&Some(generation), &self.places[place].newest)?;
-        Ok(if meant { "one looks" } else { "nobody looks" })
+        Ok(if expected { "one reads" } else { "nobody reads" })
     }
 
-    /// What callers see of a place.
+    /// Compares what callers see of an account.
     fn compare(&self, place: usize) -> Result<(), Divergence> {
         let (key, now) = (key(place), self.now);
-        let said = self.cache.get(key).map(|entry| Seen {
+        let actual = self.cache.get(key).map(|entry| Seen {
             generation: entry.generation.get(),
             value: entry.value,
             asked: entry.confirmed_at(),
@@ -140,8 +140,8 @@ impl ProcessTwins {
             behind: entry.is_behind(),
             wants_confirmation: self.cache.needs_confirmation(&entry, now),
         });
-        let meant = self.places[place].seen(now, self.gaps);
-        agree(&said, &meant)?;
+        let expected = self.places[place].seen(now, self.gaps);
+        agree(&actual, &expected)?;
         let absence = self.places[place].absence.filter(|(_, until)| now < *until);
         agree(&self.cache.absence(key, now), &absence.map(|(absence, _)| absence))
     }
@@ -157,7 +157,7 @@ struct Seen {
     wants_confirmation: bool,
 }
 
-impl Place {
+impl Position {
     fn fill(&mut self, generation: u64, value: u64, question: Question) -> bool {
         self.end_absence(generation);
         let asked = question.asked.at();
@@ -167,10 +167,10 @@ impl Place {
         }
         // A mark that may be newer than the answer goes on, and so does what was heard.
         let rejected = same.and_then(|token| token.rejected).filter(|at| *at >= asked);
-        let news = self.token.as_ref().and_then(|token| token.news);
+        let change_feed = self.token.as_ref().and_then(|token| token.change_feed);
         self.newest = Some(generation);
-        let news = news.filter(|(of, _)| *of >= generation);
-        self.token = Some(Token { value, asked, gaps: question.gaps, looked: asked, news, rejected });
+        let change_feed = change_feed.filter(|(of, _)| *of >= generation);
+        self.token = Some(Token { value, asked, gaps: question.gaps, read_at: asked, change_feed, rejected });
         true
     }
 
@@ -189,8 +189,8 @@ impl Place {
         if Some(generation) < self.newest {
             return false;
         }
-        let newest = token.news.map_or(generation, |(newest, _)| newest.max(generation));
-        token.news = Some((newest, now));
+        let newest = token.change_feed.map_or(generation, |(newest, _)| newest.max(generation));
+        token.change_feed = Some((newest, now));
         true
     }
 
@@ -207,8 +207,9 @@ impl Place {
 
     fn wants_confirmation(&self, now: Moment, gaps: u64) -> bool {
         let Some(token) = &self.token else { return false };
-        let news = token.news.is_some_and(|(of, at)| Some(of) > self.newest || at >= token.asked);
-        news || token.gaps < gaps || now.since(token.asked) >= CONFIRM_EVERY
+        let change_feed =
+            token.change_feed.is_some_and(|(of, at)| Some(of) > self.newest || at >= token.asked);
+        change_feed || token.gaps < gaps || now.since(token.asked) >= CONFIRM_EVERY
     }
 
     fn seen(&self, now: Moment, gaps: u64) -> Option<Seen> {
@@ -218,14 +219,14 @@ impl Place {
             value: token.value,
             asked: token.asked,
             rejected: token.rejected.is_some(),
-            behind: token.news.is_some_and(|(of, _)| Some(of) > self.newest),
+            behind: token.change_feed.is_some_and(|(of, _)| Some(of) > self.newest),
             wants_confirmation: self.wants_confirmation(now, gaps),
         })
     }
 }
 
 #[async_trait::async_trait]
-impl Twins for ProcessTwins {
+impl Pairs for ProcessPairs {
     type Operation = Operation;
 
     const PORT: &'static str = "process";
@@ -237,15 +238,15 @@ impl Twins for ProcessTwins {
         "removed",
         "nothing to remove",
         "heard",
-        "no news",
+        "not notified",
         "rejected",
-        "absolved",
+        "rejection cleared",
         "nothing to mark",
         "confirmed",
         "nothing to confirm",
-        "one looks",
-        "nobody looks",
-        "nothing to look for",
+        "one reads",
+        "nobody reads",
+        "nothing to read for",
         "absent",
         "gap",
         "time passed",
@@ -261,9 +262,9 @@ impl Twins for ProcessTwins {
             38..44 => Operation::Remove { place, distance },
             44..54 => Operation::Hear { place, distance },
             54..62 => Operation::Reject { place, distance },
-            62..68 => Operation::Absolve { place, distance },
+            62..68 => Operation::ClearRejection { place, distance },
             68..76 => Operation::Confirm { place, question },
-            76..84 => Operation::Look { place },
+            76..84 => Operation::TakeConfirmation { place },
             84..88 => Operation::Absent { place, about: rng.bool().then_some(distance) },
             88..92 => Operation::Gap,
             _ => Operation::Wait(Duration::from_micros(
@@ -278,9 +279,9 @@ impl Twins for ProcessTwins {
             | Operation::Remove { place, .. }
             | Operation::Hear { place, .. }
             | Operation::Reject { place, .. }
-            | Operation::Absolve { place, .. }
+            | Operation::ClearRejection { place, .. }
             | Operation::Confirm { place, .. }
-            | Operation::Look { place }
+            | Operation::TakeConfirmation { place }
             | Operation::Absent { place, .. } => Some(*place),
             Operation::Ask | Operation::Gap | Operation::Wait(_) => None,
         }
@@ -305,7 +306,7 @@ impl Twins for ProcessTwins {
             Operation::Hear { place, distance } => {
                 let generation = self.near(place, distance);
                 self.cache.heard(key(place), Generation::new(generation), now);
-                if self.places[place].hear(generation, now) { "heard" } else { "no news" }
+                if self.places[place].hear(generation, now) { "heard" } else { "not notified" }
             }
             Operation::Reject { place, distance } => {
                 let generation = self.near(place, distance);
@@ -318,14 +319,14 @@ impl Twins for ProcessTwins {
                     }
                 }
             }
-            Operation::Absolve { place, distance } => {
+            Operation::ClearRejection { place, distance } => {
                 let generation = self.near(place, distance);
-                self.cache.absolve(key(place), Generation::new(generation));
+                self.cache.clear_rejection(key(place), Generation::new(generation));
                 match self.places[place].marked(generation) {
                     None => "nothing to mark",
                     Some(token) => {
                         token.rejected = None;
-                        "absolved"
+                        "rejection cleared"
                     }
                 }
             }
@@ -342,7 +343,7 @@ impl Twins for ProcessTwins {
                     _ => "nothing to confirm",
                 }
             }
-            Operation::Look { place } => self.look(place)?,
+            Operation::TakeConfirmation { place } => self.take_confirmation(place)?,
             Operation::Absent { place, about } => {
                 let absence = match about.map(|distance| self.near(place, distance)) {
                     None => Absence::Unknown,
@@ -374,7 +375,7 @@ impl Twins for ProcessTwins {
         Ok(outcome)
     }
 
-    async fn look(&mut self) -> Result<(), Divergence> {
+    async fn read(&mut self) -> Result<(), Divergence> {
         (0..PLACES).try_for_each(|place| self.compare(place))
     }
 
@@ -383,8 +384,8 @@ impl Twins for ProcessTwins {
     }
 }
 
-fn agree<T: PartialEq + fmt::Debug>(said: &T, meant: &T) -> Result<(), Divergence> {
-    if said == meant { Ok(()) } else { Err(Divergence::of(said, meant)) }
+fn agree<T: PartialEq + fmt::Debug>(actual: &T, expected: &T) -> Result<(), Divergence> {
+    if actual == expected { Ok(()) } else { Err(Divergence::of(actual, expected)) }
 }
 
 fn key(place: usize) -> AccountKey {
@@ -396,6 +397,6 @@ const PLACES: usize = 3;
 const UNDER_WAY: usize = 4;
 /// Such that nothing has to give way.
 const CAPACITY: usize = 1_000;
-const LOOK_PAUSE: Duration = Duration::from_secs(1);
+const READ_PAUSE: Duration = Duration::from_secs(1);
 const FIRST: u64 = 10;
 const FIRST_MOMENT: u64 = 1_000_000_000;

@@ -1,4 +1,4 @@
-//! Who is looked after, and when.
+//! The accounts that are due, and when.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,8 +22,9 @@ async fn accounts_whose_time_has_come_are_refreshed_once_each_by_whichever_repli
     shut_down(fleet).await;
 }
 
+/// S-T81.
 #[tokio::test(start_paused = true)]
-async fn s_t81_more_accounts_than_one_batch_are_all_refreshed_and_the_rounds_go_on() {
+async fn more_accounts_than_one_batch_are_all_refreshed_and_the_rounds_go_on() {
     let world = World::new();
     let accounts = world.overdue_accounts(3).await;
     let (fleet, diary) = world.fleet(1, limits(10, 2)).await;
@@ -35,8 +36,9 @@ async fn s_t81_more_accounts_than_one_batch_are_all_refreshed_and_the_rounds_go_
     shut_down(fleet).await;
 }
 
+/// S-T92.
 #[tokio::test(start_paused = true)]
-async fn s_t92_accounts_in_a_cooldown_come_after_it_and_those_that_need_a_login_do_not_come() {
+async fn accounts_in_a_cooldown_come_after_it_and_those_that_need_a_login_do_not_come() {
     let world = World::new();
     let accounts = world.overdue_accounts(2).await;
     // Without a time to come back: the cooldown is the account's.
@@ -75,7 +77,7 @@ async fn a_refresh_token_that_would_die_of_idleness_is_used_half_way_to_its_end(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_doubt_that_its_owner_left_is_looked_at_in_its_time_by_a_replica_that_nobody_asked() {
+async fn a_doubt_that_its_owner_left_is_checked_in_its_time_by_a_replica_without_any_request() {
     let world = World::new();
     let a = world.overdue_accounts(1).await.remove(0);
     let policy = PolicySettings {
@@ -99,21 +101,22 @@ async fn a_doubt_that_its_owner_left_is_looked_at_in_its_time_by_a_replica_that_
     shut_down(fleet).await;
 }
 
+/// S-T74.
 #[tokio::test(start_paused = true)]
-async fn s_t74_an_account_that_somebody_else_has_refreshed_is_skipped_without_a_start_or_a_write() {
+async fn an_account_that_somebody_else_has_refreshed_is_skipped_without_a_start_or_a_write() {
     let world = World::new();
     let a = world.log_in("a", Duration::from_secs(3600)).await;
     world.store.hold_until(&a, StoreTime::from_micros(1));
     let (fleet, diary) = world.fleet(1, FAST).await;
     secs(20).await;
     assert_eq!((diary.ended("fresh"), diary.ended("refreshed")), (1, 0), "nothing is skipped silently");
-    assert_eq!((world.provider.presentations(), world.pace.granted("acme").len()), (0, 0));
+    assert_eq!((world.provider.presentations(), world.rate_limiter.granted("acme").len()), (0, 0));
     assert_eq!((world.lease.faults().calls("acquire"), world.store.faults().calls("claim")), (0, 0));
     shut_down(fleet).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn accounts_that_are_due_and_present_nothing_are_looked_at_without_hurry() {
+async fn accounts_that_are_due_and_present_nothing_are_checked_without_hurry() {
     let world = World::new();
     for number in 0..400 {
         let account = world.log_in(&format!("a{number}"), Duration::from_secs(3600)).await;
@@ -122,22 +125,23 @@ async fn accounts_that_are_due_and_present_nothing_are_looked_at_without_hurry()
     let (fleet, diary) = world.fleet(1, limits(5, 4)).await;
     secs(10).await;
     let taken = diary.seen.lock().unwrap().taken;
-    // Four looks per start, and pauses that are shorter by a quarter at most.
+    // Four reads per start, and pauses that are shorter by a quarter at most.
     assert!((50..=4 * 5 * 10 * 4 / 3 + 4).contains(&taken), "{taken}");
     shut_down(fleet).await;
 }
 
+/// S-T30.
 #[tokio::test(start_paused = true)]
-async fn s_t30_an_account_at_whose_door_somebody_stands_counts_as_put_off_and_not_as_refreshed() {
+async fn an_account_whose_lease_is_held_elsewhere_counts_as_put_off_and_not_as_refreshed() {
     let world = World::new();
     world.overdue_accounts(1).await;
     world.provider.close();
     let (fleet, diary) = world.fleet(1, FAST).await;
     let other = world.replica().await;
-    let asking = other.clone();
-    let request = tokio::spawn(async move { asking.token(&account("a000")).await });
+    let begin_read = other.clone();
+    let request = tokio::spawn(async move { begin_read.token(&account("a000")).await });
     tokio::time::sleep(Duration::from_millis(1)).await;
-    // It is taken while the request's flight has its door.
+    // It is taken while the request's flight holds its lease.
     tokio::time::sleep(Duration::from_millis(900)).await;
     world.provider.open();
     request.await.unwrap().unwrap();
@@ -171,12 +175,13 @@ async fn with_nothing_due_four_questions_a_minute_are_all_there_is() {
     secs(600).await;
     let [due, load, claim] = [0, 1, 2].map(|at| calls()[at] - before[at]);
     assert!((40..=55).contains(&due), "{due} questions in ten minutes");
-    assert_eq!((load, claim, world.pace.faults().calls("ask")), (0, 0, 0));
+    assert_eq!((load, claim, world.rate_limiter.faults().calls("request")), (0, 0, 0));
     shut_down(fleet).await;
 }
 
+/// S-T89.
 #[tokio::test(start_paused = true)]
-async fn s_t89_what_is_taken_and_not_started_at_shutdown_is_due_again_after_the_hold() {
+async fn what_is_taken_and_not_started_at_shutdown_is_due_again_after_the_visibility_timeout() {
     let world = World::new();
     let accounts = world.overdue_accounts(4).await;
     let (fleet, diary) = world.fleet(1, limits(1, 4)).await;
@@ -197,10 +202,10 @@ async fn s_t89_what_is_taken_and_not_started_at_shutdown_is_due_again_after_the_
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_onlooker_and_a_replica_without_a_refresher_leave_accounts_alone() {
+async fn a_read_only_replica_and_one_without_a_refresher_leave_accounts_alone() {
     let world = World::new();
     let accounts = world.overdue_accounts(1).await;
-    for builder in [world.builder(policy()), world.builder(policy()).onlooker()] {
+    for builder in [world.builder(policy()), world.builder(policy()).read_only()] {
         let replica = builder.build().await.unwrap();
         secs(300).await;
         assert_eq!(world.provider.presentations(), 0);
@@ -210,8 +215,9 @@ async fn an_onlooker_and_a_replica_without_a_refresher_leave_accounts_alone() {
     assert_eq!(due, accounts, "nobody has taken it");
 }
 
+/// S-T91.
 #[tokio::test(start_paused = true)]
-async fn s_t91_accounts_of_a_provider_that_is_not_configured_are_nobodys_to_take() {
+async fn accounts_of_a_provider_that_is_not_configured_are_nobodys_to_take() {
     let world = World::new();
     let accounts = world.overdue_accounts(1).await;
     let other = Arc::clone(&world.provider) as Arc<dyn solekey_core::ports::TokenEndpoint>;

@@ -1,6 +1,7 @@
 //! Accounts that nobody asks for.
 
 mod due;
+mod spread;
 mod starts;
 mod troubles;
 
@@ -24,11 +25,11 @@ fn limits(rate: u32, places: u32) -> Limits {
     Limits::new(rate, places)
 }
 
-/// What a replica did by itself.
+/// The background refreshes of a replica.
 #[derive(Default)]
 struct Diary {
     seen: Mutex<Seen>,
-    /// Panics when this account was looked after.
+    /// Panics when the refresh of this account ends.
     victim: Option<&'static str>,
 }
 
@@ -54,7 +55,7 @@ impl Observer for Diary {
             }
             Event::Presented { .. } => seen.under_way -= 1,
             Event::Due { accounts, .. } => seen.taken += accounts,
-            Event::Tended { account, end, waited, late } => {
+            Event::RefreshResult { account, end, waited, late } => {
                 *seen.ended.entry(end.name()).or_default() += 1;
                 seen.waited = seen.waited.max(*waited);
                 seen.late = seen.late.max(*late);
@@ -67,7 +68,7 @@ impl Observer for Diary {
 }
 
 impl Diary {
-    /// How often the account of each id was presented.
+    /// The number of presentations per account id.
     fn presentations(&self) -> BTreeMap<String, usize> {
         let seen = self.seen.lock().unwrap();
         seen.presented.iter().map(|(id, times)| (id.clone(), times.len())).collect()
@@ -77,7 +78,7 @@ impl Diary {
         self.presentations().values().sum()
     }
 
-    /// When presentations began, in their order.
+    /// The begin of each presentation, in order.
     fn times(&self) -> Vec<Instant> {
         let seen = self.seen.lock().unwrap();
         let mut times: Vec<_> = seen.presented.values().flatten().copied().collect();
@@ -95,7 +96,7 @@ impl Diary {
 }
 
 impl World {
-    /// Replicas that look after accounts, all with the same diary.
+    /// Replicas that refresh in the background, all with the same diary.
     async fn fleet(&self, replicas: usize, limits: Limits) -> (Vec<Solekey>, Arc<Diary>) {
         self.fleet_with(replicas, policy(), limits, Diary::default()).await
     }
@@ -111,12 +112,12 @@ impl World {
         let mut fleet = Vec::new();
         for _ in 0..replicas {
             let observer = Arc::clone(&diary) as Arc<dyn Observer>;
-            fleet.push(self.looking_after(policy, limits).observer(observer).build().await.unwrap());
+            fleet.push(self.with_refresher(policy, limits).observer(observer).build().await.unwrap());
         }
         (fleet, diary)
     }
 
-    fn looking_after(&self, policy: Policy, limits: Limits) -> solekey::Builder {
+    fn with_refresher(&self, policy: Policy, limits: Limits) -> solekey::Builder {
         let endpoint = Arc::clone(&self.provider) as Arc<dyn TokenEndpoint>;
         Solekey::builder()
             .provider(Provider::new("acme", policy, endpoint).unwrap().background(Some(limits)))
@@ -124,7 +125,7 @@ impl World {
             .answers(self.answers.clone())
             .cache(self.cache.clone())
             .lease(self.lease.clone())
-            .pace(self.pace.clone())
+            .rate_limiter(self.rate_limiter.clone())
             .clock(Arc::new(TestClock::tokio()))
     }
 
@@ -149,7 +150,7 @@ async fn shut_down(fleet: Vec<Solekey>) {
     }
 }
 
-/// What each of so many accounts was presented once looks like.
+/// One presentation of each of these accounts.
 fn once_each(accounts: &[Account]) -> BTreeMap<String, usize> {
     accounts.iter().map(|account| (account.id().to_owned(), 1)).collect()
 }

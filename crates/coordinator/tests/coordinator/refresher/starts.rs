@@ -1,4 +1,4 @@
-//! How fast refreshes are started.
+//! The rate at which background refreshes are started.
 
 use std::time::Duration;
 
@@ -12,8 +12,9 @@ fn are_apart(times: &[Moment], least: Duration) -> bool {
     times.windows(2).all(|pair| pair[1].since(pair[0]) >= least)
 }
 
+/// S-T83.
 #[tokio::test(start_paused = true)]
-async fn s_t83_starts_are_an_interval_apart_whichever_replica_makes_them() {
+async fn starts_are_an_interval_apart_whichever_replica_makes_them() {
     let world = World::new();
     let accounts = world.overdue_accounts(30).await;
     let began = Instant::now();
@@ -22,7 +23,7 @@ async fn s_t83_starts_are_an_interval_apart_whichever_replica_makes_them() {
         assert!(began.elapsed() < Duration::from_secs(30), "as fast as that: {}", diary.all());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let granted = world.pace.granted("acme");
+    let granted = world.rate_limiter.granted("acme");
     assert_eq!(granted.len(), accounts.len(), "a start each");
     assert!(are_apart(&granted, Duration::from_millis(200)), "{granted:?}");
     let times = diary.times();
@@ -31,8 +32,9 @@ async fn s_t83_starts_are_an_interval_apart_whichever_replica_makes_them() {
     shut_down(fleet).await;
 }
 
+/// S-T82.
 #[tokio::test(start_paused = true)]
-async fn s_t82_no_more_are_under_way_at_once_than_all_replicas_may() {
+async fn no_more_are_under_way_at_once_than_all_replicas_may() {
     let world = World::new();
     let accounts = world.overdue_accounts(40).await;
     let (fleet, diary) = world.fleet(3, limits(1_000, 2)).await;
@@ -55,11 +57,11 @@ async fn nothing_is_taken_that_cannot_be_started() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_do_not_wait_for_starts_but_those_who_do_yield_to_them() {
+async fn requests_do_not_wait_for_starts_and_due_refreshes_yield_to_them() {
     let world = World::new();
     let accounts = world.overdue_accounts(5).await;
     let slow = limits(1, 4);
-    let asked = world.looking_after(policy(), slow).without_refresher().build().await.unwrap();
+    let asked = world.with_refresher(policy(), slow).without_refresher().build().await.unwrap();
     let began = Instant::now();
     for account in &accounts {
         asked.token(account).await.unwrap();
@@ -82,7 +84,7 @@ async fn without_what_is_shared_each_process_keeps_the_share_it_had() {
     world.overdue_accounts(60).await;
     let (fleet, diary) = world.fleet(2, limits(4, 4)).await;
     secs(5).await;
-    world.pace.faults().leave();
+    world.rate_limiter.faults().leave();
     let (before, since) = (diary.all(), Instant::now());
     secs(8).await;
     let started = diary.times().into_iter().filter(|at| *at > since).count();

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 use super::{limits, once_each, secs, shut_down};
 use crate::fixture::{Script, World};
 
+/// S-T86.
 #[tokio::test(start_paused = true)]
-async fn s_t86_while_the_store_is_away_nothing_is_presented() {
+async fn while_the_store_is_away_nothing_is_presented() {
     let world = World::new();
     let accounts = world.overdue_accounts(3).await;
     let (fleet, diary) = world.fleet(2, limits(10, 4)).await;
@@ -22,8 +23,9 @@ async fn s_t86_while_the_store_is_away_nothing_is_presented() {
     shut_down(fleet).await;
 }
 
+/// S-T86.
 #[tokio::test(start_paused = true)]
-async fn s_t86_an_account_whose_row_cannot_be_read_is_left_alone_until_its_next_turn() {
+async fn an_account_whose_row_cannot_be_read_is_left_alone_until_its_next_turn() {
     let world = World::new();
     world.overdue_accounts(1).await;
     world.store.faults().fail_next_of("load", 1, solekey_testkit::memory::Fault::NotApplied);
@@ -35,8 +37,9 @@ async fn s_t86_an_account_whose_row_cannot_be_read_is_left_alone_until_its_next_
     shut_down(fleet).await;
 }
 
+/// S-T84.
 #[tokio::test(start_paused = true)]
-async fn s_t84_after_setbacks_of_three_accounts_no_other_is_started_and_none_is_changed() {
+async fn after_failures_of_three_accounts_no_other_is_started_and_none_is_changed() {
     let world = World::new();
     let accounts = world.overdue_accounts(10).await;
     world.provider.script(vec![Script::NotSent; 1_000]);
@@ -53,8 +56,9 @@ async fn s_t84_after_setbacks_of_three_accounts_no_other_is_started_and_none_is_
     shut_down(fleet).await;
 }
 
+/// S-T88.
 #[tokio::test(start_paused = true)]
-async fn s_t88_presentations_that_nobody_answers_count_as_setbacks() {
+async fn presentations_without_an_answer_count_as_failures() {
     let world = World::new();
     world.overdue_accounts(10).await;
     world.provider.script(vec![Script::LoseRequest; 3]);
@@ -69,8 +73,9 @@ async fn s_t88_presentations_that_nobody_answers_count_as_setbacks() {
     shut_down(fleet).await;
 }
 
+/// S-T85.
 #[tokio::test(start_paused = true)]
-async fn s_t85_a_client_that_is_not_accepted_is_tried_for_three_accounts_and_none_is_changed() {
+async fn a_client_that_is_not_accepted_is_tried_for_three_accounts_and_none_is_changed() {
     let world = World::new();
     let accounts = world.overdue_accounts(5).await;
     world.provider.script(vec![Script::Answer(401, r#"{"error":"invalid_client"}"#); 1_000]);
@@ -93,9 +98,9 @@ async fn a_provider_that_says_when_to_come_back_is_left_alone_until_then_by_all_
     while world.provider.presentations() == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let told = Instant::now();
+    let reported = Instant::now();
     secs(29).await;
-    let early = diary.times().into_iter().filter(|at| *at > told + Duration::from_millis(5)).count();
+    let early = diary.times().into_iter().filter(|at| *at > reported + Duration::from_millis(5)).count();
     assert_eq!(early, 0, "whoever was on its way had its start before");
     secs(240).await;
     let refreshed = diary.presentations().into_values().filter(|count| *count >= 1).count();

@@ -1,4 +1,4 @@
-//! Random operations, from a seed, beside what they mean.
+//! Random operations, from a seed, compared with what they mean.
 
 mod guards;
 mod scripts;

@@ -3,18 +3,18 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use solekey_conformance::model::Plan;
 use solekey_redis_link::{RedisLink, cmd};
 use solekey_redis_lock::{Acquired, LeaseToken, RedisLock, Released, Renewed};
-use solekey_testkit::model::Plan;
 
-use crate::fixture::{Server, quick};
+use crate::fixture::{Server, steady};
 
 const KEYS: [&str; 3] = ["a", "b", "c"];
 const TOKENS: usize = 4;
 /// Nothing runs out by itself during a run; expiry is an operation.
 const TTL: Duration = Duration::from_secs(3600);
 
-/// What the scripts mean, without a server.
+/// The meaning of the scripts, without a server.
 #[derive(Default)]
 struct Model {
     leases: HashMap<&'static str, Lease>,
@@ -159,7 +159,7 @@ async fn the_scripts_do_what_a_model_of_them_does() {
     let Plan { operations, seed } = Plan::from_env();
     println!("SOLEKEY_MODEL_SEED={seed} SOLEKEY_MODEL_OPS={operations}: the scripts of the lock");
     let server = Server::start().await;
-    let link = RedisLink::connect(&server.url(), quick()).await.unwrap();
+    let link = RedisLink::connect(&server.url(), steady()).await.unwrap();
     let lock = RedisLock::new(link.clone());
     let tokens = std::iter::repeat_with(LeaseToken::random).take(TOKENS).collect();
     let mut run = Run { link, lock, model: Model::default(), tokens, rng: fastrand::Rng::with_seed(seed) };

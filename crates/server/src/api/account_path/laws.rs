@@ -24,7 +24,8 @@ fn segment(name: &str, drawn: &[bool]) -> String {
     name.bytes().map(escape).collect()
 }
 
-/// The same in every run, unless `PROPTEST_RNG_SEED` asks for others; nothing is written down beside the sources.
+/// Returns a configuration with the same cases in every run, unless `PROPTEST_RNG_SEED` selects others. Failing cases
+/// are not written to files next to the sources.
 fn config() -> ProptestConfig {
     let asked = ProptestConfig::default();
     let rng_seed =

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use solekey_core::{
     Account, Answer, ClaimId, Found, Generation, Sealed,
-    ports::{Answers, Enrolment, Trouble},
+    ports::{Answers, Registration, Trouble},
 };
 
 use crate::fleet::{
     history::What,
-    network::{Line, Manners, at_once, carry},
+    network::{Behaviour, Line, at_once, carry},
     process::Process,
 };
 
@@ -21,7 +21,7 @@ pub(crate) struct SimAnswers(pub(crate) Arc<Process>);
 impl Answers for SimAnswers {
     async fn write(&self, account: &Account, answer: &Answer) -> Result<(), Trouble> {
         let (process, account, answer) = (Arc::clone(&self.0), account.clone(), answer.clone());
-        carry(&self.0, Line::Answers, "write", Manners::Any, move || {
+        carry(&self.0, Line::Answers, "write", Behaviour::Any, move || {
             let world = &process.world;
             world.scan("answer", answer.payload.as_bytes());
             let written = at_once(world.answers.write(&account, &answer));
@@ -34,7 +34,7 @@ impl Answers for SimAnswers {
 
     async fn newest(&self, account: &Account) -> Result<Found, Trouble> {
         let (process, account) = (Arc::clone(&self.0), account.clone());
-        carry(&self.0, Line::Answers, "newest", Manners::Prompt, move || {
+        carry(&self.0, Line::Answers, "newest", Behaviour::Prompt, move || {
             at_once(process.world.answers.newest(&account))
         })
         .await
@@ -48,7 +48,7 @@ impl Answers for SimAnswers {
         payload: &Sealed,
     ) -> Result<(), Trouble> {
         let (process, account, payload) = (Arc::clone(&self.0), account.clone(), payload.clone());
-        carry(&self.0, Line::Answers, "reseal", Manners::Any, move || {
+        carry(&self.0, Line::Answers, "reseal", Behaviour::Any, move || {
             process.world.scan("answer", payload.as_bytes());
             at_once(process.world.answers.reseal(&account, attempt, claim, &payload))
         })
@@ -57,16 +57,24 @@ impl Answers for SimAnswers {
 
     async fn erase(&self, account: &Account, before: Generation) -> Result<(), Trouble> {
         let (process, account) = (Arc::clone(&self.0), account.clone());
-        carry(&self.0, Line::Answers, "erase", Manners::Any, move || {
+        carry(&self.0, Line::Answers, "erase", Behaviour::Any, move || {
             at_once(process.world.answers.erase(&account, before))
         })
         .await
     }
 
-    async fn enrol(&self, enrolment: &Enrolment) -> Result<Enrolment, Trouble> {
-        let (process, enrolment) = (Arc::clone(&self.0), enrolment.clone());
-        carry(&self.0, Line::Answers, "enrol", Manners::Any, move || {
-            at_once(process.world.answers.enrol(&enrolment))
+    async fn register(&self, registration: &Registration) -> Result<Registration, Trouble> {
+        let (process, registration) = (Arc::clone(&self.0), registration.clone());
+        carry(&self.0, Line::Answers, "register", Behaviour::Any, move || {
+            at_once(process.world.answers.register(&registration))
+        })
+        .await
+    }
+
+    async fn register_anew(&self, registration: &Registration) -> Result<(), Trouble> {
+        let (process, registration) = (Arc::clone(&self.0), registration.clone());
+        carry(&self.0, Line::Answers, "register_anew", Behaviour::Any, move || {
+            at_once(process.world.answers.register_anew(&registration))
         })
         .await
     }

@@ -10,7 +10,7 @@ use solekey_core::{
 
 use crate::fleet::{
     history::What,
-    network::{Line, Manners, at_once, carry},
+    network::{Behaviour, Line, at_once, carry},
     process::Process,
 };
 
@@ -27,7 +27,7 @@ impl Lease for SimLease {
         floor: Option<Fence>,
     ) -> Result<LeaseReply, Trouble> {
         let (process, account) = (Arc::clone(&self.0), account.clone());
-        carry(&self.0, Line::Lease, "acquire", Manners::Prompt, move || {
+        carry(&self.0, Line::Lease, "acquire", Behaviour::Prompt, move || {
             let world = &process.world;
             let reply = at_once(world.lease.acquire(&account, token, ttl, floor))?;
             if let LeaseReply::Granted { fence } = reply {
@@ -40,7 +40,7 @@ impl Lease for SimLease {
 
     async fn release(&self, account: &Account, token: ClaimId) -> Result<(), Trouble> {
         let (process, account) = (Arc::clone(&self.0), account.clone());
-        carry(&self.0, Line::Lease, "release", Manners::Any, move || {
+        carry(&self.0, Line::Lease, "release", Behaviour::Any, move || {
             let world = &process.world;
             world.log(process.who(), What::Released { account: account.clone(), token });
             at_once(world.lease.release(&account, token))

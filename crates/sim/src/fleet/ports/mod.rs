@@ -1,4 +1,4 @@
-//! The ports as one process sees them: those in memory, behind a gate and a network.
+//! The ports as one process sees them: those in memory, behind a barrier and a network.
 
 mod answers;
 mod cache;

@@ -10,7 +10,7 @@ use solekey_core::{
 
 use crate::fleet::{
     history::{Changed, Shown, What},
-    network::{Line, Manners, at_once, carry},
+    network::{Behaviour, Line, at_once, carry},
     process::Process,
     world::lock,
 };
@@ -22,14 +22,14 @@ impl SimStore {
     async fn change<T: Send + 'static>(
         &self,
         operation: &'static str,
-        manners: Manners,
+        behaviour: Behaviour,
         account: &Account,
         shown: Shown,
         apply: impl Fn(&Process, &Account) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (process, account) = (Arc::clone(&self.0), account.clone());
         let whose = account.clone();
-        let done = carry(&self.0, Line::Store, operation, manners, move || {
+        let done = carry(&self.0, Line::Store, operation, behaviour, move || {
             let world = &process.world;
             let (before, had, now) = world.peek(&account);
             let done = apply(&process, &account);
@@ -70,7 +70,7 @@ impl SimStore {
         ask: impl Fn(&Process) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let process = Arc::clone(&self.0);
-        carry(&self.0, Line::Store, operation, Manners::Prompt, move || ask(&process)).await
+        carry(&self.0, Line::Store, operation, Behaviour::Prompt, move || ask(&process)).await
     }
 }
 
@@ -98,11 +98,11 @@ impl Store for SimStore {
     async fn claim(&self, account: &Account, claim: &Claim) -> Result<Loaded, StoreError> {
         let claim = *claim;
         // A process that is stopped here has not set out yet.
-        self.0.gate().await;
+        self.0.bucket().await;
         self.0.world.log(self.0.who(), What::Claiming { account: account.clone(), id: claim.id });
         let apply =
             move |process: &Process, account: &Account| at_once(process.world.store.claim(account, &claim));
-        self.change("claim", Manners::Any, account, Shown::Claim(claim), apply).await
+        self.change("claim", Behaviour::Any, account, Shown::Claim(claim), apply).await
     }
 
     async fn commit(
@@ -116,14 +116,14 @@ impl Store for SimStore {
             process.world.scan("row", payload.as_bytes());
             at_once(process.world.store.commit(account, &commit, &payload))
         };
-        self.change("commit", Manners::Any, account, Shown::Commit(commit), apply).await
+        self.change("commit", Behaviour::Any, account, Shown::Commit(commit), apply).await
     }
 
     async fn settle(&self, account: &Account, settle: &Settle) -> Result<Loaded, StoreError> {
         let settle = *settle;
         let apply =
             move |process: &Process, account: &Account| at_once(process.world.store.settle(account, &settle));
-        self.change("settle", Manners::Any, account, Shown::Settle(settle), apply).await
+        self.change("settle", Behaviour::Any, account, Shown::Settle(settle), apply).await
     }
 
     async fn login(
@@ -137,13 +137,13 @@ impl Store for SimStore {
             process.world.scan("row", payload.as_bytes());
             at_once(process.world.store.login(account, &login, &payload))
         };
-        self.change("login", Manners::Prompt, account, Shown::Login(login), apply).await
+        self.change("login", Behaviour::Prompt, account, Shown::Login(login), apply).await
     }
 
     async fn delete(&self, account: &Account, id: ClaimId) -> Result<Loaded, StoreError> {
         let apply =
             move |process: &Process, account: &Account| at_once(process.world.store.delete(account, id));
-        self.change("delete", Manners::Prompt, account, Shown::Delete(id), apply).await
+        self.change("delete", Behaviour::Prompt, account, Shown::Delete(id), apply).await
     }
 
     async fn reseal(
@@ -184,6 +184,7 @@ fn refusal(error: &StoreError) -> &'static str {
         StoreError::Moved(_) => "moved",
         StoreError::Late => "late",
         StoreError::AlreadyPresented => "already presented",
+        StoreError::Lesser => "lesser",
         _ => "unavailable",
     }
 }

@@ -1,4 +1,4 @@
-//! Whatever stands in a URL, nothing of it that may be a secret is told or logged.
+//! Whatever stands in a URL, nothing of it that may be a secret is shown or logged.
 
 use std::{
     error::Error,
@@ -12,17 +12,17 @@ use proptest::prelude::*;
 use super::*;
 
 /// Everything that can be had from an error.
-fn told(error: &(dyn Error + 'static)) -> String {
-    let mut told = String::new();
+fn shown(error: &(dyn Error + 'static)) -> String {
+    let mut message = String::new();
     let mut next = Some(error);
     while let Some(error) = next {
-        let _ = write!(told, "{error} {error:?} {error:#?} ");
+        let _ = write!(message, "{error} {error:?} {error:#?} ");
         next = error.source();
     }
-    told
+    message
 }
 
-/// What is logged, by anybody, while this is done.
+/// The text that is logged, by any code, while this is done.
 fn logged(work: impl FnOnce()) -> String {
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -51,7 +51,7 @@ fn secret() -> impl Strategy<Value = String> {
     "[a-z]{4}[A-Z0-9][a-zA-Z0-9]{6,20}"
 }
 
-/// Where people put it.
+/// The places where people put it.
 const PLACES: &[&str] = &[
     "postgres://u@h/db?pasword=S",
     "postgres://u@h/db?S=S",
@@ -86,8 +86,8 @@ proptest! {
     fn a_url_is_refused_without_a_word_of_what_may_be_secret((secret, url) in case()) {
         let log = logged(|| {
             let error = read(&url).expect_err("not a URL of ours");
-            let told = told(&error);
-            assert!(!told.contains(&secret), "{told}");
+            let message = shown(&error);
+            assert!(!message.contains(&secret), "{message}");
         });
         prop_assert_eq!(log, "");
     }

@@ -2,16 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use solekey_core::Account;
+use solekey_conformance::store::Foreign;
+use solekey_core::{Account, Row, StoreTime};
 use solekey_store_sql::PostgresStore;
 use solekey_testkit::{
-    conformance::store::Foreign,
     postgres::{SharedPostgres, postgres_for_tests},
+    wait::eventually,
 };
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
 /// A database of a test's own on the server that tests share. On a server that is not theirs it is dropped in the end.
 pub(crate) struct Database {
@@ -41,12 +40,11 @@ impl Database {
         let mut connection = self.connect().await;
         let waiting = "SELECT FROM pg_stat_activity
                        WHERE wait_event_type = 'Lock' AND datname = current_database()";
-        let looks = async {
-            while sqlx::query(waiting).fetch_all(&mut connection).await.unwrap().is_empty() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), looks).await.expect("somebody waits");
+        eventually("somebody waits", async || {
+            let waiting = sqlx::query(waiting).fetch_all(&mut connection).await.unwrap();
+            (!waiting.is_empty()).then_some(())
+        })
+        .await;
     }
 }
 
@@ -73,6 +71,26 @@ pub(crate) async fn create(url: &str, name: &str) {
 async fn administer(url: &str, statement: String) {
     let mut connection = PgConnection::connect(url).await.unwrap();
     sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+}
+
+impl Database {
+    /// As if the server's clock had stepped back: every instant lies ahead by so many microseconds.
+    pub(crate) async fn step_back(&self, micros: i64) {
+        let moved = |at: StoreTime| StoreTime::from_micros(at.as_micros().saturating_add_signed(micros));
+        let mut connection = self.connect().await;
+        let all = sqlx::query("SELECT provider, id, row FROM solekey.account");
+        for found in all.fetch_all(&mut connection).await.unwrap() {
+            let mut row: Row = serde_json::from_str(found.get("row")).unwrap();
+            row.move_instants(moved);
+            let change = sqlx::query(
+                "UPDATE solekey.account SET row = $1, due_at = due_at + $2, changed_at = changed_at + $2
+                 WHERE provider = $3 AND id = $4",
+            );
+            let change = change.bind(serde_json::to_string(&row).unwrap()).bind(micros);
+            let change = change.bind(found.get::<String, _>("provider")).bind(found.get::<String, _>("id"));
+            change.execute(&mut connection).await.unwrap();
+        }
+    }
 }
 
 /// A newer version at work on the same database.

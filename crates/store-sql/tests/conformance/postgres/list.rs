@@ -4,13 +4,11 @@
 
 use std::sync::Arc;
 
-use solekey_testkit::{
-    conformance::{
-        Table,
-        store::{self, StoreSubject},
-    },
-    postgres::{is_waived, postgres_for_tests},
+use solekey_conformance::{
+    Table,
+    store::{self, StoreSubject},
 };
+use solekey_testkit::postgres::{is_waived, postgres_for_tests};
 
 use super::database::Database;
 use crate::list::{CASES, InTurn};

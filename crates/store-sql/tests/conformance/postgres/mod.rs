@@ -1,9 +1,11 @@
-//! PostgreSQL against the list, beside the store in memory, and under what only a server suffers.
+//! PostgreSQL against the list, compared with the store in memory, and under the faults that only a server has.
 
+mod change_feed;
+mod commits;
 mod database;
 mod list;
 mod model;
-mod news;
 mod outages;
 mod races;
+mod roles;
 mod tls;

@@ -1,16 +1,16 @@
-//! Rows in a database beside rows in memory.
+//! Rows in a database compared with rows in memory.
 
 #![allow(clippy::unwrap_used)]
 
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use solekey_core::{Account, ports::Store};
-use solekey_testkit::{
-    conformance::store::Foreign,
-    model::{self, Plan, Stage, StoreTwins},
-    postgres::{is_waived, postgres_for_tests},
+use solekey_conformance::{
+    model::{self, Plan, Stage, StorePairs},
+    store::Foreign,
 };
+use solekey_core::{Account, ports::Store};
+use solekey_testkit::postgres::{is_waived, postgres_for_tests};
 
 use super::database::Database;
 
@@ -21,8 +21,8 @@ async fn postgres_does_what_the_store_in_memory_does() {
     }
     // One server for all databases of this test, which come and go.
     let _server = postgres_for_tests().await.unwrap();
-    let build = async || StoreTwins::new(Databases(Mutex::new(Arc::new(Database::new().await)))).await;
-    // Each operation is two statements and a look at both rows.
+    let build = async || StorePairs::new(Databases(Mutex::new(Arc::new(Database::new().await)))).await;
+    // Each operation is two statements and a read of both rows.
     println!("{}", model::run("postgres", Plan::from_env().shortened(5), build).await);
 }
 
@@ -38,6 +38,12 @@ impl Stage for Databases {
     }
 
     async fn lose_scripts(&self) {}
+
+    async fn step_back(&self, micros: i64) -> bool {
+        let database = self.0.lock().unwrap().clone();
+        database.step_back(micros).await;
+        true
+    }
 }
 
 #[async_trait]

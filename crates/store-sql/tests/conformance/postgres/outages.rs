@@ -10,6 +10,7 @@ use solekey_store_sql::{PostgresError, PostgresStore};
 use solekey_testkit::{
     postgres::{PostgresServer, is_waived},
     proxy::{Direction, FaultProxy, Mode},
+    wait::eventually,
 };
 use sqlx::Connection as _;
 
@@ -34,13 +35,14 @@ async fn what_was_acknowledged_outlives_a_killed_server_and_the_store_finds_it_a
         let refused = store.commit(&a, &commit, &payload()).await;
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
         server.restart().await.unwrap();
-        let loaded = loop {
-            // Connections of before the outage are found to be dead one by one.
-            match store.load(&a).await {
-                Ok(loaded) => break loaded,
-                Err(error) => assert!(matches!(error, StoreError::Unavailable(Trouble::NotApplied(_)))),
-            }
-        };
+        // Connections of before the outage are found to be dead one by one.
+        let loaded = eventually("a row", async || {
+            store.load(&a).await.map_err(|error| {
+                assert!(matches!(error, StoreError::Unavailable(Trouble::NotApplied(_))));
+                error.to_string()
+            })
+        })
+        .await;
         assert_eq!(loaded.record.unwrap().row.generation, row.generation, "round {round}");
         store.commit(&a, &commit, &payload()).await.unwrap();
         store.commit(&a, &commit, &payload()).await.unwrap();
@@ -97,8 +99,10 @@ async fn stores_that_were_opened_before_their_server_make_its_tables_once_when_i
     let early = stores[0].load(&a).await;
     assert!(matches!(early, Err(StoreError::Unavailable(Trouble::NotApplied(_)))), "{early:?}");
     server.restart().await.unwrap();
-    let identities = join_all(stores.iter().map(Store::identity)).await;
-    let identities: BTreeSet<_> = identities.into_iter().map(|identity| identity.unwrap().id).collect();
+    let identities = join_all(stores.iter().map(async |store| {
+        eventually("an identity", async || store.identity().await.map_err(|error| error.to_string())).await.id
+    }));
+    let identities: BTreeSet<_> = identities.await.into_iter().collect();
     assert_eq!(identities.len(), 1);
     log_in(&stores[0], &a).await;
     assert!(stores[1].load(&a).await.unwrap().record.is_some());
@@ -110,12 +114,12 @@ async fn urls_are_refused_without_repeating_their_passwords() {
         ["nonsense", "mysql://u:s3cret@h/db", "postgres:u:s3cret@h/db", "postgres://u:s3cret@h:port/db"]
     {
         let refused = PostgresStore::open(url).unwrap_err();
-        let told = format!("{refused} {refused:?}");
-        assert!(!told.contains("s3cret"), "{told}");
-        assert!(matches!(refused, PostgresError::Url { .. }), "{told}");
+        let message = format!("{refused} {refused:?}");
+        assert!(!message.contains("s3cret"), "{message}");
+        assert!(matches!(refused, PostgresError::Url { .. }), "{message}");
     }
     let away = PostgresStore::connect("postgres://u:s3cret@127.0.0.1:1/db").await.unwrap_err();
-    let told = format!("{away} {away:?}");
-    assert!(!told.contains("s3cret"), "{told}");
-    assert!(matches!(away, PostgresError::Database(_)), "{told}");
+    let message = format!("{away} {away:?}");
+    assert!(!message.contains("s3cret"), "{message}");
+    assert!(matches!(away, PostgresError::Database(_)), "{message}");
 }

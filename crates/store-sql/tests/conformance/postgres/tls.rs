@@ -33,12 +33,12 @@ async fn a_server_is_spoken_to_in_tls_and_known_by_its_certificate_where_the_url
     for url in [format!("{}?sslmode=require", server.url()), verified(&known)] {
         let store = PostgresStore::connect(&url).await.unwrap();
         log_in(&store, &account(&url)).await;
-        let mut onlooker = sqlx::PgConnection::connect(&server.url()).await.unwrap();
+        let mut read_only = sqlx::PgConnection::connect(&server.url()).await.unwrap();
         let in_clear: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
              WHERE application_name = 'solekey' AND NOT ssl",
         )
-        .fetch_one(&mut onlooker)
+        .fetch_one(&mut read_only)
         .await
         .unwrap();
         assert_eq!(in_clear, 0);

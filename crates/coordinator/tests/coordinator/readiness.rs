@@ -1,0 +1,46 @@
+//! What an instance says of its own health.
+
+use std::time::Duration;
+
+use solekey_testkit::memory::Fault;
+
+use crate::fixture::{HOUR, World};
+
+const FOREVER: usize = 1_000;
+
+#[tokio::test(start_paused = true)]
+async fn however_many_ask_store_and_answers_are_written_once_in_five_seconds() {
+    let world = World::new();
+    let replica = world.replica().await;
+    let writes = || (world.store.faults().calls("repin"), world.answers.faults().calls("write"));
+    let (rows, answers) = writes();
+    for _ in 0..10 {
+        let asked = (0..10).map(|_| replica.health());
+        let asked = futures_util::future::join_all(asked).await;
+        assert!(asked.iter().all(solekey::Health::is_whole));
+    }
+    assert_eq!(writes(), (rows + 1, answers + 1));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(replica.health().await.is_whole());
+    assert_eq!(writes(), (rows + 2, answers + 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_read_and_refuses_writes_serves_and_refreshes_nothing() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let replica = world.replica().await;
+    for refusing in ["store", "answers"] {
+        let faults = if refusing == "store" { world.store.faults() } else { world.answers.faults() };
+        let call = if refusing == "store" { "repin" } else { "write" };
+        faults.fail_next_of(call, FOREVER, Fault::NotApplied);
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        let health = replica.health().await;
+        assert!(health.is_ready() && !health.is_whole() && health.serve.up, "{health:?}");
+        assert!(health.refresh.why.unwrap().contains(refusing));
+        replica.token(&account).await.unwrap();
+        faults.heal();
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        assert!(replica.health().await.is_whole());
+    }
+}

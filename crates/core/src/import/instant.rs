@@ -1,0 +1,405 @@
+//! The ways in which documents write an instant or a lifetime.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::{Timestamp, civil, tz::TimeZone};
+use serde_json::Value as Json;
+
+use crate::{Shape, mutant};
+
+/// The meaning of a value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Value {
+    /// Nothing, or something that stands for "never": blank, zero, the zero times of languages, the ends of their ranges.
+    Unknown,
+    /// An instant.
+    At(SystemTime),
+    /// A lifetime.
+    For(Duration),
+}
+
+/// A value that is no time at all.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) struct Unreadable;
+
+/// Reads what stands for an instant under this name. Where the name says so little that tools also write lifetimes under
+/// it, those are distinguished by magnitude.
+pub(crate) fn value(name: &str, raw: &str) -> Result<Value, Unreadable> {
+    match serde_json::from_str(raw).map_err(|_| Unreadable)? {
+        // Whether it has ended, and not when.
+        Json::Null | Json::Bool(false) => Ok(Value::Unknown),
+        Json::Number(number) => number_value(name, number.as_f64().ok_or(Unreadable)?),
+        Json::String(text) => text_value(name, text.trim()),
+        Json::Bool(true) | Json::Array(_) | Json::Object(_) => Err(Unreadable),
+    }
+}
+
+/// Reads a lifetime in seconds.
+pub(crate) fn span(raw: &str) -> Result<Option<Duration>, Unreadable> {
+    let seconds = match serde_json::from_str(raw).map_err(|_| Unreadable)? {
+        Json::Null => return Ok(None),
+        Json::Number(number) => number.as_f64().ok_or(Unreadable)?,
+        Json::String(text) if is_word_for_never(text.trim()) => return Ok(None),
+        Json::String(text) => text.trim().parse().map_err(|_| Unreadable)?,
+        _ => return Err(Unreadable),
+    };
+    if seconds.is_nan() || seconds >= BEYOND_NANOS {
+        return Err(Unreadable);
+    }
+    // The largest numbers of languages stand for "never".
+    let positive = seconds > 0.0 && seconds < FIRST_INSTANT * 100.0;
+    Ok(positive.then(|| Duration::from_secs_f64(seconds).min(LONGEST)))
+}
+
+/// Returns whether a value that stands for an instant is a lifetime.
+pub(crate) fn is_relative(name: &str, raw: &str) -> bool {
+    matches!(value(name, raw), Ok(Value::For(_)))
+}
+
+fn text_value(name: &str, text: &str) -> Result<Value, Unreadable> {
+    if is_word_for_never(text) {
+        return Ok(Value::Unknown);
+    }
+    if let Ok(number) = text.parse::<f64>() {
+        return number_value(name, number);
+    }
+    // Beyond what the calendar here can hold.
+    if text.starts_with("9999-") {
+        return Ok(Value::Unknown);
+    }
+    let (_, at) = Form::read(text).ok_or(Unreadable)?;
+    Ok(plausible(seconds_of(at)))
+}
+
+fn is_word_for_never(text: &str) -> bool {
+    const WORDS: [&str; 10] =
+        ["", "never", "none", "null", "nil", "undefined", "inf", "infinity", "-infinity", "unlimited"];
+    WORDS.contains(&&*text.to_ascii_lowercase())
+}
+
+/// Seconds, milliseconds, microseconds or nanoseconds since 1970, or seconds from now, by magnitude.
+fn number_value(name: &str, number: f64) -> Result<Value, Unreadable> {
+    if number <= 0.0 {
+        return Ok(Value::Unknown);
+    }
+    if lasts(name, number) {
+        return Ok(Value::For(Duration::from_secs_f64(number)));
+    }
+    if number < FIRST_INSTANT {
+        // What people write who want a token to have ended.
+        return Ok(Value::At(UNIX_EPOCH + Duration::from_secs_f64(number)));
+    }
+    let unit = Unit::of(number).ok_or(Unreadable)?;
+    Ok(plausible(number / unit.per_second()))
+}
+
+/// Returns whether a number under this name is a lifetime.
+fn lasts(name: &str, number: f64) -> bool {
+    const EITHER: [&str; 5] = ["expires", "expire", "expired", "expiry", "expiration"];
+    EITHER.contains(&name) && (60.0..FIRST_INSTANT).contains(&number)
+}
+
+/// The instant, unless no token ends in its year or it is the end of a range.
+fn plausible(seconds: f64) -> Value {
+    let is_end_of_range = [f64::from(i32::MAX), f64::from(u32::MAX)].contains(&seconds.trunc());
+    let is_sentinel = !(FIRST_INSTANT..YEAR_2200).contains(&seconds) || is_end_of_range;
+    if is_sentinel && !mutant("sentinel_for_never_is_an_end") {
+        return Value::Unknown;
+    }
+    let since = Duration::try_from_secs_f64(seconds.max(0.0)).ok();
+    since.and_then(|since| UNIX_EPOCH.checked_add(since)).map_or(Value::Unknown, Value::At)
+}
+
+fn seconds_of(at: Timestamp) -> f64 {
+    at.as_duration().as_secs_f64()
+}
+
+/// An instant as people and JSON write it, in microseconds at most.
+pub(crate) fn rfc3339(at: SystemTime) -> String {
+    timestamp(at).to_string()
+}
+
+fn timestamp(at: SystemTime) -> Timestamp {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let micros = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+    Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
+}
+
+/// The form of an instant as text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Form {
+    /// RFC 3339.
+    Zoned,
+    /// The same without a zone, with this character between date and time: UTC, by the convention of Google's libraries.
+    Bare(char),
+    /// As in headers of HTTP.
+    Http,
+}
+
+impl Form {
+    fn read(text: &str) -> Option<(Self, Timestamp)> {
+        if let Ok(at) = text.parse() {
+            return Some((Self::Zoned, at));
+        }
+        if let Ok(at) = text.parse::<civil::DateTime>() {
+            let between = if text.contains('T') { 'T' } else { ' ' };
+            return Some((Self::Bare(between), at.to_zoned(TimeZone::UTC).ok()?.timestamp()));
+        }
+        let http = httpdate::parse_http_date(text).ok()?;
+        Some((Self::Http, Timestamp::try_from(http).ok()?))
+    }
+
+    fn write(self, at: SystemTime) -> String {
+        match self {
+            Self::Zoned => rfc3339(at),
+            Self::Bare(between) => {
+                rfc3339(at).trim_end_matches('Z').replacen('T', between.encode_utf8(&mut [0; 4]), 1)
+            }
+            Self::Http => httpdate::fmt_http_date(at),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Unit {
+    Seconds,
+    Millis,
+    Micros,
+    Nanos,
+}
+
+impl Unit {
+    /// The unit of a number of this magnitude.
+    fn of(number: f64) -> Option<Self> {
+        [
+            (FIRST_MILLIS, Self::Seconds),
+            (1e14, Self::Millis),
+            (1e17, Self::Micros),
+            (BEYOND_NANOS, Self::Nanos),
+        ]
+        .into_iter()
+        .find_map(|(first_beyond, unit)| (number < first_beyond).then_some(unit))
+    }
+
+    fn per_second(self) -> f64 {
+        match self {
+            Self::Seconds => 1.0,
+            Self::Millis => 1e3,
+            Self::Micros => 1e6,
+            Self::Nanos => 1e9,
+        }
+    }
+}
+
+/// The unit and type in which a document writes an instant or a lifetime.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Style {
+    kind: Kind,
+    quoted: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Number(Unit),
+    /// Seconds from when it is written.
+    Relative,
+    Text(Form),
+}
+
+impl Style {
+    /// The style of the value that is there; an empty one shows its type at most, the rest follows from its name. The
+    /// fields of Claude Code are in milliseconds, whatever stands there.
+    pub(crate) fn of(name: &str, raw: &str, shape: Shape) -> Self {
+        let bare = raw.trim_matches('"').trim();
+        let only_millis = shape == Shape::ClaudeCode;
+        let shown = match bare.parse::<f64>() {
+            Ok(number) if number >= FIRST_INSTANT => {
+                Unit::of(number).filter(|unit| !only_millis || *unit != Unit::Seconds).map(Kind::Number)
+            }
+            Ok(number) if lasts(name, number) => Some(Kind::Relative),
+            Ok(_) => None,
+            Err(_) => Form::read(bare).map(|(form, _)| Kind::Text(form)),
+        };
+        let kind = shown.unwrap_or_else(|| Self::usual(name));
+        Self { kind, quoted: raw.starts_with('"') || matches!(kind, Kind::Text(_)) }
+    }
+
+    fn usual(name: &str) -> Kind {
+        match name {
+            "expiry_date"
+            | "expiresAt"
+            | "expires"
+            | "expiryDate"
+            | "refreshTokenExpiresAt"
+            | "accessTokenExpiresAt" => Kind::Number(Unit::Millis),
+            "expiry" | "expired" | "token_expiry" | "last_refresh" => Kind::Text(Form::Zoned),
+            _ => Kind::Number(Unit::Seconds),
+        }
+    }
+
+    /// An instant in this style.
+    pub(crate) fn instant(self, at: SystemTime, wall_now: SystemTime) -> String {
+        let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.write(match self.kind {
+            Kind::Number(Unit::Seconds) => since.as_secs().to_string(),
+            Kind::Number(Unit::Millis) => since.as_millis().to_string(),
+            Kind::Number(Unit::Micros) => since.as_micros().to_string(),
+            Kind::Number(Unit::Nanos) => since.as_nanos().to_string(),
+            Kind::Relative => at.duration_since(wall_now).unwrap_or_default().as_secs().to_string(),
+            Kind::Text(form) => form.write(at),
+        })
+    }
+
+    /// A lifetime in this style.
+    pub(crate) fn span(self, span: Duration) -> String {
+        self.write(span.as_secs().to_string())
+    }
+
+    fn write(self, value: String) -> String {
+        if self.quoted { format!("\"{value}\"") } else { value }
+    }
+}
+
+/// Ten years: as an instant 1979, before any token; as a lifetime longer than that of any.
+pub(crate) const FIRST_INSTANT: f64 = 3.155e8;
+/// As seconds this is the year 5138, as milliseconds 1973.
+const FIRST_MILLIS: f64 = 1e11;
+/// Larger numbers are no time in any unit; the largest that languages have are smaller.
+const BEYOND_NANOS: f64 = 1e20;
+/// Later ends mean "never".
+const YEAR_2200: f64 = 7_258_118_400.0;
+/// A hundred years: longer lifetimes mean "for ever" and would overflow somebody's clock.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn secs(raw: &str) -> Option<u64> {
+        match value("expires_at", raw) {
+            Ok(Value::At(at)) => Some(at.duration_since(UNIX_EPOCH).unwrap().as_secs()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn an_instant_is_read_however_it_is_written() {
+        for raw in [
+            "1735689600",
+            "1735689600.0",
+            "1735689600000",
+            "1735689600000000",
+            "1735689600000000000",
+            "\"1735689600\"",
+            "\"1735689600000\"",
+            "\"2025-01-01T00:00:00Z\"",
+            "\"2025-01-01T01:00:00.000000+01:00\"",
+            "\"2025-01-01T00:00:00.123456\"",
+            "\"2025-01-01 00:00:00\"",
+            "\"Wed, 01 Jan 2025 00:00:00 GMT\"",
+        ] {
+            assert_eq!(secs(raw), Some(1_735_689_600), "{raw}");
+        }
+        assert_eq!(value("expires", "3600"), Ok(Value::For(Duration::from_secs(3600))));
+        for (name, raw) in
+            [("expires_at", "3600"), ("expires_at", "1"), ("expires", "1"), ("expiresAt", "\"1\"")]
+        {
+            assert!(
+                matches!(value(name, raw), Ok(Value::At(at)) if at < UNIX_EPOCH + Duration::from_secs(4000)),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_stands_for_never_is_no_end() {
+        for raw in [
+            "null",
+            "false",
+            "0",
+            "-1",
+            "-62135596800",
+            "\"0\"",
+            "\"\"",
+            "\" \"",
+            "\"never\"",
+            "\"Infinity\"",
+            "\"inf\"",
+            "\"0001-01-01T00:00:00Z\"",
+            "\"0001-01-01T00:00:00\"",
+            "\"0001-01-01T08:05:43+08:05\"",
+            "\"1970-01-01T00:00:00Z\"",
+            "\"1601-01-01T00:00:00Z\"",
+            "\"2038-01-19T03:14:07Z\"",
+            "\"9999-12-31T23:59:59Z\"",
+            "\"9999-12-31T23:59:59.9999999\"",
+            "2147483647",
+            "2147483647000",
+            "4294967295",
+            "32503680000",
+            "253402300799",
+            "253402300799000",
+            "8640000000000000",
+            "9007199254740991",
+            "9223372036854775807",
+            "18446744073709551615",
+        ] {
+            assert_eq!(value("expiry", raw), Ok(Value::Unknown), "{raw}");
+        }
+        for raw in ["null", "0", "-1", "\"0\"", "\"\"", "\" \"", "\"never\"", "9223372036854775807"] {
+            assert_eq!(span(raw), Ok(None), "{raw}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_unreadable() {
+        for raw in ["true", "{}", "[]", "1e300", "\"soon\"", "\"NaN\"", "\"2025-13-01T00:00:00Z\""] {
+            assert_eq!(value("expiry", raw), Err(Unreadable), "{raw}");
+        }
+        for raw in ["true", "{}", "1e300", "\"1h\"", "\"NaN\""] {
+            assert_eq!(span(raw), Err(Unreadable), "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_new_end_is_written_the_way_the_old_one_was() {
+        let end = UNIX_EPOCH + Duration::from_millis(1_735_689_600_500);
+        let now = UNIX_EPOCH + Duration::from_millis(1_735_686_000_500);
+        for (name, before, after) in [
+            ("expires_at", "1700000000", "1735689600"),
+            ("expires_at", "1700000000.25", "1735689600"),
+            ("expires_at", "1700000000000", "1735689600500"),
+            ("expires_at", "1700000000000000", "1735689600500000"),
+            ("expires_at", "1700000000000000000", "1735689600500000000"),
+            ("expiry_date", "1700000000", "1735689600"),
+            ("expiresAt", "1700000000", "1735689600"),
+            ("expires_at", "\"1700000000\"", "\"1735689600\""),
+            ("expires_at", "\"1700000000000\"", "\"1735689600500\""),
+            ("expires_at", "\"2023-11-14T22:13:20+00:00\"", "\"2025-01-01T00:00:00.5Z\""),
+            ("expired", "\"2023-11-14T22:13:20+08:00\"", "\"2025-01-01T00:00:00.5Z\""),
+            ("expiry", "\"2023-11-14T22:13:20.123456\"", "\"2025-01-01T00:00:00.5\""),
+            ("expiry", "\"2023-11-14 22:13:20\"", "\"2025-01-01 00:00:00.5\""),
+            ("expires", "\"Tue, 14 Nov 2023 22:13:20 GMT\"", "\"Wed, 01 Jan 2025 00:00:00 GMT\""),
+            ("expires", "3000", "3600"),
+            ("expires_at", "null", "1735689600"),
+            ("expires_at", "\"\"", "\"1735689600\""),
+            ("expires_at", "-1", "1735689600"),
+            ("expires_at", "1", "1735689600"),
+            ("expires", "1", "1735689600500"),
+            ("expiresAt", "null", "1735689600500"),
+            ("expiresAt", "0", "1735689600500"),
+            ("expires", "0", "1735689600500"),
+            ("expiry_date", "null", "1735689600500"),
+            ("expiry", "null", "\"2025-01-01T00:00:00.5Z\""),
+            ("expiry", "\"0001-01-01T00:00:00Z\"", "\"2025-01-01T00:00:00.5Z\""),
+        ] {
+            assert_eq!(Style::of(name, before, Shape::Flat).instant(end, now), after, "{name} {before}");
+        }
+        assert_eq!(
+            Style::of("expiresAt", "1700000000", Shape::ClaudeCode).instant(end, now),
+            "1735689600500"
+        );
+    }
+}

@@ -1,0 +1,112 @@
+//! The names under which tools and client libraries write the times of tokens.
+
+/// The names under which tools and client libraries write the end of an access token.
+pub(crate) const ENDS: &[&str] = &[
+    // Ours, Google's libraries and the Gemini CLI, Go's oauth2, CLIProxyAPI, Claude Code and Kiro, opencode.
+    "expires_at",
+    "expiry_date",
+    "expiry",
+    "expired",
+    "expiresAt",
+    "expires",
+    // Azure and MSAL, oauth2client, managers of Antigravity, and what gateways and their panels call it.
+    "expires_on",
+    "expiresOn",
+    "token_expiry",
+    "tokenExpiry",
+    "expiry_timestamp",
+    "expiryTimestamp",
+    "expires_timestamp",
+    "expire",
+    "expire_at",
+    "expireAt",
+    "expired_at",
+    "expiredAt",
+    "expire_time",
+    "expireTime",
+    "expires_time",
+    "expiryDate",
+    "expiryTime",
+    "expiry_time",
+    "expiration",
+    "expiration_time",
+    "expirationTime",
+    "expiration_date",
+    "expirationDate",
+    "expires_date",
+    "token_expires_at",
+    "tokenExpiresAt",
+    "access_token_expires_at",
+    "accessTokenExpiresAt",
+    "access_token_expiry",
+    "accessTokenExpiry",
+    "access_token_expiration",
+    "valid_until",
+    "validUntil",
+];
+
+/// The names of its lifetime.
+pub(crate) const LASTS: &[&str] = &[
+    "expires_in",
+    "expiresIn",
+    "expire_in",
+    "expireIn",
+    "expires_in_seconds",
+    "token_expires_in",
+    "access_token_expires_in",
+    "accessTokenExpiresIn",
+];
+
+/// The instant a refresh token ends.
+pub(crate) const REFRESH_ENDS: &[&str] = &[
+    "refresh_token_expires_at",
+    "refresh_expires_at",
+    "refreshTokenExpiresAt",
+    "refreshExpiresAt",
+    "refresh_token_expiry",
+    "refreshTokenExpiry",
+];
+/// Its lifetime, as answers state it: GitHub, Keycloak, QuickBooks.
+pub(crate) const REFRESH_LASTS: &[&str] = &[
+    "refresh_token_expires_in",
+    "refresh_expires_in",
+    "x_refresh_token_expires_in",
+    "refreshTokenExpiresIn",
+    "refreshExpiresIn",
+];
+
+/// Returns true for the fields that state the end of an access token.
+pub(crate) fn is_end(name: &str) -> bool {
+    ENDS.contains(&name) || LASTS.contains(&name)
+}
+
+/// The names under which tools write when they got a token.
+pub(crate) const MOMENTS: &[&str] = &[
+    "created_at",
+    "createdAt",
+    "created",
+    "create_time",
+    "timestamp",
+    "last_refresh",
+    "lastRefresh",
+    "last_refreshed_at",
+    "lastRefreshedAt",
+    "last_refreshed",
+    "refreshed_at",
+    "refreshedAt",
+    "issued_at",
+    "issuedAt",
+    "obtained_at",
+    "obtainedAt",
+    "obtainmentTimestamp",
+    "acquired_at",
+    "updated_at",
+    "updatedAt",
+    "saved_at",
+    "iat",
+];
+
+/// Returns true for the fields that may name such a moment.
+pub(crate) fn is_moment(name: &str) -> bool {
+    MOMENTS.contains(&name)
+}

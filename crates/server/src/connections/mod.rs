@@ -1,0 +1,97 @@
+//! Accepting connections and serving them until the end.
+
+mod activity;
+mod bodies;
+mod connection;
+mod limits;
+mod slots;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::{task::JoinSet, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::HttpApi,
+    listener::{Accepted, Connection, Listener},
+};
+use connection::Answering;
+use slots::{Slot, Slots};
+
+pub(crate) use limits::Limits;
+pub(crate) use slots::Peer;
+
+/// Serves until `closing`; then nothing new is accepted, and what is under way has [`GRACE`] to end.
+pub(crate) async fn serve(listener: Listener, api: HttpApi, limits: Limits, closing: CancellationToken) {
+    let slots = Slots::new(limits);
+    // Dropping the set ends what is left in it.
+    let mut connections = JoinSet::new();
+    while let Some(accepted) = next(&listener, &mut connections, &closing).await {
+        match accepted {
+            Ok(accepted) => {
+                let Some(slot) = slot(&slots, &accepted, &mut connections, &closing).await else { break };
+                let answering = Answering { api: api.clone(), by: accepted.by, slot };
+                let closing = closing.clone();
+                match accepted.connection {
+                    Connection::Tcp(stream) => connections.spawn(answering.serve(stream, limits, closing)),
+                    Connection::Unix(stream) => connections.spawn(answering.serve(stream, limits, closing)),
+                }
+            }
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "a connection was not accepted");
+                // Out of descriptors, most likely: some will be free in a moment.
+                connections.spawn(tokio::time::sleep(ACCEPT_PAUSE))
+            }
+        };
+    }
+    drop(listener);
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, ended).await.is_err() {
+        tracing::debug!(connections = connections.len(), "connections cut at the end");
+    }
+}
+
+/// The next connection; nothing once we are closing.
+async fn next(
+    listener: &Listener,
+    connections: &mut JoinSet<()>,
+    closing: &CancellationToken,
+) -> Option<io::Result<Accepted>> {
+    loop {
+        tokio::select! {
+            biased;
+            () = closing.cancelled() => return None,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => return Some(accepted),
+        }
+    }
+}
+
+/// A slot for a connection that was accepted; while there is none, nothing else is accepted. Nothing once we are closing.
+async fn slot(
+    slots: &Arc<Slots>,
+    accepted: &Accepted,
+    connections: &mut JoinSet<()>,
+    closing: &CancellationToken,
+) -> Option<Slot> {
+    loop {
+        if let Some(slot) = slots.take(accepted.peer, Instant::now()) {
+            return Some(slot);
+        }
+        tokio::select! {
+            biased;
+            () = closing.cancelled() => return None,
+            Some(_) = connections.join_next() => {}
+            // Somebody has been quiet for long enough by then.
+            () = tokio::time::sleep(SLOT_PAUSE) => {}
+        }
+    }
+}
+
+/// The time that responses under way have to be sent, once nothing is refreshed any more.
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const SLOT_PAUSE: Duration = Duration::from_millis(25);

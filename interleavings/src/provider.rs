@@ -1,4 +1,0 @@
-//! Nobody asks a provider here.
-
-#[derive(Debug)]
-pub(crate) struct Provider;
