@@ -34,7 +34,7 @@ pub(crate) async fn redis(effort: &Effort) -> Result<Vec<Row>> {
     let read = async || {
         let mut raw: MultiplexedConnection = raw.clone();
         let mut range = redis::cmd("ZRANGEBYSCORE");
-        range.arg("bench:due:1b32c28cb38c0548").arg("-inf").arg("+inf").arg("LIMIT").arg(0).arg(TAKEN);
+        range.arg("bench:due:{1b32c28cb38c0548}").arg("-inf").arg("+inf").arg("LIMIT").arg(0).arg(TAKEN);
         let began = Instant::now();
         let found: Vec<String> = range.query_async(&mut raw).await?;
         ensure!(found.len() == TAKEN, "accounts are due");
@@ -113,7 +113,7 @@ const MORE_IN_SQLITE: &str = "
     INSERT INTO account SELECT provider, 'copy-' || number, generation, format, gone, due_at, row, payload
     FROM account, copy";
 const MORE_IN_POSTGRES: &str = "
-    INSERT INTO solekey.account
-    SELECT provider, 'copy-' || number, revision, generation, format, gone, due_at, row, payload
+    INSERT INTO solekey.account (provider, id, revision, generation, format, gone, due_at, changed_at, row, payload)
+    SELECT provider, 'copy-' || number, revision, generation, format, gone, due_at, changed_at, row, payload
     FROM solekey.account, generate_series(1, $1) number";
 const AT_ONCE: Duration = Duration::ZERO;

@@ -43,6 +43,11 @@ impl Fields {
         held == Some(token) || presented.contains(&token)
     }
 
+    /// Returns whether the row's delete left the token behind: it was only held, and is remembered once a login follows.
+    pub(crate) fn left(&self, token: Fingerprint) -> bool {
+        self.fingerprint("left").is_ok_and(|left| left == Some(token))
+    }
+
     pub(crate) fn record(&self) -> Read<Record> {
         let payload = Sealed::new(self.0.get("payload").cloned().unwrap_or_default());
         Ok(Record { row: self.row()?, payload })

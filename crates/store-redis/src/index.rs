@@ -3,7 +3,7 @@
 //! Both indexes are keys of their own, written after the row. What a crash in between loses, [`rebuild`] finds again;
 //! an entry that comes too early is noticed at the row and corrected.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use solekey_core::{Account, AccountKey, StoreTime};
 use solekey_redis_link::{
@@ -51,6 +51,8 @@ pub(crate) async fn take(
     limit: usize,
 ) -> Result<Vec<Account>, LinkError> {
     let (mut taken, index) = (Vec::new(), names.due(provider));
+    // A hold that is over before the last round makes accounts due once more.
+    let mut seen = HashSet::new();
     for _ in 0..ROUNDS {
         let wanted = limit.saturating_sub(taken.len()).min(BATCH);
         if wanted == 0 {
@@ -58,7 +60,8 @@ pub(crate) async fn take(
         }
         let call = link.script(&TAKE).key(&index).key(names.due_clock(provider));
         let call = call.arg(micros(hold)).arg(wanted);
-        let (pushed, accounts): (u64, Vec<String>) = call.run().await?;
+        let (pushed, mut accounts): (u64, Vec<String>) = call.run().await?;
+        accounts.retain(|account| seen.insert(account.clone()));
         taken.extend(hide_rows(link, names, labels, hold, (&index, pushed), &accounts).await?);
         if accounts.len() < wanted {
             break;

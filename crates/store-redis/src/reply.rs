@@ -114,6 +114,11 @@ impl Reply {
     pub(crate) fn needs(&self, token: Fingerprint) -> bool {
         self.outcome == Outcome::Unreadable || self.fields.knows(token)
     }
+
+    /// Returns whether a tombstone has left the token behind.
+    pub(crate) fn left(&self, token: Fingerprint) -> bool {
+        self.fields.left(token)
+    }
 }
 
 /// The error for a row that a newer version wrote.

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use solekey_core::{Account, AccountKey, Fingerprint, StoreTime};
+use solekey_core::{Account, AccountKey, Fingerprint, StoreTime, mutant};
 use solekey_redis_link::{LinkError, Pipeline, RedisLink, Script, ScriptArgs, Value, script_mutant};
 
 use crate::{
@@ -100,10 +100,22 @@ pub(crate) fn insisted(token: Fingerprint, reply: Value) -> Result<Reservation, 
     Ok(Reservation::of(token, &Answer::read(reply)?))
 }
 
-/// The script call that takes an entry back which no row stands behind, unless the account has entered again since.
-pub(crate) fn withdrawing(names: &Names, account: &Account, entry: Entry) -> (&'static Script, ScriptArgs) {
+/// The script call that takes an entry back which the row does not stand behind, unless the account has entered again
+/// since.
+pub(crate) fn withdrawing(
+    names: &Names,
+    account: &Account,
+    entry: Entry,
+    row: &Reply,
+) -> (&'static Script, ScriptArgs) {
     let key = names.token(account.provider(), entry.token);
-    (&AMEND, ScriptArgs::new().key(key).arg(account.key().to_string()).arg(entry.at).arg(""))
+    let args = ScriptArgs::new().key(key).arg(account.key().to_string()).arg(entry.at);
+    (&AMEND, args.arg(withdrawn(row, entry.token)))
+}
+
+/// The score that stays of such an entry: nothing, or the mark of a token that was only held.
+fn withdrawn(row: &Reply, token: Fingerprint) -> &'static str {
+    if row.left(token) && !mutant("redis_withdrawal_takes_the_mark") { HELD_ONLY } else { "" }
 }
 
 /// The script call that takes the account's entry away, and puts a spent token into the archive.
@@ -137,12 +149,16 @@ async fn strike_out(
     let key = names.token(account.provider(), token);
     let mut without_row = Vec::new();
     for (other, at) in others {
-        let in_progress = Duration::from_micros(now.saturating_sub(*at)) <= ABANDONED;
-        if in_progress || knows(link, names, *other, token).await? {
+        if Duration::from_micros(now.saturating_sub(*at)) <= ABANDONED {
+            continue;
+        }
+        let row = read_row(link, names, *other, token).await?;
+        if row.knows() {
             continue;
         }
         if *at > 0 {
-            let call = link.script(&AMEND).key(&key).arg(other.to_string()).arg(*at).arg("");
+            let call = link.script(&AMEND).key(&key).arg(other.to_string()).arg(*at);
+            let call = call.arg(withdrawn(&row, token));
             call.run::<bool>().await?;
         }
         without_row.push(other.to_string());
@@ -155,15 +171,15 @@ async fn enter(link: &RedisLink, args: ScriptArgs) -> Result<Answer, LinkError> 
     Answer::read(reply.unwrap_or(Ok(Value::Nil))?)
 }
 
-/// Returns whether the account holds the token or has presented it; true where that cannot be read.
-async fn knows(
+/// The account's row, and whether it knows the token.
+async fn read_row(
     link: &RedisLink,
     names: &Names,
     account: AccountKey,
     token: Fingerprint,
-) -> Result<bool, LinkError> {
+) -> Result<Reply, LinkError> {
     let call = link.script(&KNOWS).key(names.row(account)).key(names.archive(account));
-    Ok(Reply::read(call.arg("").arg(token.to_string()).run().await?)?.knows())
+    Reply::read(call.arg("").arg(token.to_string()).run().await?)
 }
 
 /// Removes or moves an entry of a sorted set unless somebody else was there first.
@@ -181,6 +197,9 @@ static RELEASE: Script =
         &[script_mutant("redis_release_does_not_archive", "if is_spent and not", "if false and not")],
     );
 static KNOWS: Script = row_script!("knows.lua");
+
+/// What an entry is counted as whose row was deleted while it held the token.
+const HELD_ONLY: &str = "0";
 
 /// The longest time after entering that a login may still be executed.
 const GOOD_FOR: Duration = Duration::from_secs(30);

@@ -94,7 +94,7 @@ impl RedisStore {
             commands = commands.script(script, args);
         }
         if let Some(entry) = reserved.filter(|entry| !reply.needs(entry.token)) {
-            let (script, args) = reservation::withdrawing(&self.names, account, entry);
+            let (script, args) = reservation::withdrawing(&self.names, account, entry, reply);
             commands = commands.script(script, args);
         }
         let stays = |what, error: &LinkError| {

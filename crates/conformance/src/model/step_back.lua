@@ -1,7 +1,7 @@
 -- As if the server's clock had stepped back: every instant that adapters have written lies ahead by so much.
--- ARGV 1 prefix, 2 by how many us; forward where that is negative
+-- ARGV 1 prefix, 2 by how many us; forward where that is negative. No instant lies before 1970.
 local prefix, by = ARGV[1], tonumber(ARGV[2])
-local function moved(text) return string.format('%.0f', tonumber(text) + by) end
+local function moved(text) return string.format('%.0f', math.max(tonumber(text) + by, 0)) end
 
 local ROW = {'made_at', 'expires_at', 'refresh_expires_at', 'open_first_at', 'open_until', 'until_at', 'evidence_at',
   'due_at', 'changed_at'}
@@ -30,6 +30,14 @@ local function move_lease(key)
   if head then redis.call('SET', key, head .. moved(ends) .. ttl, 'KEEPTTL') end
 end
 
+-- A zero is a mark and no instant.
+local function move_scores(key)
+  local scores = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+  for at = 1, #scores, 2 do
+    if tonumber(scores[at + 1]) ~= 0 then redis.call('ZADD', key, moved(scores[at + 1]), scores[at]) end
+  end
+end
+
 for _, key in ipairs(redis.call('KEYS', prefix .. ':*')) do
   local kind = redis.call('TYPE', key).ok
   if string.find(key, ':rec$') then
@@ -43,7 +51,7 @@ for _, key in ipairs(redis.call('KEYS', prefix .. ':*')) do
   elseif string.find(key, ':pace:', 1, true) or string.find(key, ':clock$') then
     move_fields(key, redis.call('HKEYS', key))
   elseif kind == 'zset' and not string.find(key, ':accounts$') then
-    for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do redis.call('ZINCRBY', key, ARGV[2], member) end
+    move_scores(key)
   end
 end
 return 1

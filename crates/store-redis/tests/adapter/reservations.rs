@@ -7,7 +7,7 @@ use solekey_core::{
 
 use crate::{
     fixture::Fixture,
-    requests::{account, claim, commit, login, payload, token},
+    requests::{account, claim, commit, id, login, payload, token},
 };
 
 async fn log_in(fixture: &Fixture, account: &Account, refresh: u64) -> Result<(), StoreError> {
@@ -90,6 +90,24 @@ async fn a_refused_change_takes_its_reservation_back() {
     log_in(&fixture, &alice, 3).await.unwrap();
     fixture.store.commit(&alice, &late, &payload()).await.unwrap_err();
     log_in(&fixture, &bob, 2).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_commit_that_comes_after_its_account_was_deleted_leaves_the_mark_of_the_token_it_held() {
+    let fixture = Fixture::new().await;
+    let (alice, bob) = (account("alice"), account("bob"));
+    log_in(&fixture, &alice, 1).await.unwrap();
+    let claimed =
+        fixture.store.claim(&alice, &claim(&fixture.store.load(&alice).await.unwrap())).await.unwrap();
+    let rotated = commit(&claimed.record.unwrap().row, 2);
+    fixture.store.commit(&alice, &rotated, &payload()).await.unwrap();
+    let deleted = fixture.store.delete(&alice, id()).await.unwrap();
+    assert!(deleted.record.unwrap().row.is_gone());
+
+    // Its process got no reply, and repeats it.
+    fixture.store.commit(&alice, &rotated, &payload()).await.unwrap_err();
+    log_in(&fixture, &alice, 3).await.unwrap();
+    refused(log_in(&fixture, &bob, 2).await);
 }
 
 #[tokio::test]
