@@ -149,6 +149,7 @@ async fn open_sqlite(path: &std::path::Path, given: &mut Backends) -> Result<(),
     let store =
         Arc::new(store.map_err(|error| BuildError::Open { what: "the SQLite store", source: error.into() })?);
     given.closers.push(Closer::Sqlite(Arc::clone(&store)));
+    given.change_feed.get_or_insert_with(|| Arc::new(store.change_feed()));
     given.store = Some(store);
     Ok(())
 }

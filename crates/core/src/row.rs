@@ -153,7 +153,7 @@ pub enum Refusal {
     Moved,
     /// The change arrived after its owner gave up on it.
     Late,
-    /// The refresh token was presented before, or another account of the provider holds it.
+    /// The refresh token was presented before, or another account holds it.
     AlreadyPresented,
     /// The account holds a refresh token, and the new credential has none.
     Lesser,
@@ -301,7 +301,7 @@ impl Row {
         Ok(())
     }
 
-    /// Takes a login in. `claimed_elsewhere` is true if another account of the provider holds or presented the refresh
+    /// Takes a login in. `claimed_elsewhere` is true if another account holds or presented the refresh
     /// token, or the archive remembers it.
     ///
     /// # Errors

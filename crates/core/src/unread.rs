@@ -123,6 +123,23 @@ impl UnreadBreaker {
         };
     }
 
+    /// The state as a text, for whoever keeps it; empty for an open breaker.
+    pub fn encode(&self) -> String {
+        let text = |closed: Closed| format!("{} {}", closed.until.as_micros(), closed.strikes);
+        self.closed.map_or_else(String::new, text)
+    }
+
+    /// Reads such a text back. A clock that was set back makes no pause longer than the longest one; a text that is none
+    /// is an open breaker.
+    pub fn decode(text: &str, now: Moment) -> Self {
+        let closed = text.split_once(' ').and_then(|(until, strikes)| {
+            let until =
+                Moment::from_micros(until.parse().ok()?).min(now + Self::PAUSES[Self::PAUSES.len() - 1]);
+            Some(Closed { until, strikes: strikes.parse().ok()? })
+        });
+        Self { closed }
+    }
+
     fn admit(&mut self, hold: Duration, now: Moment) -> Admission {
         let state = self.state(now);
         if let (Admission::Admitted { .. }, Some(closed)) = (state, &mut self.closed)
@@ -235,6 +252,23 @@ mod tests {
         assert!(breaker.is_unknown() && !breaker.is_closed());
         breaker.perform(BreakerRequest::Open { strikes: 0 }, at(1));
         assert_eq!((admit(&mut breaker, 1), admit(&mut breaker, 1)), (Some(0), Some(0)));
+    }
+
+    #[test]
+    fn its_text_reads_back_and_no_clock_makes_a_pause_longer() {
+        let mut breaker = UnreadBreaker::default();
+        assert_eq!((breaker.encode().as_str(), UnreadBreaker::decode("", at(0))), ("", breaker.clone()));
+        close(&mut breaker, 2, 0);
+        let text = breaker.encode();
+        assert_eq!(UnreadBreaker::decode(&text, at(5)), breaker);
+        let set_back = UnreadBreaker::decode(&text, Moment::from_micros(7));
+        assert_eq!(
+            set_back.hold(Moment::from_micros(7)),
+            Some(Moment::from_micros(7) + UnreadBreaker::PAUSES[3])
+        );
+        for none in ["12", "x 1", "1 x", "1 256", "1 2 3"] {
+            assert!(!UnreadBreaker::decode(none, at(0)).is_closed(), "{none}");
+        }
     }
 
     #[test]

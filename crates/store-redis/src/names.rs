@@ -38,10 +38,9 @@ impl Names {
         self.of_account(account, "ans")
     }
 
-    /// The key of the accounts that hold or have presented a refresh token at this provider. The provider's name stays
-    /// out, as everywhere.
-    pub(crate) fn token(&self, provider: &str, token: Fingerprint) -> String {
-        format!("{}:rt:{{{}}}:{:016x}:{token}", self.0, share(token), hashed(provider))
+    /// The key of the accounts that hold or have presented a refresh token.
+    pub(crate) fn token(&self, token: Fingerprint) -> String {
+        format!("{}:rt:{{{}}}:{token}", self.0, share(token))
     }
 
     /// The part of the archive of all accounts that has a token once it is spent. It is where the token's accounts are.

@@ -1,4 +1,4 @@
-//! Each refresh token of a provider belongs to one account, unless an operator insists.
+//! Each refresh token belongs to one account, unless an operator insists.
 //!
 //! A token's key lists the accounts that hold or have presented it, until their rows list it no more; the archive next
 //! to it has those that were presented from then on. An account enters itself *before* its row takes the
@@ -77,7 +77,7 @@ pub(crate) async fn reserve(
     let args = entering(names, account, token, insist);
     let mut answer = enter(link, args.clone()).await?;
     if !answer.entered {
-        let ignored = strike_out(link, names, account, token, &answer).await?;
+        let ignored = strike_out(link, names, token, &answer).await?;
         if !ignored.is_empty() {
             answer = enter(link, ignored.into_iter().fold(args, ScriptArgs::arg)).await?;
         }
@@ -108,7 +108,7 @@ pub(crate) fn withdrawing(
     entry: Entry,
     row: &Reply,
 ) -> (&'static Script, ScriptArgs) {
-    let key = names.token(account.provider(), entry.token);
+    let key = names.token(entry.token);
     let args = ScriptArgs::new().key(key).arg(account.key().to_string()).arg(entry.at);
     (&AMEND, args.arg(withdrawn(row, entry.token)))
 }
@@ -124,16 +124,14 @@ pub(crate) fn releasing(
     account: &Account,
     Released { token, spent_until, at }: Released,
 ) -> (&'static Script, ScriptArgs) {
-    let keys =
-        ScriptArgs::new().key(names.token(account.provider(), token)).key(names.share_of_archive(token));
+    let keys = ScriptArgs::new().key(names.token(token)).key(names.share_of_archive(token));
     let until = spent_until.map(|day| day.to_string()).unwrap_or_default();
     let args = keys.arg(account.key().to_string()).arg(at.as_micros()).arg(token.to_string()).arg(until);
     (&RELEASE, args)
 }
 
 fn entering(names: &Names, account: &Account, token: Fingerprint, insist: bool) -> ScriptArgs {
-    let keys =
-        ScriptArgs::new().key(names.token(account.provider(), token)).key(names.share_of_archive(token));
+    let keys = ScriptArgs::new().key(names.token(token)).key(names.share_of_archive(token));
     keys.arg(account.key().to_string()).arg(u8::from(insist)).arg(token.to_string())
 }
 
@@ -142,11 +140,10 @@ fn entering(names: &Names, account: &Account, token: Fingerprint, insist: bool) 
 async fn strike_out(
     link: &RedisLink,
     names: &Names,
-    account: &Account,
     token: Fingerprint,
     Answer { now, others, .. }: &Answer,
 ) -> Result<Vec<String>, LinkError> {
-    let key = names.token(account.provider(), token);
+    let key = names.token(token);
     let mut without_row = Vec::new();
     for (other, at) in others {
         if Duration::from_micros(now.saturating_sub(*at)) <= ABANDONED {

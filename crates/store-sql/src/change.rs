@@ -10,8 +10,7 @@ use solekey_core::{
 pub(crate) struct Seen {
     /// The store's time.
     pub(crate) now: StoreTime,
-    /// Another account of the provider holds or has presented the refresh token asked about, or the archive remembers
-    /// it.
+    /// Another account holds or has presented the refresh token asked about, or the archive remembers it.
     pub(crate) claimed_elsewhere: bool,
 }
 

@@ -25,6 +25,8 @@
 //! # }
 //! ```
 //!
+//! [`SqliteChangeFeed`] notifies the processes that have the file open of changed accounts, within 100 ms.
+//!
 //! [`PostgresStore`] keeps them in a PostgreSQL database that all replicas share, in a schema of its own;
 //! [`PostgresChangeFeed`] notifies processes that share one of changed accounts, for where there is no Redis to do it.
 //! [`PostgresReadOnly`] reads the condition of a server: its fitness as a store.
@@ -58,4 +60,4 @@ pub use postgres::{
     PostgresChangeFeed, PostgresCondition, PostgresError, PostgresProtection, PostgresReadOnly, PostgresStore,
 };
 #[cfg(feature = "sqlite")]
-pub use sqlite::{OpenError, SqliteStore};
+pub use sqlite::{OpenError, SqliteChangeFeed, SqliteStore};

@@ -128,11 +128,17 @@ pub(super) async fn of_any_token_spent_before_is_refused_however_many_there_were
     subject.log_in(&c, token(ROTATIONS + 1)).await;
 }
 
-pub(super) async fn at_another_provider_is_free(subject: StoreSubject) {
-    subject.log_in(&account("a"), token(1)).await;
-    let elsewhere = Account::new("other", "a").expect("a valid name");
-    subject.log_in(&elsewhere, token(1)).await;
-    assert_eq!(held(&subject, &account("a")).await, Some(token(1)));
+pub(super) async fn of_a_token_of_another_provider_is_refused(subject: StoreSubject) {
+    let (a, other) = (account("a"), Account::new("other", "a").expect("a valid name"));
+    subject.log_in(&a, token(1)).await;
+    refused(subject.try_log_in(&other, &login(token(1))).await);
+    subject.rotate(&a, token(2)).await;
+    for known in [1, 2] {
+        refused(subject.try_log_in(&other, &login(token(known))).await);
+    }
+    assert_eq!(subject.load(&other).await.record, None, "a refusal creates nothing");
+    insist(&subject, &other, token(2)).await;
+    assert_eq!(held(&subject, &a).await, Some(token(2)));
 }
 
 pub(super) async fn may_insist(subject: StoreSubject) {

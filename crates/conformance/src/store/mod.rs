@@ -115,7 +115,7 @@ pub const CASES: &[Case<StoreSubject>] = cases! { StoreSubject =>
         of_a_token_of_another_account_is_refused,
         of_a_token_that_was_only_held_is_new_after_a_delete,
         of_any_token_spent_before_is_refused_however_many_there_were,
-        at_another_provider_is_free,
+        of_a_token_of_another_provider_is_refused,
         may_insist,
         voids_verdict_and_attempt,
         without_a_refresh_token_goes_by_the_access_token,

@@ -45,7 +45,7 @@ pub enum Login {
     },
     /// The account holds a refresh token, and the document has none: it would end with its access token. Nothing changed.
     Lesser,
-    /// The refresh token was presented before, or another account of the provider holds it: using it could revoke the
+    /// The refresh token was presented before, or another account holds it: using it could revoke the
     /// grant. Nothing changed.
     AlreadyPresented,
 }

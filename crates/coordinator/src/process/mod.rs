@@ -10,6 +10,7 @@ mod local_token;
 mod memory;
 mod ports;
 mod probes;
+mod store_breaker;
 mod tasks;
 mod unread;
 

@@ -8,17 +8,15 @@ use std::{
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use solekey_core::{
-    Admission, BreakerRequest, Delay, Moment, UnreadBreaker, mutant,
-    ports::{RateLimiter, Trouble},
-};
+use solekey_core::{Admission, BreakerRequest, Delay, Moment, UnreadBreaker, mutant, ports::BoxError};
 use tokio::sync::Notify;
 
-use super::Process;
+use super::{Process, store_breaker};
 use crate::provider::Provider;
 
 /// The breakers of endpoints whose answers were not understood, by the client that presents there. The fleet shares
-/// them where it shares a rate limiter; else each process has its own, and learns at its start from the rows.
+/// them through its rate limiter, or else through its store; while that is away each process has its own, and learns at its
+/// start from the rows.
 #[derive(Debug, Default)]
 pub(crate) struct UnreadBreakers {
     state: Mutex<State>,
@@ -234,7 +232,7 @@ impl Process {
 
     fn report_unread(self: &Arc<Self>, client: &str, provider: &Arc<Provider>, request: BreakerRequest) {
         self.unread.perform(client, provider, request, self.now());
-        if self.ports.rate_limiter.is_none() || mutant("unread_provider_is_closed_here_alone") {
+        if mutant("unread_provider_is_closed_here_alone") {
             return;
         }
         let (process, provider, client) = (Arc::clone(self), Arc::clone(provider), Box::<str>::from(client));
@@ -252,19 +250,20 @@ impl Process {
         request: BreakerRequest,
         patience: Duration,
     ) -> Option<Admission> {
-        let limiter: &dyn RateLimiter = self.ports.rate_limiter.as_deref()?;
         let name = shared_name(client);
-        let reply: Result<Result<Admission, Trouble>, _> =
-            tokio::time::timeout(patience.min(PATIENCE), limiter.breaker(&name, request)).await;
-        match reply {
-            Ok(Ok(reply)) => Some(reply),
-            Ok(Err(error)) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::debug!(error, "the fleet's breaker is away");
-                None
+        let reply = async {
+            match self.ports.rate_limiter.as_deref() {
+                Some(limiter) => limiter.breaker(&name, request).await.map_err(BoxError::from),
+                None if mutant("unread_breaker_is_not_pinned") => Err("not asked".into()),
+                None => store_breaker::perform(self.store(), &name, request).await.map_err(BoxError::from),
             }
-            Err(_) => None,
-        }
+        };
+        let reply = tokio::time::timeout(patience.min(PATIENCE), reply).await.ok()?;
+        reply
+            .inspect_err(|error| {
+                tracing::debug!(error = &**error as &dyn std::error::Error, "the fleet's breaker is away")
+            })
+            .ok()
     }
 }
 

@@ -5,9 +5,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use solekey::{AccountError, Change, Login, Status, TokenError};
+use solekey::{AccountError, Change, Login, Provider, Status, TokenError};
 use solekey_core::{
-    Moment, PolicySettings, Replay,
+    Account, Moment, PolicySettings, Replay,
     ports::{Cache as _, Clock},
 };
 use solekey_testkit::memory::TestClock;
@@ -151,6 +151,25 @@ async fn one_refresh_token_under_two_ids_is_refused() {
     let pair = replica.login(&account("pair"), document.as_bytes(), false).await.unwrap();
     assert_eq!(pair, Login::AlreadyPresented);
     assert!(matches!(replica.state(&account("pair")).await, Err(AccountError::UnknownAccount)));
+}
+
+/// A12.
+#[tokio::test(start_paused = true)]
+async fn one_refresh_token_under_two_providers_is_refused() {
+    let world = World::new();
+    let second = Provider::new("second", policy(), world.provider.clone()).unwrap();
+    let replica = world.builder(policy()).provider(second).build().await.unwrap();
+    let document = world.provider.grant("a", HOUR);
+    replica.login(&account("a"), document.as_bytes(), false).await.unwrap();
+    replica.refresh(&account("a"), None).await.unwrap();
+
+    let spent = document;
+    let held = r#"{"access_token":"access-a-2","refresh_token":"refresh-a-2"}"#;
+    for document in [spent.as_str(), held] {
+        let pair = replica.login(&Account::new("second", "a").unwrap(), document.as_bytes(), false).await;
+        assert_eq!(pair.unwrap(), Login::AlreadyPresented);
+    }
+    assert_eq!(world.provider.doubles(), 0);
 }
 
 #[tokio::test(start_paused = true)]

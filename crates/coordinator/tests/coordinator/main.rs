@@ -23,6 +23,8 @@ mod killed;
 mod late;
 mod mortal;
 mod observed;
+#[cfg(feature = "sqlite")]
+mod one_file;
 mod outages;
 mod readiness;
 mod readings;

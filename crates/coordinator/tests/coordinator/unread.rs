@@ -264,13 +264,22 @@ async fn sixty(world: &World) -> Vec<Account> {
 
 #[tokio::test(start_paused = true)]
 async fn of_sixty_accounts_due_one_after_another_three_at_most_are_presented() {
+    three_at_most(|world| world.builder(policy()).rate_limiter(world.rate_limiter.clone())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_where_the_fleet_shares_its_store_alone() {
+    three_at_most(|world| world.embedded(policy())).await;
+}
+
+/// Of sixty accounts on three replicas.
+async fn three_at_most(replica: impl Fn(&World) -> solekey::Builder) {
     let world = World::new();
     let accounts = sixty(&world).await;
     world.provider.speak_foreign(true);
     let mut replicas = Vec::new();
     for _ in 0..3 {
-        let builder = world.builder(policy()).rate_limiter(world.rate_limiter.clone());
-        replicas.push(builder.build().await.unwrap());
+        replicas.push(replica(&world).build().await.unwrap());
     }
     for round in 0..30 {
         for (at, account) in accounts.iter().enumerate() {

@@ -25,6 +25,12 @@ pub trait Store: Send + Sync + 'static {
     /// nothing was pinned.
     async fn repin(&self, name: &str, seen: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError>;
 
+    /// Reads what is pinned under `name`; nothing where nothing was pinned.
+    async fn pinned(&self, name: &str) -> Result<Vec<u8>, StoreError> {
+        // Replaces nothing, or nothing by nothing.
+        self.repin(name, b"", b"").await
+    }
+
     /// Reads and writes something that belongs to no account, by the same means as rows: a store that answers and cannot be
     /// written is distinguished from one that works.
     async fn probe(&self) -> Result<(), StoreError> {
@@ -50,8 +56,8 @@ pub trait Store: Send + Sync + 'static {
     /// Ends an attempt without an answer: [`Row::settle`].
     async fn settle(&self, account: &Account, settle: &Settle) -> Result<Loaded, StoreError>;
 
-    /// Takes in a login: [`Row::login`]. Creates the row where there is none. The refresh token is unique among the
-    /// accounts of a provider that hold it or have presented it, unless `accept_spent`.
+    /// Takes in a login: [`Row::login`]. Creates the row where there is none. The refresh token is unique among all
+    /// accounts that hold it or have presented it, whatever their providers, unless `accept_spent`.
     async fn login(&self, account: &Account, login: &Login, payload: &Sealed)
     -> Result<LoggedIn, StoreError>;
 

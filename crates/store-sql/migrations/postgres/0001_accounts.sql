@@ -27,11 +27,11 @@ CREATE TABLE solekey.presented (
     id          text    COLLATE "C" NOT NULL,
     -- A login brought it that does not share it.
     exclusive   boolean NOT NULL,
-    PRIMARY KEY (provider, fingerprint, id)
+    PRIMARY KEY (fingerprint, provider, id)
 );
 
 -- Of two logins with one token at the same instant one wins.
-CREATE UNIQUE INDEX presented_exclusive ON solekey.presented (provider, fingerprint) WHERE exclusive;
+CREATE UNIQUE INDEX presented_exclusive ON solekey.presented (fingerprint) WHERE exclusive;
 
 -- The store's identity and whatever was pinned: written once.
 CREATE TABLE solekey.meta (

@@ -19,7 +19,7 @@ CREATE TABLE presented (
     provider    TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
     id          TEXT NOT NULL,
-    PRIMARY KEY (provider, fingerprint, id)
+    PRIMARY KEY (fingerprint, provider, id)
 ) STRICT, WITHOUT ROWID;
 
 -- The latest time (microseconds) any process has written, because SQLite has no clock of its own.

@@ -49,11 +49,12 @@ impl Db {
     pub(super) async fn repin(&self, name: &str, seen: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError> {
         let mut session = self.session().await?;
         session.execute(sqlx::query(REPIN).bind(name).bind(seen).bind(value)).await?;
-        let found = session.fetch(sqlx::query(PINNED).bind(name)).await?;
-        if found.is_empty() {
-            return Ok(Vec::new());
-        }
-        one(&mut session, &found)?.try_get("value").map_err(StoreError::not_applied)
+        read_pin(&mut session, name).await
+    }
+
+    /// Reads a value.
+    pub(super) async fn pinned(&self, name: &str) -> Result<Vec<u8>, StoreError> {
+        read_pin(&mut self.session().await?, name).await
     }
 
     pub(super) async fn load(&self, account: &Account) -> Result<Loaded, StoreError> {
@@ -95,6 +96,14 @@ impl Db {
         }
         Err(StoreError::not_applied("the row kept moving"))
     }
+}
+
+async fn read_pin(session: &mut Session, name: &str) -> Result<Vec<u8>, StoreError> {
+    let found = session.fetch(sqlx::query(PINNED).bind(name)).await?;
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    one(session, &found)?.try_get("value").map_err(StoreError::not_applied)
 }
 
 async fn read(
@@ -181,7 +190,7 @@ const READ: &str = "
     SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS now, pg_is_in_recovery() AS standby,
            account.revision, account.format, account.due_at, account.row, account.payload,
            EXISTS (SELECT FROM solekey.presented
-                   WHERE presented.provider = $1 AND presented.fingerprint = $3 AND presented.id <> $2)
+                   WHERE presented.fingerprint = $3 AND (presented.provider, presented.id) <> ($1, $2))
            OR EXISTS (SELECT FROM solekey.spent WHERE spent.token = $4
                       AND spent.until > extract(epoch FROM statement_timestamp()) / 86400 - 1) AS elsewhere
     FROM (SELECT) AS always LEFT JOIN solekey.account ON account.provider = $1 AND account.id = $2";
@@ -235,7 +244,7 @@ const UPDATE: &str = "
         INSERT INTO solekey.presented (provider, fingerprint, id, exclusive)
         SELECT written.provider, token, written.id, token IS NOT DISTINCT FROM $13
         FROM written, unnest($12::text[]) AS token
-        ON CONFLICT (provider, fingerprint, id) DO NOTHING),
+        ON CONFLICT (fingerprint, provider, id) DO NOTHING),
     over AS (
         DELETE FROM solekey.spent USING written, unnest($14::bigint[]) AS archived
         WHERE spent.until < $16 AND spent.token <> archived AND spent.token IN (
@@ -263,7 +272,7 @@ const INSERT: &str = "
         INSERT INTO solekey.presented (provider, fingerprint, id, exclusive)
         SELECT written.provider, token, written.id, token IS NOT DISTINCT FROM $13
         FROM written, unnest($12::text[]) AS token
-        ON CONFLICT (provider, fingerprint, id) DO NOTHING),
+        ON CONFLICT (fingerprint, provider, id) DO NOTHING),
     over AS (
         DELETE FROM solekey.spent USING written, unnest($14::bigint[]) AS archived
         WHERE spent.until < $16 AND spent.token <> archived AND spent.token IN (

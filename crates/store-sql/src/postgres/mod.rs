@@ -114,6 +114,11 @@ impl Store for PostgresStore {
         self.carry_out(|db| async move { db.repin(&name, &seen, &value).await }).await
     }
 
+    async fn pinned(&self, name: &str) -> Result<Vec<u8>, StoreError> {
+        let name = format!("pin:{name}");
+        self.carry_out(|db| async move { db.pinned(&name).await }).await
+    }
+
     async fn load(&self, account: &Account) -> Result<Loaded, StoreError> {
         let account = account.clone();
         self.carry_out(|db| async move { db.load(&account).await }).await

@@ -1,5 +1,7 @@
 //! Transactions and reads on the file.
 
+use std::path::PathBuf;
+
 use solekey_core::{
     Account, ROW_FORMAT, StoreTime, mutant,
     ports::{Loaded, Record, StoreError},
@@ -17,6 +19,9 @@ pub(super) struct Db {
     /// One connection: SQLite has one writer, and queueing here is fair where its busy handler is not.
     pub(super) writer: Pool,
     pub(super) reader: Pool,
+    /// For notifications, which nobody needs after a crash: its commits are not synced.
+    pub(super) notifier: Pool,
+    pub(super) path: PathBuf,
     pub(super) clock: StoreClock,
 }
 
@@ -24,9 +29,13 @@ impl Db {
     /// Opens a writing transaction. Nothing that fails before its commit changes anything: SQLite rolls it back, at
     /// the latest when the transaction is dropped.
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.begin_on(&self.writer).await
+    }
+
+    pub(super) async fn begin_on(&self, pool: &Pool) -> Result<Transaction<'static, Sqlite>, StoreError> {
         let queue = Queue::join();
         loop {
-            match self.writer.begin_with(LOCK).await.map_err(StoreError::not_applied) {
+            match pool.begin_with(LOCK).await.map_err(StoreError::not_applied) {
                 Err(error) => queue.wait_for_lock(error).await?,
                 begun => return begun,
             }
@@ -121,6 +130,14 @@ impl Db {
         let pinned = pinned.and_then(|row| row.try_get("value")).map_err(StoreError::not_applied)?;
         commit(tx).await?;
         Ok(pinned)
+    }
+
+    /// Reads a value.
+    pub(super) async fn pinned(&self, name: &str) -> Result<Vec<u8>, StoreError> {
+        let found = sqlx::query("SELECT value FROM meta WHERE name = ?").bind(name);
+        let found = found.fetch_optional(&self.reader).await.map_err(StoreError::not_applied)?;
+        let pinned = found.map(|row| row.try_get("value")).transpose().map_err(StoreError::not_applied)?;
+        Ok(pinned.unwrap_or_default())
     }
 
     /// Replaces a value if it is the one seen.

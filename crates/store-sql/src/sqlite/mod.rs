@@ -1,6 +1,7 @@
 //! Rows in one SQLite file.
 
 mod archive;
+mod change_feed;
 mod clock;
 mod db;
 mod listing;
@@ -19,6 +20,7 @@ use sqlx::Row as _;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+pub use change_feed::SqliteChangeFeed;
 pub use open::OpenError;
 
 use crate::{
@@ -38,6 +40,7 @@ use db::Db;
 /// # Cancel safety
 /// Every change runs in a task of its own. Dropping its future leaves nothing half done: the change is carried out, or
 /// refused, without anybody hearing of it. [`close`](Self::close) waits for those tasks.
+#[derive(Clone)]
 pub struct SqliteStore {
     db: Arc<Db>,
     tasks: TaskTracker,
@@ -52,6 +55,7 @@ impl SqliteStore {
         self.tasks.close();
         self.tasks.wait().await;
         self.db.writer.close().await;
+        self.db.notifier.close().await;
         self.db.reader.close().await;
     }
 
@@ -100,6 +104,10 @@ impl Store for SqliteStore {
     async fn repin(&self, name: &str, seen: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError> {
         let (name, seen, value) = (format!("pin:{name}"), seen.to_vec(), value.to_vec());
         self.carry_out(|db| async move { db.repin(&name, &seen, &value).await }).await
+    }
+
+    async fn pinned(&self, name: &str) -> Result<Vec<u8>, StoreError> {
+        self.db.pinned(&format!("pin:{name}")).await
     }
 
     async fn load(&self, account: &Account) -> Result<Loaded, StoreError> {

@@ -70,13 +70,15 @@ impl SqliteStore {
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = create(path.as_ref())?;
         migrate(&path).await?;
-        let writer = pool(1)
-            .after_connect(|writer, _| Box::pin(hurry(writer)))
-            .after_release(|writer, _| Box::pin(is_at_rest(writer)))
-            .connect_lazy_with(writing(&path));
+        let [writer, notifier] = [writing(&path), unsynced(&path)].map(|options| {
+            pool(1)
+                .after_connect(|writer, _| Box::pin(hurry(writer)))
+                .after_release(|writer, _| Box::pin(is_at_rest(writer)))
+                .connect_lazy_with(options)
+        });
         let reader = pool(READERS).connect_lazy_with(reading(&path));
         tracing::debug!(path = %path.display(), "store opened");
-        let db = Db { writer, reader, clock: StoreClock::start() };
+        let db = Db { writer, reader, notifier, path, clock: StoreClock::start() };
         Ok(Self { db: Arc::new(db), tasks: TaskTracker::new() })
     }
 }
@@ -155,7 +157,12 @@ fn writing(path: &Path) -> SqliteConnectOptions {
         .pragma("secure_delete", "ON")
 }
 
-fn reading(path: &Path) -> SqliteConnectOptions {
+/// In WAL mode a commit of such a connection reaches the disk with the next one that syncs.
+fn unsynced(path: &Path) -> SqliteConnectOptions {
+    durable(path).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal)
+}
+
+pub(super) fn reading(path: &Path) -> SqliteConnectOptions {
     durable(path).pragma("query_only", "ON")
 }
 

@@ -1,24 +1,22 @@
 //! Which account holds or has presented which refresh token.
 
-use solekey_core::{Account, Fingerprint, Row};
+use solekey_core::{Account, Fingerprint, Row, mutant};
 use sqlx::SqliteConnection;
 
 use crate::record::tokens;
 
-/// Returns whether another account of the provider holds the token or has presented it.
+/// Returns whether another account holds the token or has presented it.
 pub(super) async fn elsewhere(
     tx: &mut SqliteConnection,
     account: &Account,
     token: Fingerprint,
 ) -> Result<bool, sqlx::Error> {
-    let found =
-        sqlx::query("SELECT 1 FROM presented WHERE provider = ? AND fingerprint = ? AND id <> ? LIMIT 1")
-            .bind(account.provider())
-            .bind(token.to_string())
-            .bind(account.id())
-            .fetch_optional(tx)
-            .await?;
-    Ok(found.is_some())
+    let of_provider = mutant("sqlite_tokens_belong_to_providers");
+    let found = sqlx::query(
+        "SELECT 1 FROM presented WHERE fingerprint = ?1 AND (provider, id) <> (?2, ?3) AND (provider = ?2 OR NOT ?4) LIMIT 1",
+    );
+    let found = found.bind(token.to_string()).bind(account.provider()).bind(account.id()).bind(of_provider);
+    Ok(found.fetch_optional(tx).await?.is_some())
 }
 
 /// Makes the table say of the account what its row says, no more: what leaves a row leaves this table too, for the

@@ -6,6 +6,7 @@ mod fixture;
 mod handover;
 mod list;
 mod model;
+mod notified;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod processes;

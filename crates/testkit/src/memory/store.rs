@@ -287,10 +287,12 @@ impl State {
         Ok(Loaded { record: Some(record), now })
     }
 
-    /// Returns whether another account of the provider knows the token, or the archive does.
+    /// Returns whether another account knows the token, or the archive does.
     fn elsewhere(&self, account: &Account, token: Fingerprint, now: StoreTime) -> bool {
-        let mut others =
-            self.rows.iter().filter(|(other, _)| other.provider() == account.provider() && *other != account);
+        let of_provider = mutant("tokens_belong_to_providers");
+        let mut others = self.rows.iter().filter(|(other, _)| {
+            *other != account && (!of_provider || other.provider() == account.provider())
+        });
         others.any(|(_, stored)| knows(&stored.record.row, token)) || self.is_archived(token, now)
     }
 
