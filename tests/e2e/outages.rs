@@ -145,6 +145,38 @@ async fn redis_alone_back_empty_while_every_account_is_presented_has_none_presen
     }
 }
 
+/// A22. As after a failover to a replica that had not heard of the claims.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_alone_back_with_an_older_copy_while_every_account_is_presented_has_none_presented_twice() {
+    let mut redis = RedisServer::start().await.unwrap();
+    let fleet = Fleet::start(forgetful(&redis)).await;
+    let accounts = log_in_some(&fleet).await;
+    redis.command(&["SAVE"]).await.unwrap();
+    let load = Load::start(&fleet, &accounts);
+    all_in_the_middle(&fleet, &accounts).await;
+    load.stop().await;
+    redis.kill9();
+    redis.restart(Data::Kept).await.unwrap();
+    let rows = fleet.blueprint.rows().await;
+    let forgotten = rows.load(&accounts[0]).await.unwrap().record.unwrap().row;
+    assert_eq!(forgotten.rotations, 0);
+    // Past the time in which nobody claims.
+    for _ in 0..3 {
+        everybody_asks(&fleet, &accounts).await;
+    }
+    fleet.provider.release_all();
+    let processed = |provider: &solekey_testkit::provider::AuthorizationServer| {
+        accounts.iter().all(|account| provider.tally_of(account.id()).rotations > 0)
+    };
+    within("the exchanges", fleet.provider.wait_until(processed)).await;
+    everybody_asks(&fleet, &accounts).await;
+    fleet.assert_nothing_burned();
+    for account in &accounts {
+        let tally = fleet.provider.tally_of(account.id());
+        assert_eq!(tally.presentations, tally.rotations, "{}", fleet.provider.log_json_lines());
+    }
+}
+
 fn forgetful(redis: &RedisServer) -> Plan {
     // Requests that are held have to be answered in time; what is in doubt is waited for twice as long.
     let (exchange_timeout, quarantine) = (Duration::from_secs(10), Duration::from_secs(13));

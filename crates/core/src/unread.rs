@@ -258,7 +258,7 @@ mod tests {
     fn its_text_reads_back_and_no_clock_makes_a_pause_longer() {
         let mut breaker = UnreadBreaker::default();
         assert_eq!((breaker.encode().as_str(), UnreadBreaker::decode("", at(0))), ("", breaker.clone()));
-        close(&mut breaker, 2, 0);
+        close(&mut breaker, 3, 0);
         let text = breaker.encode();
         assert_eq!(UnreadBreaker::decode(&text, at(5)), breaker);
         let set_back = UnreadBreaker::decode(&text, Moment::from_micros(7));

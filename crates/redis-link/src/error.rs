@@ -34,6 +34,10 @@ pub enum LinkError {
         /// The reason why the link is down.
         why: DownReason,
     },
+    /// Nothing was sent: another run of a server has just taken the place of the one before, and this handle is for a
+    /// [settled](crate::RedisLink::settled) one.
+    #[error("another Redis server, or one that restarted, has just taken over")]
+    Unsettled,
     /// The server answered with an error about this command: wrong type, no permission, an error raised by a script.
     #[error("redis refused the command: {code} {message}")]
     Refused {
@@ -57,7 +61,7 @@ impl LinkError {
     /// script does not.
     pub fn is_not_applied(&self) -> bool {
         match self {
-            Self::NotApplied { .. } | Self::ReadOnly | Self::Down { .. } => true,
+            Self::NotApplied { .. } | Self::ReadOnly | Self::Down { .. } | Self::Unsettled => true,
             Self::Refused { code, .. } => REFUSED_BEFORE_RUNNING.contains(&code.as_str()),
             Self::Unknown { .. } | Self::Shape { .. } => false,
         }

@@ -34,6 +34,8 @@ use crate::watchdog::Watchdog;
 pub struct RedisLink {
     owner: Arc<Owner>,
     timeout: Duration,
+    /// Calls are refused while the server's memory is not relied on.
+    settled_only: bool,
 }
 
 /// Ends the tasks of a link when its last handle is gone.
@@ -115,7 +117,7 @@ impl RedisLink {
         let shared = Arc::new(Shared::new(source, options));
         let hub = Arc::new(Hub::new(push.is_some()));
         let tasks = TaskTracker::new();
-        let link = Self { owner: Arc::new(Owner { shared, hub, tasks }), timeout };
+        let link = Self { owner: Arc::new(Owner { shared, hub, tasks }), timeout, settled_only: false };
         let Owner { shared, hub, tasks } = &*link.owner;
         let mut watchdog = Watchdog::new(Arc::clone(shared));
         watchdog.dial().await;
@@ -130,7 +132,26 @@ impl RedisLink {
 
     /// A handle to the same link whose calls take at most `timeout`.
     pub fn with_timeout(&self, timeout: Duration) -> Self {
-        Self { owner: Arc::clone(&self.owner), timeout }
+        Self { owner: Arc::clone(&self.owner), timeout, settled_only: self.settled_only }
+    }
+
+    /// A handle to the same link whose calls are refused with [`Unsettled`](LinkError::Unsettled) for 3 s after another run
+    /// of a server took the place of the one before (a restart, a failover): it may have forgotten what was acknowledged,
+    /// and whoever knows of that repeats it first, over another handle.
+    ///
+    /// A server that does not show its run by `INFO` counts as another one with every connection.
+    pub fn settled(&self) -> Self {
+        Self { settled_only: true, ..self.clone() }
+    }
+
+    /// The time until calls over a [settled](Self::settled) handle are sent again; zero while they are.
+    pub fn settles_in(&self) -> Duration {
+        self.owner.shared.connection().map_or(Duration::ZERO, |connection| connection.settles_in())
+    }
+
+    /// Counts the times that another run of a server took the place of the one before.
+    pub fn watch_restarts(&self) -> watch::Receiver<u64> {
+        self.owner.shared.restarts()
     }
 
     /// The longest a call over this handle takes.
@@ -271,6 +292,9 @@ impl RedisLink {
         let shared = &self.owner.shared;
         let deadline = Instant::now() + self.timeout;
         let connection = shared.ready(deadline).await?;
+        if self.settled_only && !connection.settles_in().is_zero() {
+            return Err(LinkError::Unsettled);
+        }
         let started = Instant::now();
         match timeout_at(deadline, operation(connection.pipe.clone())).await {
             Ok(Ok(value)) => {

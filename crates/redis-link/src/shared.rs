@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::breaker::Breaker;
 use crate::error::{Failure, LinkError, Sign};
 use crate::eviction::Eviction;
+use crate::mutant;
 use crate::options::LinkOptions;
 use crate::source::{Dialed, Source};
 use crate::state::{DownReason, LinkPhase, LinkState};
@@ -24,11 +25,19 @@ pub(crate) struct Connection {
     gone: Arc<AtomicBool>,
     demoted: AtomicBool,
     breaker: Mutex<Breaker>,
+    /// Since when this run of a server has been the one behind the link, where there was another one before.
+    replaced: Option<Instant>,
 }
 
 impl Connection {
     pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
+    }
+
+    /// The time for which the server's memory is not relied on yet.
+    pub(crate) fn settles_in(&self) -> Duration {
+        let since = self.replaced.map_or(SETTLED, |replaced| replaced.elapsed());
+        SETTLED.saturating_sub(since)
     }
 
     pub(crate) fn is_demoted(&self) -> bool {
@@ -40,6 +49,33 @@ impl Connection {
     }
 }
 
+/// The runs of servers behind the link.
+#[derive(Debug, Default)]
+struct Runs {
+    /// There has been a connection.
+    connected: bool,
+    /// The last one, by the server's name for it; `None` where it does not show it.
+    last: Option<String>,
+    replaced: Option<Instant>,
+}
+
+impl Runs {
+    /// Takes note of a connection. Returns when the run before it was replaced by this one, if one was, and whether that is
+    /// now. A run without a name is another one.
+    fn follow(&mut self, run: Option<String>) -> (Option<Instant>, bool) {
+        let is_new = self.connected && (run.is_none() || self.last != run);
+        (self.connected, self.last) = (true, run);
+        if is_new && !mutant("restart_of_the_server_is_overlooked") {
+            self.replaced = Some(Instant::now());
+        }
+        (self.replaced, is_new)
+    }
+}
+
+/// After another run of a server has come, what it may have forgotten is repeated first: as long as the longest wait
+/// between two attempts to connect, twice, and a call.
+pub(crate) const SETTLED: Duration = Duration::from_secs(3);
+
 pub(crate) struct Shared {
     pub(crate) options: LinkOptions,
     pub(crate) source: Source,
@@ -48,6 +84,8 @@ pub(crate) struct Shared {
     pub(crate) kick: Arc<Notify>,
     connection: ArcSwapOption<Connection>,
     state: watch::Sender<LinkState>,
+    runs: Mutex<Runs>,
+    restarts: watch::Sender<u64>,
     eviction: Mutex<Option<Eviction>>,
 }
 
@@ -60,6 +98,8 @@ impl Shared {
             kick: Arc::new(Notify::new()),
             connection: ArcSwapOption::empty(),
             state: watch::Sender::new(LinkState { phase: LinkPhase::Reconnecting, epoch: 0 }),
+            runs: Mutex::default(),
+            restarts: watch::Sender::new(0),
             eviction: Mutex::default(),
         }
     }
@@ -99,14 +139,23 @@ impl Shared {
     /// Makes `dialed` the connection of this link.
     pub(crate) fn install(&self, dialed: Dialed) {
         self.set_eviction(dialed.eviction);
+        let (replaced, is_new) = self.runs.lock().unwrap_or_else(PoisonError::into_inner).follow(dialed.run);
         let connection = Connection {
+            replaced,
             pipe: dialed.connection,
             gone: dialed.gone,
             demoted: AtomicBool::new(false),
             breaker: Mutex::new(Breaker::new(self.options.slow)),
         };
         self.connection.store(Some(Arc::new(connection)));
+        if is_new {
+            self.restarts.send_modify(|restarts| *restarts += 1);
+        }
         self.came_up();
+    }
+
+    pub(crate) fn restarts(&self) -> watch::Receiver<u64> {
+        self.restarts.subscribe()
     }
 
     pub(crate) fn eviction(&self) -> Eviction {

@@ -26,6 +26,8 @@ pub(crate) struct Dialed {
     pub(crate) connection: MultiplexedConnection,
     pub(crate) gone: Arc<AtomicBool>,
     pub(crate) eviction: Eviction,
+    /// The server's name for its present run; `None` where it does not show it.
+    pub(crate) run: Option<String>,
 }
 
 impl Source {
@@ -39,9 +41,12 @@ impl Source {
                 .await
                 .map_err(|error| turned_away(&error))?;
             // A server that is slow to answer this is one that answers.
-            let reading = Eviction::read(&mut dialed.connection);
-            if let Ok(eviction) = tokio::time::timeout(options.connect_timeout / 4, reading).await {
-                dialed.eviction = eviction;
+            let reading = async {
+                let eviction = Eviction::read(&mut dialed.connection).await;
+                (eviction, run(&mut dialed.connection).await)
+            };
+            if let Ok(read) = tokio::time::timeout(options.connect_timeout / 4, reading).await {
+                (dialed.eviction, dialed.run) = read;
             }
             Ok(dialed)
         };
@@ -67,7 +72,7 @@ impl Source {
                 connection
             }
         };
-        Ok(Dialed { connection, gone, eviction: Eviction::Unknown })
+        Ok(Dialed { connection, gone, eviction: Eviction::Unknown, run: None })
     }
 
     /// Forgets idle connections: those of a pool may lead to a server that was demoted, and a `PING` does not show it.
@@ -78,6 +83,12 @@ impl Source {
             Self::Pool(pool) => drop(pool.retain(|_, _| false)),
         }
     }
+}
+
+/// What distinguishes this run of this server from every other one.
+async fn run(connection: &mut MultiplexedConnection) -> Option<String> {
+    let info = redis::cmd("INFO").arg("server").query_async::<String>(connection).await.ok()?;
+    info.lines().find_map(|line| line.strip_prefix("run_id:")).map(|run| run.trim().to_owned())
 }
 
 fn config(

@@ -92,6 +92,31 @@ async fn a_call_during_a_short_loss_waits_for_the_new_connection() {
 }
 
 #[tokio::test]
+async fn after_a_restart_a_settled_handle_waits_and_after_a_lost_connection_it_does_not() {
+    let mut server = Server::start().await;
+    let link = link(&server.url()).await;
+    let (settled, mut restarts) = (link.settled(), link.watch_restarts());
+    assert_eq!(ping(&settled).await.unwrap(), "PONG");
+    let observer = server.observer().await;
+    let mut states = link.watch_state();
+    observer.query::<i64>(cmd("CLIENT").arg("KILL").arg("TYPE").arg("normal")).await.unwrap();
+    within("the loss is noticed", states.wait_for(|state| !state.is_up())).await.unwrap();
+    heals(&link).await;
+    assert_eq!((ping(&settled).await.unwrap().as_str(), *restarts.borrow()), ("PONG", 0));
+
+    let alone = RedisLink::connect(&server.url(), steady()).await.unwrap().settled();
+    assert_eq!(ping(&alone).await.unwrap(), "PONG", "a first connection replaces nothing");
+    server.kill();
+    server.restart().await;
+    within("the restart is noticed", restarts.wait_for(|restarts| *restarts == 1)).await.unwrap();
+    let refused = ping(&settled).await.unwrap_err();
+    assert_eq!((&refused, refused.is_not_applied()), (&LinkError::Unsettled, true));
+    assert_eq!(ping(&link).await.unwrap(), "PONG");
+    assert!(!link.settles_in().is_zero());
+    until("it settles", async || ping(&settled).await.is_ok()).await;
+}
+
+#[tokio::test]
 async fn a_half_open_path_gives_unknown_then_down_and_heals_after_the_path() {
     let server = Server::start().await;
     let path = Path::to(server.address()).await;

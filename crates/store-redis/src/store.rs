@@ -70,8 +70,12 @@ impl RedisStore {
 
     /// A call of a script about the account's row; its own arguments come after these.
     fn call<'a>(&'a self, script: &'a Script, account: &Account) -> ScriptCall<'a> {
+        self.call_over(&self.link, script, account)
+    }
+
+    fn call_over<'a>(&self, link: &'a RedisLink, script: &'a Script, account: &Account) -> ScriptCall<'a> {
         let names = &self.names;
-        let call = self.link.script(script).key(names.row(account.key())).key(names.archive(account.key()));
+        let call = link.script(script).key(names.row(account.key())).key(names.archive(account.key()));
         call.arg(self.labels.write(account))
     }
 
@@ -108,6 +112,37 @@ impl RedisStore {
         }
         let entered = entered.into_iter().try_for_each(|reply| reply.map(drop));
         entered.inspect_err(|error| stays("indexes", error))
+    }
+
+    async fn claim_over(
+        &self,
+        link: &RedisLink,
+        account: &Account,
+        claim: &Claim,
+    ) -> Result<Loaded, StoreError> {
+        let Claim { id, from, seen, fence, span, not_after, cause, presents } = *claim;
+        let call = self
+            .call_over(link, &CLAIM, account)
+            .arg(id.to_string())
+            .arg(generation(from)?)
+            .arg(optional(seen))
+            .arg(
+                fence
+                    .map(|fence| countable(fence.get()))
+                    .transpose()?
+                    .map_or_else(String::new, |n| n.to_string()),
+            )
+            .arg(micros(span))
+            .arg(not_after.as_micros())
+            .arg(word(&cause))
+            .arg(presents.to_string());
+        // It would be opened where an earlier one was forgotten whose owner is about to repeat it.
+        let reply = match call.run().await {
+            Err(LinkError::Unsettled) => return Err(StoreError::Late),
+            reply => reply.and_then(Reply::read).map_err(of_change)?,
+        };
+        let _entered = self.follow_up(account, &reply, None).await;
+        reply.accepted()
     }
 
     async fn change(
@@ -162,23 +197,24 @@ impl Store for RedisStore {
     }
 
     async fn claim(&self, account: &Account, claim: &Claim) -> Result<Loaded, StoreError> {
-        let Claim { id, from, seen, fence, span, not_after, cause, presents } = *claim;
-        let call = self
-            .call(&CLAIM, account)
-            .arg(id.to_string())
-            .arg(generation(from)?)
-            .arg(optional(seen))
-            .arg(
-                fence
-                    .map(|fence| countable(fence.get()))
-                    .transpose()?
-                    .map_or_else(String::new, |n| n.to_string()),
-            )
-            .arg(micros(span))
-            .arg(not_after.as_micros())
-            .arg(word(&cause))
-            .arg(presents.to_string());
-        Ok(self.change(account, call, None).await?.loaded)
+        self.claim_over(&self.link.settled(), account, claim).await
+    }
+
+    async fn repeat_claim(&self, account: &Account, claim: &Claim) -> Result<Loaded, StoreError> {
+        self.claim_over(&self.link, account, claim).await
+    }
+
+    fn restarts(&self) -> u64 {
+        *self.link.watch_restarts().borrow()
+    }
+
+    async fn restarted(&self, since: u64) {
+        // The link's owner keeps the other end for as long as this store is there.
+        let _ = self.link.watch_restarts().wait_for(|restarts| *restarts > since).await;
+    }
+
+    fn claims_wait(&self) -> Duration {
+        self.link.settles_in()
     }
 
     async fn commit(

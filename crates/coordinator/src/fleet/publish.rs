@@ -59,6 +59,11 @@ impl Fleet {
         }
     }
 
+    /// What was to be published of this generation is history by now.
+    pub(crate) fn overtaken(&self, account: &Account, generation: Generation) {
+        self.pending.done(account, generation);
+    }
+
     /// Publishes a change that the store has just taken: where the shared cache cannot take it, the change feed says where to
     /// read.
     pub(crate) async fn publish_change(&self, account: &Account, publication: LocalPublication) {

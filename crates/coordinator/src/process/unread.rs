@@ -261,7 +261,7 @@ impl Process {
         let reply = tokio::time::timeout(patience.min(PATIENCE), reply).await.ok()?;
         reply
             .inspect_err(|error| {
-                tracing::debug!(error = &**error as &dyn std::error::Error, "the fleet's breaker is away")
+                tracing::debug!(error = &**error as &dyn std::error::Error, "the fleet's breaker is away");
             })
             .ok()
     }

@@ -14,6 +14,7 @@ mod emptied;
 mod entry;
 mod explained;
 mod exported;
+mod failed_over;
 mod fixture;
 mod guards;
 mod hooked;

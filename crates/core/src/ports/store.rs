@@ -45,6 +45,29 @@ pub trait Store: Send + Sync + 'static {
     /// Opens an attempt: [`Row::claim`]. On success the row holds the attempt, also when it did already.
     async fn claim(&self, account: &Account, claim: &Claim) -> Result<Loaded, StoreError>;
 
+    /// Opens an attempt again whose claim was acknowledged, by the same id: a server may have [forgotten](Self::restarts)
+    /// it. Is not refused while others' claims wait.
+    async fn repeat_claim(&self, account: &Account, claim: &Claim) -> Result<Loaded, StoreError> {
+        self.claim(account, claim).await
+    }
+
+    /// How often, as seen from this process, another server has taken the place of the one before, or that one has
+    /// restarted. A store that acknowledges before a change is safe from that may have forgotten claims each time.
+    fn restarts(&self) -> u64 {
+        0
+    }
+
+    /// Waits until there are more restarts than these.
+    async fn restarted(&self, _since: u64) {
+        std::future::pending::<()>().await;
+    }
+
+    /// The time for which claims are still refused as late after a restart, so that owners can
+    /// [repeat](Self::repeat_claim) theirs first.
+    fn claims_wait(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Puts an answer into the row: [`Row::commit`]. Creates the row where a store has forgotten it.
     async fn commit(
         &self,

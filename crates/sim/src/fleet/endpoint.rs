@@ -165,8 +165,15 @@ impl TokenEndpoint for SimEndpoint {
         let (deadline, end) = (began + span, began + request.read_for.unwrap_or(span));
         let number = world.next_request();
         let (_, row_token, _) = world.peek(account);
-        let sent =
-            Request { number, account: account.clone(), attempt, token: Arc::clone(&token), row_token };
+        let token_sent = Arc::clone(&token);
+        let sent = Request {
+            number,
+            account: account.clone(),
+            attempt,
+            token: token_sent,
+            row_token,
+            timeout: span,
+        };
         world.log(process.who(), What::Sent(sent));
         let until = world.until(account, attempt);
         world.take_in_hand(process.who(), account, until);

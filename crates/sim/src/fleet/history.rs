@@ -295,6 +295,8 @@ pub struct Request {
     pub token: Arc<str>,
     /// The row's refresh token at that moment, where it can be read.
     pub row_token: Option<Arc<str>>,
+    /// The time that it may take.
+    pub timeout: Duration,
 }
 
 /// A caller's request.
@@ -472,7 +474,7 @@ impl Names {
                 format!("offers {} of {}", self.generation(*generation), account.id())
             }
             What::SharedCacheLost => "*** shared cache lost".into(),
-            What::Sent(Request { number, account, attempt, token, row_token }) => format!(
+            What::Sent(Request { number, account, attempt, token, row_token, .. }) => format!(
                 "request {number} of {} for {}: presents {token} (row has {})",
                 account.id(),
                 self.maybe(*attempt),

@@ -10,7 +10,6 @@ use crate::{
 pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
     let mut finder = Finder::new(3);
     let policy = setup.policy();
-    let needs = policy.exchange_timeout() + policy.answer_budget();
     let mut untils = BTreeMap::new();
     for Event { at, what, .. } in &history.events {
         match what {
@@ -22,7 +21,8 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
                     untils.insert((changed.account.clone(), open.attempt), *at + policy.span());
                 }
             }
-            What::Sent(Request { number, account, attempt: Some(attempt), .. }) => {
+            What::Sent(Request { number, account, attempt: Some(attempt), timeout, .. }) => {
+                let needs = *timeout + policy.answer_budget();
                 let until = untils.get(&(account.clone(), *attempt));
                 if until.is_some_and(|until| *at + needs > *until) {
                     finder.found(*at, format!("request {number} left too late: its until is {until:?}"));

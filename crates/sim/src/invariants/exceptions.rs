@@ -21,6 +21,7 @@ pub(crate) struct Exceptions {
     /// A process counted time that others did not.
     pub(crate) process_clock: bool,
     accepted: Vec<Account>,
+    moved: Vec<Account>,
 }
 
 impl Exceptions {
@@ -36,14 +37,23 @@ impl Exceptions {
                 self.redis_clock_back |= *kind == "redis clock back";
             }
             What::Changed(changed) => {
-                if let Shown::Login(login) = changed.shown
-                    && login.accept_spent
-                {
+                let Shown::Login(login) = changed.shown else { return };
+                if login.accept_spent {
                     self.accepted.push(changed.account.clone());
+                }
+                let own = format!("-{}-", changed.account.id());
+                let brought = changed.has.as_ref().filter(|_| changed.before != changed.after);
+                if brought.is_some_and(|token| !token.contains(&own)) {
+                    self.moved.push(changed.account.clone());
                 }
             }
             _ => {}
         }
+    }
+
+    /// A person logged the account in with a credential that another account had only held when it was deleted.
+    pub(crate) fn moved_in(&self, account: &Account) -> bool {
+        self.moved.contains(account)
     }
 
     /// A person took a spent token in, knowing better.

@@ -48,7 +48,8 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
                 reopened(*at, changed, &mut finder);
                 overtook(*at, changed, &mut overtaken, &mut finder);
             }
-            What::WentBack => overtaken.clear(),
+            // Their ends were by an earlier clock.
+            What::WentBack | What::Nemesis("store clock back", _) => overtaken.clear(),
             _ => {}
         }
     }

@@ -25,7 +25,15 @@ pub(crate) fn check(setup: &Setup, history: &History) -> Vec<Violation> {
             What::Calm => calm = true,
             What::Asked { call, ask: CallerRequest::Token, .. } => drop(asks.insert(*call)),
             What::Asked { account, named: Some(_), .. } => drop(refused.insert(account.clone())),
-            What::Changed(changed) if matches!(changed.shown, Shown::Login(_)) => {
+            // The string of an earlier token is that of the credential which a person brought back.
+            What::Asked { account, ask: CallerRequest::StaleString, .. }
+                if exceptions.accepted_spent(account) =>
+            {
+                refused.insert(account.clone());
+            }
+            What::Changed(changed)
+                if matches!(changed.shown, Shown::Login(_)) && changed.before != changed.after =>
+            {
                 refused.remove(&changed.account);
             }
             What::Answered { call, account, answer } if asks.remove(call) && calm => {

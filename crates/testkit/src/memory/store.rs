@@ -8,6 +8,7 @@ use solekey_core::{
     StoreTime, mutant,
     ports::{Loaded, LoggedIn, Page, Record, Store, StoreError, StoreIdentity},
 };
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{Faults, MemoryClock, clock::moved, lock};
@@ -18,6 +19,9 @@ pub struct MemoryStore {
     clock: MemoryClock,
     faults: Faults,
     state: Mutex<State>,
+    restarts: watch::Sender<u64>,
+    /// Claims are refused as late until then.
+    claims_from: Mutex<StoreTime>,
 }
 
 /// The contents of a store at some time, as a backup holds them.
@@ -47,7 +51,13 @@ impl MemoryStore {
 
     /// An empty store on this clock.
     pub fn with_clock(clock: MemoryClock) -> Self {
-        Self { clock, faults: Faults::default(), state: Mutex::new(State::empty()) }
+        Self {
+            clock,
+            faults: Faults::default(),
+            state: Mutex::new(State::empty()),
+            restarts: watch::Sender::new(0),
+            claims_from: Mutex::default(),
+        }
     }
 
     /// Returns the switches for faults.
@@ -68,6 +78,14 @@ impl MemoryStore {
     /// The store goes back to what it held then. Its clock goes on.
     pub fn restore(&self, snapshot: &Snapshot) {
         *lock(&self.state) = snapshot.0.clone();
+    }
+
+    /// Another server takes over that holds what this one held then, and everybody sees that it is another one: for 3 s
+    /// claims are refused as late unless they are repeated.
+    pub fn fail_over(&self, snapshot: &Snapshot) {
+        self.restore(snapshot);
+        *lock(&self.claims_from) = self.clock.now() + Duration::from_secs(3);
+        self.restarts.send_modify(|restarts| *restarts += 1);
     }
 
     /// The store loses everything, its identity included.
@@ -151,9 +169,33 @@ impl Store for MemoryStore {
     }
 
     async fn claim(&self, account: &Account, claim: &Claim) -> Result<Loaded, StoreError> {
+        let from = *lock(&self.claims_from);
+        let change = |state: &mut State, now| {
+            if now < from && !mutant("claims_do_not_wait_after_a_restart") {
+                return Err(StoreError::Late);
+            }
+            state.change(account, None, now, |row, now| row.claim(claim, now))
+        };
+        self.ask("claim", change).await.map(|((), loaded)| loaded)
+    }
+
+    async fn repeat_claim(&self, account: &Account, claim: &Claim) -> Result<Loaded, StoreError> {
         let change =
             |state: &mut State, now| state.change(account, None, now, |row, now| row.claim(claim, now));
-        self.ask("claim", change).await.map(|((), loaded)| loaded)
+        self.ask("repeat_claim", change).await.map(|((), loaded)| loaded)
+    }
+
+    fn restarts(&self) -> u64 {
+        *self.restarts.borrow()
+    }
+
+    async fn restarted(&self, since: u64) {
+        let _ = self.restarts.subscribe().wait_for(|restarts| *restarts > since).await;
+    }
+
+    fn claims_wait(&self) -> Duration {
+        let wait = lock(&self.claims_from).since(self.clock.now());
+        if mutant("claims_do_not_wait_after_a_restart") { Duration::ZERO } else { wait }
     }
 
     async fn commit(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use solekey_cache::Absence;
 use solekey_core::{
     Account, Decision, Delay, Generation, Revocation,
-    flight::{Delivery, Knowledge},
+    flight::{Delivery, Knowledge, Source},
     mutant,
 };
 
@@ -17,6 +17,11 @@ use crate::observer;
 impl Performer {
     pub(super) fn deliver(&self, delivery: Delivery, knowledge: &Knowledge) -> Performed {
         let outcome = match delivery {
+            // Whoever asks from now on must not get what a login of this process has replaced; what becomes of the
+            // commit decides what those get who wait.
+            Delivery::Token { generation, source: Source::Own } if self.is_replaced(generation) => {
+                return Performed::Done;
+            }
             Delivery::Token { generation, source } => match self.payloads.token(source, generation) {
                 Some(token) => {
                     self.serve(Some(token), knowledge);
@@ -36,6 +41,11 @@ impl Performer {
         self.remember(&outcome);
         self.outcome.send(Progress::Finished(outcome));
         Performed::Done
+    }
+
+    fn is_replaced(&self, generation: Generation) -> bool {
+        let served = self.engine.process.entries().get(self.account.key());
+        served.is_some_and(|entry| entry.generation > generation)
     }
 
     /// Keeps what the flight learnt, so that for a moment nobody starts another one that would only learn it again. A delay

@@ -12,6 +12,7 @@ use tracing::Instrument as _;
 
 use super::super::{engine::Engine, unread::KeptReply};
 use super::{
+    kept_claim::KeptClaim,
     payloads::{Fetched, OwnPair},
     perform::{Done, Performer, Work},
     read_on::Unanswered,
@@ -33,6 +34,7 @@ struct Exchange {
     old: Option<NewFacts>,
     /// A person asks for it.
     is_operator: bool,
+    claimed: Option<KeptClaim>,
 }
 
 impl Performer {
@@ -45,6 +47,7 @@ impl Performer {
             credential: row.and_then(|row| row.credential.clone().ok().flatten()),
             old: row.and_then(|row| row.facts),
             is_operator: self.need.is_operator(),
+            claimed: self.claimed.filter(|kept| kept.claim.id == presentation.claim),
             engine,
             account,
         });
@@ -106,26 +109,30 @@ impl Exchange {
             return Event::Exchanged(Outcome::NotSent).into();
         };
         let (account, attempt) = (&self.account, self.presentation.attempt);
-        let policy = self.provider.policy();
+        let policy = *self.provider.policy();
         let request = ExchangeRequest::new(&refresh_token).of(credential).reading_for(policy.read_limit());
         let client = self.provider.endpoint().client_of(&request);
-        if !self.engine.process.breakers.admit(&client, self.engine.process.now()) {
-            tracing::debug!("our client is not accepted here; another account is trying");
-            return Event::Exchanged(Outcome::Withheld(Delay::OurFault)).into();
-        }
-        let (asked, policy) = (self.engine.process.now(), *self.provider.policy());
         let patience = policy.exchange_timeout() / 4;
         let admitted = self.engine.process.admit_unread(&client, &self.provider, self.is_operator, patience);
         let Some(admitted) = admitted.await else {
             tracing::debug!("answers are not understood here; another account is tried, later");
             return Event::Exchanged(Outcome::Withheld(Delay::Unread)).into();
         };
+        // Last, because it asks nobody: of those who are admitted here none has heard an answer to another.
+        if !self.engine.process.breakers.admit(&client, self.engine.process.now()) {
+            tracing::debug!("our client is not accepted here; another account is trying");
+            return Event::Exchanged(Outcome::Withheld(Delay::OurFault)).into();
+        }
         self.engine.listener.presenting(account, &self.provider);
         self.engine.process.observe(&observer::Event::Presenting { account, attempt });
         let endpoint = self.provider.endpoint();
         // The attempt's time goes on while somebody is asked.
-        let timeout = policy.exchange_timeout().saturating_sub(sent_at.since(asked));
-        let wire = endpoint.exchange(account, request, timeout).await;
+        let timeout = policy.exchange_timeout().saturating_sub(self.engine.process.now().since(sent_at));
+        let exchange = endpoint.exchange(account, request, timeout);
+        let wire = match self.claimed {
+            Some(claimed) => claimed.during(&self.engine.process, account, exchange).await,
+            None => exchange.await,
+        };
         let phase = wire.phase();
         let decoded = wire.decoded(endpoint);
         let readable = decoded.as_ref().unwrap_or(&wire);

@@ -3,6 +3,7 @@
 mod answers;
 mod deliver;
 mod exchange;
+mod kept_claim;
 mod lease;
 mod payloads;
 mod perform;

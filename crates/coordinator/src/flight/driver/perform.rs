@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     super::{engine::Engine, progress::OutcomeSender},
+    kept_claim::KeptClaim,
     payloads::{Fetched, Payloads},
 };
 use crate::{observer, process::Memory, provider::Provider};
@@ -28,6 +29,8 @@ pub(super) struct Performer {
     pub(super) lease: ClaimId,
     pub(super) payloads: Payloads,
     pub(super) outcome: OutcomeSender,
+    /// The last claim that was sent.
+    pub(super) claimed: Option<KeptClaim>,
     waiting: Option<Waiting>,
     /// The generation of a change that the store has taken and the shared cache has not notified the others of.
     pub(super) pending_notification: Option<Generation>,
@@ -76,6 +79,7 @@ impl Performer {
             lease: ClaimId::new(Uuid::new_v4()),
             payloads: Payloads::default(),
             outcome,
+            claimed: None,
             waiting: None,
             pending_notification: None,
         }

@@ -11,6 +11,7 @@ use solekey_core::{
 use super::super::engine::Engine;
 use super::{
     deliver::report_decision,
+    kept_claim::KeptClaim,
     payloads::Fetched,
     perform::{Done, Performer, Work},
 };
@@ -24,7 +25,18 @@ impl Performer {
         )
     }
 
-    pub(super) fn claim(&self, claim: Claim) -> Work {
+    pub(super) fn claim(&mut self, claim: Claim) -> Work {
+        let store = self.engine.process.store();
+        let wait = store.claims_wait();
+        if !wait.is_zero() {
+            // The row is read once more after that: the claim of another process may be in it again.
+            let process = Arc::clone(&self.engine.process);
+            return Box::pin(async move {
+                process.sleep_until(process.now() + wait).await;
+                Event::Claimed(StoreReply::Late).into()
+            });
+        }
+        self.claimed = Some(KeptClaim { claim, at: self.engine.process.now(), restarts: store.restarts() });
         self.change(Event::Claimed, move |engine, account| async move {
             if !engine.check.know_store().await {
                 // The tokens of the provider's answer could not be recognised later.
@@ -49,9 +61,13 @@ impl Performer {
         self.change(Event::Committed, move |engine, account| async move {
             let payload = payload.ok_or_else(|| StoreError::not_applied("the pair is not held"))?;
             let done = engine.process.store().commit(&account, &commit, &payload).await;
-            if done.is_ok() {
-                let generation = commit.note.attempt;
-                engine.process.observe(&observer::Event::Committed { account: &account, generation });
+            let generation = commit.note.attempt;
+            match &done {
+                Ok(_) => {
+                    engine.process.observe(&observer::Event::Committed { account: &account, generation });
+                }
+                Err(StoreError::Moved(_)) => engine.fleet.overtaken(&account, generation),
+                Err(_) => {}
             }
             done
         })
