@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use solekey::{DEFAULT_DRAIN, Solekey, TokenError};
+use solekey::{AccountError, DEFAULT_DRAIN, Login, Solekey, TokenError};
 use solekey_core::{Account, Policy, PolicySettings, Replay, Revocation, ports::Store as _};
 use tokio::time::{Instant, sleep};
 
@@ -200,4 +200,49 @@ async fn a_login_in_the_meantime_makes_a_late_pair_history() {
     sleep(secs(10)).await;
     assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-3");
     assert_eq!(world.provider.presentations(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_late_and_is_not_understood_is_kept_and_closes_the_provider() {
+    for way in [2, 5, 11] {
+        let (world, account) = World::overdue().await;
+        let other = world.log_in("b", secs(1)).await;
+        sleep(secs(2)).await;
+        let script = Script::Late(way, Some(&Script::Foreign));
+        let replica = sent(&world, &account, impatient(), script).await;
+        sleep(secs(way + 1)).await;
+        let verdict = replica.token(&account).await;
+        assert!(
+            matches!(verdict, Err(TokenError::LogIn { why: Revocation::AnswerUnread })),
+            "{way} s: {verdict:?}"
+        );
+        assert!(replica.token(&other).await.is_err(), "{way} s: the provider is closed");
+        sleep(secs(300)).await;
+        assert!(replica.token(&other).await.is_err(), "{way} s: for ten minutes");
+        assert_eq!((world.provider.presentations(), world.provider.doubles()), (1, 0), "{way} s");
+        replica.shutdown(DEFAULT_DRAIN).await;
+        let taught = world.taught(impatient()).build().await.unwrap();
+        sleep(secs(10)).await;
+        // The number after the one of the other account.
+        assert_eq!(taught.token(&account).await.unwrap().expose_secret(), "access-a-3", "{way} s");
+        assert_eq!(world.provider.doubles(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_correction_of_a_credential_whose_answer_is_still_read_is_not_taken_and_the_pair_is_committed() {
+    let (world, account) = World::overdue().await;
+    let replica = sent(&world, &account, impatient(), late(8)).await;
+    let corrected = br#"{"access_token":"access-b","refresh_token":"refresh-a-1","expires_at":1800009000}"#;
+    for _ in 0..3 {
+        sleep(secs(2)).await;
+        let amended = replica.login(&account, corrected, false).await;
+        assert!(matches!(amended, Err(AccountError::Busy)), "{amended:?}");
+    }
+    sleep(secs(3)).await;
+    assert!(has_the_pair(&world, &account).await);
+    assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    let spent = replica.login(&account, corrected, false).await.unwrap();
+    assert_eq!(spent, Login::AlreadyPresented);
+    assert_eq!((world.provider.presentations(), world.provider.doubles()), (1, 0));
 }
