@@ -319,6 +319,8 @@ async fn a_process_alone_keeps_the_provider_closed_over_restarts() {
     let accounts = sixty(&world).await;
     world.provider.speak_foreign(true);
     tokio::time::sleep(Duration::from_secs(700)).await;
+    // The breaker in the store is away, too.
+    world.store.faults().fail_next_of("repin", FOREVER, Fault::NotApplied);
     for round in 0..10 {
         let alone = world.embedded(policy()).build().await.unwrap();
         for account in &accounts[round * 5..round * 5 + 5] {
