@@ -163,6 +163,15 @@ impl<V> ProcessCache<V> {
         self.absences.get(key, now)
     }
 
+    /// Returns whether it holds a token that may be handed out now. Walks over all of them until it finds one: for
+    /// questions that are asked now and then.
+    pub fn holds_valid(&self, now: Moment) -> bool {
+        self.slots.iter().any(|(_, slot)| match slot {
+            Slot::Token(entry) => entry.is_valid(now) && !entry.is_rejected(),
+            Slot::Floor(_) => false,
+        })
+    }
+
     /// Returns the number of accounts it holds something of.
     pub fn len(&self) -> usize {
         self.slots.len()

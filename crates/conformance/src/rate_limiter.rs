@@ -200,6 +200,13 @@ async fn closes_an_endpoint_that_is_not_understood_and_lets_one_in_turn_try(subj
     assert!(matches!(breaker(admit).await, Admission::Closed { .. }), "the others wait");
     let closed = breaker(BreakerRequest::Close { strikes: 1 }).await;
     assert!(matches!(closed, Admission::Closed { wait } if wait > LONG * 5), "{closed:?}");
+    // Of one that went out before the first closed it.
+    let late = breaker(BreakerRequest::Close { strikes: 0 }).await;
+    assert!(
+        matches!(late, Admission::Closed { wait } if wait > LONG * 5),
+        "no later answer shortens: {late:?}"
+    );
+    assert_eq!(breaker(BreakerRequest::Retry).await, admitted(2), "or forgets tries");
     let strikes = UnreadBreaker::MAX_STRIKES;
     let worst = breaker(BreakerRequest::Close { strikes }).await;
     assert!(matches!(worst, Admission::Closed { wait } if wait > LONG * 100), "{worst:?}");

@@ -20,7 +20,7 @@ pub struct Health {
     /// The progress of re-sealing; absent where the ring holds one key, or none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sealing: Option<Sealing>,
-    /// Valid tokens can be served.
+    /// Valid tokens can be served: store or shared cache can be read, or this process holds one in memory.
     pub serve: Condition,
     /// What is due can be refreshed: store and answers take writes.
     pub refresh: Condition,
@@ -90,7 +90,8 @@ impl Solekey {
         let read = tokio::time::timeout(PATIENCE, read);
         let ((), store, cache, trouble) = tokio::join!(settle, read, cached, process.trouble_of_writes());
         let store = matches!(store, Ok(Ok(_)));
-        let unserved = (!store && cache != Some(true)).then(|| {
+        let serves = store || cache == Some(true) || process.entries().holds_valid(process.now());
+        let unserved = (!serves).then(|| {
             trouble.clone().unwrap_or_else(|| "neither the store nor the shared cache can be read".to_owned())
         });
         let unsettled =

@@ -16,7 +16,7 @@ use crate::{
     document::{Limits, is_blank, quoted},
     import::{
         ends, instant, moments,
-        names::{LASTS, REFRESH_ENDS},
+        names::{LASTS, REFRESH_ENDS, is_end},
     },
     mutant,
 };
@@ -142,7 +142,7 @@ impl Credential {
                 tokens.set_string(ID, id.expose_secret());
             }
             if let Some(scope) = other.scope().filter(|_| tokens.raw(names.scope).is_some()) {
-                set_scope(tokens, names, &scope);
+                set_scope(tokens, names.scope, &scope);
             }
             ends::restate(tokens, self.shape, end, wall_now);
             if rotated {
@@ -150,8 +150,27 @@ impl Credential {
                 ends::restate_end(tokens, REFRESH_ENDS, self.shape, end, wall_now);
             }
         });
+        new.replace_copies(self);
         new.note_refresh(wall_now);
         new
+    }
+
+    /// Puts the new tokens in the place of copies of the old ones, wherever in the document they stand: whoever reads
+    /// one there would present what is spent.
+    pub(crate) fn replace_copies(&mut self, before: &Self) {
+        let access = (before.access_token(), self.access_token());
+        for (old, new) in [access, (before.refresh_token(), self.refresh_token())] {
+            let (Some(old), Some(new)) = (old, new) else { continue };
+            let (old, new) = (old.expose_secret(), new.expose_secret());
+            if old != new && old.len() >= SHORTEST_COPY && !mutant("copy_of_a_token_stays") {
+                self.document.replace_strings(old, new);
+            }
+        }
+        if let Some((home, _)) = &self.nested
+            && let Ok(object) = nested(&self.document, home)
+        {
+            self.nested = Some((home.clone(), object));
+        }
     }
 
     /// This document with the lifetime of its access token, if it states one, as it is by now. An instant stays true.
@@ -171,7 +190,8 @@ impl Credential {
         if let Some(raw) = self.document.raw(LAST_REFRESH).filter(|raw| has_time(raw)) {
             let json = instant::Style::of(LAST_REFRESH, raw, self.shape).instant(wall_now, wall_now);
             self.document.set(LAST_REFRESH, &json);
-        } else if self.shape == Shape::CodexAuth {
+        } else if self.shape == Shape::CodexAuth && !self.tokens().names().any(is_end) {
+            // Codex' own files state no end, and others with an object of this name do.
             self.document.set_string(LAST_REFRESH, &instant::rfc3339(wall_now));
         }
         self.note_moments(wall_now);
@@ -180,9 +200,9 @@ impl Credential {
     /// Moments around the tokens, too, are those from which their lifetime counts, where they have none of their own.
     fn note_moments(&mut self, wall_now: SystemTime) {
         let Some((_, tokens)) = &self.nested else { return };
-        let has_span = LASTS.iter().any(|name| tokens.raw(name).is_some());
-        if has_span && moments::latest(tokens, wall_now).is_none() {
-            moments::rewrite(&mut self.document, wall_now);
+        let counts = LASTS.iter().any(|name| tokens.raw(name).is_some()) && !ends::has_instant(tokens);
+        if counts && moments::latest(tokens, wall_now).is_none() {
+            moments::rewrite_around(&mut self.document, wall_now);
         }
     }
 
@@ -273,8 +293,8 @@ enum Scope {
 }
 
 /// Writes a scope the way the document has it: as a list where there is one, or where the name promises one.
-pub(crate) fn set_scope(tokens: &mut Document, names: &Names, scope: &str) {
-    let before = tokens.raw(names.scope).and_then(|raw| serde_json::from_str(raw).ok());
+pub(crate) fn set_scope(tokens: &mut Document, name: &str, scope: &str) {
+    let before = tokens.raw(name).and_then(|raw| serde_json::from_str(raw).ok());
     let words: Vec<&str> = scope.split_ascii_whitespace().collect();
     let as_list = match &before {
         Some(Scope::Text(_)) => false,
@@ -284,13 +304,13 @@ pub(crate) fn set_scope(tokens: &mut Document, names: &Names, scope: &str) {
             }
             true
         }
-        None => names.scope.ends_with('s'),
+        None => name.ends_with('s'),
     };
     if as_list {
         let words: Vec<_> = words.into_iter().map(quoted).collect();
-        tokens.set(names.scope, &format!("[{}]", words.join(",")));
+        tokens.set(name, &format!("[{}]", words.join(",")));
     } else {
-        tokens.set_string(names.scope, scope);
+        tokens.set_string(name, scope);
     }
 }
 
@@ -331,6 +351,8 @@ pub(crate) fn is_visible(token: &str) -> bool {
 }
 
 pub(crate) const A_TOKEN: &str = "an access token or a refresh token";
+/// Shorter strings may mean something else.
+const SHORTEST_COPY: usize = 16;
 const LAST_REFRESH: &str = "last_refresh";
 /// The newest format that this version reads.
 const NEWEST_FORMAT: u32 = 3;

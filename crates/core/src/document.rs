@@ -112,6 +112,33 @@ impl Document {
         Self::parse_within(text.as_bytes(), Limits::STORED).unwrap_or_else(|_| self.clone())
     }
 
+    /// Returns an object with this field alone; `None` if it is not there.
+    pub fn only(&self, name: &str) -> Option<Self> {
+        self.raw(name).map(|_| self.without(|other, _| other != name))
+    }
+
+    /// Returns the same object with the value that a field has in another one. Where the other has no such field,
+    /// nothing changes.
+    #[must_use]
+    pub fn with_field_of(&self, other: &Self, name: &str) -> Self {
+        let mut new = self.clone();
+        if let Some(json) = other.raw(name) {
+            new.set(name, json);
+        }
+        new
+    }
+
+    /// Replaces every string that is `old`, however deep it stands.
+    pub(crate) fn replace_strings(&mut self, old: &str, new: &str) {
+        let new = Zeroizing::new(quoted(new));
+        for index in 0..self.fields.len() {
+            let raw = &self.text[self.fields[index].value.clone()];
+            if let Some(json) = replaced(raw, old, &new) {
+                self.replace(index, &json);
+            }
+        }
+    }
+
     /// Sets a field to a string.
     pub(crate) fn set_string(&mut self, name: &str, value: &str) {
         let json = Zeroizing::new(quoted(value));
@@ -197,6 +224,40 @@ impl<'de> Visitor<'de> for EntriesVisitor {
         }
         Ok(entries)
     }
+}
+
+/// JSON text with every string that is `old` replaced by the JSON text `new`; `None` if there is none.
+fn replaced(raw: &str, old: &str, new: &str) -> Option<Zeroizing<String>> {
+    let mut pieces = Vec::new();
+    let mut copied = 0;
+    for string in strings(raw) {
+        let text = serde_json::from_str::<String>(&raw[string.clone()]).map(Zeroizing::new);
+        let is_old = text.is_ok_and(|text| *text == old);
+        if is_old && !raw[string.end..].trim_start().starts_with(':') {
+            pieces.extend([&raw[copied..string.start], new]);
+            copied = string.end;
+        }
+    }
+    if pieces.is_empty() {
+        return None;
+    }
+    pieces.push(&raw[copied..]);
+    Some(Zeroizing::new(pieces.concat()))
+}
+
+/// Where the strings of a JSON text stand, quotes included.
+fn strings(raw: &str) -> impl Iterator<Item = Range<usize>> {
+    let bytes = raw.as_bytes();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at + bytes[at..].iter().position(|byte| *byte == b'"')?;
+        let mut end = start + 1;
+        while *bytes.get(end)? != b'"' {
+            end += if bytes[end] == b'\\' { 2 } else { 1 };
+        }
+        at = end + 1;
+        Some(start..at)
+    })
 }
 
 /// Puts `pieces` in the place of `range`. The buffer is made to measure: growing would leave copies behind.

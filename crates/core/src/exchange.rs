@@ -29,7 +29,8 @@ pub enum Outcome<T> {
     OtherClient,
     /// The provider refused the token for good.
     Permanent(Revocation),
-    /// A whole 2xx came in which no token was understood: the successor may be in it. It is kept.
+    /// A whole answer came in which a successor may be, and it was not understood: a 2xx without a token, one that mentions
+    /// a refresh token which is none as it stands, a refusal with tokens in it. It is kept.
     Unread,
     /// The token may have been processed; we do not know.
     Ambiguous,

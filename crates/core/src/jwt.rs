@@ -3,11 +3,22 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Deserialize;
 
 /// The `exp` claim of a JWT in whole seconds since 1970; `None` when the token is opaque or has no such claim.
 ///
 /// Nothing is verified: the value is advice of whoever made the token, good enough as an upper bound.
 pub fn exp(token: &str) -> Option<u64> {
+    Some(Duration::try_from_secs_f64(claims(token)?.exp?).ok()?.as_secs())
+}
+
+/// The address of whom an ID token is about.
+pub(crate) fn email(token: &str) -> Option<String> {
+    let email = claims(token)?.email?;
+    (email.len() <= 200 && !email.chars().any(char::is_control)).then_some(email)
+}
+
+fn claims(token: &str) -> Option<Claims> {
     if token.len() > MAX_TOKEN_BYTES {
         return None;
     }
@@ -23,8 +34,14 @@ pub fn exp(token: &str) -> Option<u64> {
     if !claims.trim_ascii_start().starts_with('{') {
         return None;
     }
-    let Claims { exp } = serde_json::from_str(&claims).ok()?;
-    Some(Duration::try_from_secs_f64(exp?).ok()?.as_secs())
+    serde_json::from_str(&claims).ok()
+}
+
+/// The whole life of a JWT by its own claims, whatever any clock shows: `exp` minus `iat`.
+pub(crate) fn life(token: &str) -> Option<Duration> {
+    let Claims { exp, iat, .. } = claims(token)?;
+    let [iat, exp] = [iat?, exp?].map(|at| Duration::try_from_secs_f64(at).ok());
+    exp?.checked_sub(iat?).filter(|life| !life.is_zero())
 }
 
 /// Time left until `exp`; zero once it has passed.
@@ -33,9 +50,22 @@ pub(crate) fn remaining(token: &str, wall_now: SystemTime) -> Option<Duration> {
     Some(end.duration_since(wall_now).unwrap_or_default())
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 struct Claims {
     exp: Option<f64>,
+    /// Whatever else these are, the end counts.
+    #[serde(default, deserialize_with = "number")]
+    iat: Option<f64>,
+    #[serde(default, deserialize_with = "text")]
+    email: Option<String>,
+}
+
+fn number<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    Ok(serde_json::Value::deserialize(from)?.as_f64())
+}
+
+fn text<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(serde_json::Value::deserialize(from)?.as_str().map(str::to_owned))
 }
 
 /// Longer ones fit no header and are not worth decoding.
@@ -55,6 +85,10 @@ mod tests {
     fn exp_is_read_from_the_payload() {
         assert_eq!(exp(&jwt(r#"{"sub":"x","exp":1735689600}"#)), Some(1_735_689_600));
         assert_eq!(exp(&jwt(r#"{"exp":1735689600.75}"#)), Some(1_735_689_600));
+        let odd = jwt(r#"{"exp":1735689600,"iat":"today","email":["a@b.c"]}"#);
+        assert_eq!((exp(&odd), life(&odd), email(&odd)), (Some(1_735_689_600), None, None));
+        let whole = jwt(r#"{"iat":1735689000,"exp":1735689600,"email":"a@b.c"}"#);
+        assert_eq!((life(&whole), email(&whole)), (Some(Duration::from_secs(600)), Some("a@b.c".to_owned())));
     }
 
     #[test]

@@ -27,7 +27,13 @@ pub fn merge(old: &Credential, answer: &TokenAnswer, wall_now: SystemTime) -> Cr
             let blank = is_blank(json) && !mutant("empty_fields_overwrite");
             if let Some(name) = place(shape, name, answer, tokens).filter(|_| !blank) {
                 let is_token = [names.access, names.refresh, ID].contains(&name);
-                put(tokens, name, json, is_token);
+                let was_list = tokens.raw(name).is_some_and(|raw| raw.starts_with('['));
+                match answer.document().string(name) {
+                    Ok(Some(scope)) if name == SCOPE && was_list => {
+                        set_scope(tokens, name, scope.expose_secret())
+                    }
+                    _ => put(tokens, name, json, is_token),
+                }
             }
         }
         rename_copies(tokens, names, before);
@@ -37,6 +43,7 @@ pub fn merge(old: &Credential, answer: &TokenAnswer, wall_now: SystemTime) -> Cr
         }
         restate_ends(tokens, shape, answer, wall_now);
     });
+    new.replace_copies(old);
     new.note_refresh(wall_now);
     new
 }
@@ -66,8 +73,8 @@ fn take_scope(tokens: &mut Document, shape: Shape, answer: &TokenAnswer) {
         Room::Present => tokens.raw(names.scope).is_some(),
         Room::Nothing => true,
     };
-    if has_room && let Ok(Some(scope)) = answer.document().string("scope") {
-        set_scope(tokens, names, scope.expose_secret());
+    if has_room && let Ok(Some(scope)) = answer.document().string(SCOPE) {
+        set_scope(tokens, names.scope, scope.expose_secret());
     }
 }
 
@@ -79,6 +86,8 @@ fn restate_ends(tokens: &mut Document, shape: Shape, answer: &TokenAnswer, wall_
         ends::restate_end(tokens, REFRESH_ENDS, shape, refresh_end, wall_now);
     }
 }
+
+const SCOPE: &str = "scope";
 
 #[cfg(test)]
 mod laws;

@@ -133,7 +133,8 @@ fn object(json: &str, at: &[String], depth: usize) -> Option<String> {
     let named = at.iter().try_fold(outer.clone(), |object, name| object.within(name));
     let named = named.filter(|named| !at.is_empty() && named.has_token());
     let found = named.or_else(|| outer.has_token().then(|| outer.clone()));
-    Some(found.or_else(|| wrapped(&outer, depth)).unwrap_or(outer).render())
+    let found = found.or_else(|| wrapped(&outer, depth)).unwrap_or_else(|| outer.clone());
+    Some(found.with_tokens_beside(&outer).render())
 }
 
 /// The object in a wrapper that has tokens.
@@ -163,21 +164,81 @@ impl<'a> Members<'a> {
     }
 
     fn has_token(&self) -> bool {
-        let is_text = |raw: &RawValue| raw.get().starts_with('"') && raw.get() != "\"\"";
-        self.members.iter().any(|(name, raw)| TOKENS.contains(&name.as_str()) && is_text(raw))
+        (0..TOKENS.len()).any(|kind| self.token(kind).is_some())
     }
 
-    /// As text; of members of one name the last one counts.
+    /// The token of this kind, without padding, by its own name or by that of languages whose names have humps; of several
+    /// the last one that is something counts.
+    fn token(&self, kind: usize) -> Option<String> {
+        let by = |name: &str| {
+            let found = self.members.iter().rev().filter(|(other, _)| other == name);
+            let texts = found.filter_map(|(_, raw)| serde_json::from_str::<String>(raw.get()).ok());
+            texts.map(|text| trimmed(&text).to_owned()).find(|text| !text.is_empty())
+        };
+        by(TOKENS[kind]).or_else(|| by(HUMPS[kind]))
+    }
+
+    /// The object, and what it takes to have both tokens in their places.
+    fn with_tokens_beside(self, outer: &Self) -> Completed<'a> {
+        let beside = WRAPPERS.iter().filter_map(|name| outer.within(name)).chain([outer.clone()]);
+        let halves: Vec<_> = beside.collect();
+        // Half a pair stands beside the other one; whole pairs are somebody's each.
+        let elsewhere = |kind: usize| {
+            let other = 1 - kind;
+            let found = halves.iter().filter(|half| half.token(other).is_none());
+            self.token(other).and_then(|_| found.filter_map(|half| half.token(kind)).next())
+        };
+        let tokens = [0, 1].map(|kind| self.token(kind).or_else(|| elsewhere(kind)));
+        Completed { object: self, tokens }
+    }
+}
+
+/// An object, and the tokens of its pair.
+struct Completed<'a> {
+    object: Members<'a>,
+    tokens: [Option<String>; 2],
+}
+
+impl Completed<'_> {
+    /// As text; of members of one name the last one counts, or of tokens the last one that is something.
     fn render(&self) -> String {
+        let Members { text, members } = &self.object;
         let mut names = HashSet::new();
-        let mut kept: Vec<_> = self.members.iter().rev().filter(|(name, _)| names.insert(name)).collect();
-        if kept.len() == self.members.len() {
-            return self.text.to_owned();
-        }
+        let mut kept: Vec<(String, String)> = members
+            .iter()
+            .rev()
+            .filter(|(name, _)| names.insert(name.as_str()))
+            .map(|(name, raw)| (name.clone(), raw.get().to_owned()))
+            .collect();
         kept.reverse();
+        // Their values stand under the other names from here on.
+        kept.retain(|(name, _)| {
+            HUMPS.iter().zip(&self.tokens).all(|(hump, token)| token.is_none() || name != hump)
+        });
+        let mut is_other = kept.len() != members.len();
+        for (name, token) in TOKENS.iter().zip(&self.tokens) {
+            let Some(token) = token.as_ref().map(|token| Value::from(token.as_str()).to_string()) else {
+                continue;
+            };
+            match kept.iter_mut().find(|(other, _)| other == name) {
+                Some((_, raw)) if is_same(raw, &token) => continue,
+                Some((_, raw)) => *raw = token,
+                None => kept.push(((*name).to_owned(), token)),
+            }
+            is_other = true;
+        }
+        if !is_other || mutant("half_of_a_pair_is_left_behind") {
+            return (*text).to_owned();
+        }
         let members = kept.iter().map(|(name, raw)| format!("{}:{raw}", Value::from(name.as_str())));
         format!("{{{}}}", members.collect::<Vec<_>>().join(","))
     }
+}
+
+/// Returns whether two JSON texts are one string.
+fn is_same(one: &str, other: &str) -> bool {
+    let text = |raw| serde_json::from_str::<String>(raw).ok();
+    text(one).is_some_and(|one| text(other) == Some(one))
 }
 
 /// The members of an object as they come, doubled ones too.
@@ -213,6 +274,8 @@ fn is_object(bytes: &[u8]) -> bool {
 
 /// The members by which an object is recognised as the one with tokens.
 const TOKENS: [&str; 2] = ["access_token", "refresh_token"];
+/// The same by other names, in the same order.
+const HUMPS: [&str; 2] = ["accessToken", "refreshToken"];
 /// The members that hold the answer itself, where servers put one around it.
 const WRAPPERS: [&str; 3] = ["data", "result", "response"];
 /// The beginnings that keep browsers from running an answer.

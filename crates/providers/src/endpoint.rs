@@ -23,7 +23,7 @@ use url::Url;
 use crate::{
     ClientAuth, Dpop, EndpointSettings,
     assertion::{assertion, chosen},
-    body::{self, MAX_BODY_BYTES, causes},
+    body::{MAX_BODY_BYTES, causes},
     decode,
     departure::{Departure, Refused},
     dpop::{self, Nonces, PROOF},
@@ -31,6 +31,7 @@ use crate::{
     issuer::{Directory, Issuer},
     key::CannotSign,
     patience::{self, Since},
+    received::Received,
     request,
     settings::EndpointLocation,
 };
@@ -161,6 +162,7 @@ impl HttpEndpoint {
         http: Client,
         message: &Message,
         body: Departure,
+        received: &Received,
     ) -> Result<Wire, reqwest::Error> {
         let mut request = http
             .post(message.url.clone())
@@ -179,10 +181,14 @@ impl HttpEndpoint {
         if status.is_success() || !mutant("nonce_of_the_refusal_is_ignored") {
             self.nonces.learn(&message.url, &headers);
         }
-        Ok(match body::read(&mut response, MAX_BODY_BYTES).await? {
-            Some(body) => Wire::Reply { status, headers, body },
-            None => Wire::Lost { why: format!("the answer ({status}) exceeds {MAX_BODY_BYTES} bytes") },
-        })
+        received.begin(status, headers);
+        while let Some(chunk) = response.chunk().await? {
+            if !received.add(&chunk) {
+                let why = format!("the answer ({status}) exceeds {MAX_BODY_BYTES} bytes");
+                return Ok(received.whole(self).unwrap_or(Wire::Lost { why }));
+            }
+        }
+        Ok(received.take())
     }
 }
 
@@ -208,20 +214,22 @@ impl TokenEndpoint for HttpEndpoint {
             // Connecting may take that long; see `http`.
             return Wire::NotSent { why: "the time was over before anything could be sent".to_owned() };
         }
-        let refused = Refused::default();
+        let (refused, received) = (Refused::default(), Received::default());
         let body = || Departure::new(Bytes::from(message.body.clone()), began, timeout, &refused);
         if mutant("endpoint_sends_again")
-            && let Ok(wire) = self.present(settings, http.clone(), &message, body()).await
+            && let Ok(wire) = self.present(settings, http.clone(), &message, body(), &received).await
         {
             return wire;
         }
         let reading = request.read_for.unwrap_or(timeout).saturating_sub(began.elapsed());
         let wire = tokio::select! {
             biased;
-            wire = self.present(settings, http, &message, body()) => {
-                wire.unwrap_or_else(|error| failure(&error, &refused))
+            wire = self.present(settings, http, &message, body(), &received) => {
+                wire.unwrap_or_else(|error| received.whole(self).unwrap_or_else(|| failure(&error, &refused)))
             }
-            () = patience::over(reading) => Wire::Lost { why: "no whole answer came in time".to_owned() },
+            () = patience::over(reading) => received
+                .whole(self)
+                .unwrap_or_else(|| Wire::Lost { why: "no whole answer came in time".to_owned() }),
         };
         if self.second.is_some() && own.is_none() { self.clients.learn(account, self, wire) } else { wire }
     }
@@ -278,6 +286,10 @@ fn client(
         .user_agent(concat!("solekey/", env!("CARGO_PKG_VERSION")))
         .http1_only()
         .http1_max_headers(MAX_HEADERS)
+        // A line that some proxy put in is no reason to throw away the answer behind it.
+        .http1_ignore_invalid_headers_in_responses(!mutant("bad_header_line_loses_the_answer"))
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
         // What came is kept as it came: a program around this one may have asked for more.
         .no_gzip()
         .no_brotli()
@@ -322,8 +334,8 @@ fn failure(error: &reqwest::Error, refused: &Refused) -> Wire {
     }
 }
 
-/// Three times as many as the largest seen: cookies of a load balancer, policies, traces.
-const MAX_HEADERS: usize = 256;
+/// Many times as many as the largest seen: cookies of a load balancer, policies, traces.
+const MAX_HEADERS: usize = 1024;
 
 /// The lookup of a token endpoint gets a quarter of the exchange's time, so that the rest suffices for a connection.
 const LOOKUP_SHARE: u32 = 4;

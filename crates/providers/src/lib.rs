@@ -78,6 +78,7 @@ mod issuer;
 mod key;
 mod patience;
 mod preset;
+mod received;
 mod request;
 mod settings;
 

@@ -74,5 +74,5 @@ mod server;
 mod socket_file;
 
 pub use config::{Checked, Config, ConfigError, Environment, Listen, Origin, Setting};
-pub use mirror::{MirrorFiles, Mirrors};
+pub use mirror::{MirrorFile, MirrorFiles, Mirrors};
 pub use server::{Server, ServerError};

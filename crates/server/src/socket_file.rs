@@ -113,10 +113,15 @@ mod tests {
         thread::scope(|scope| {
             let seen = scope.spawn(|| {
                 let mut modes = std::collections::BTreeSet::new();
+                let mut nurseries = std::collections::BTreeSet::new();
                 while !over.load(Relaxed) {
                     modes.extend(fs::metadata(&path).map(|found| found.permissions().mode() & 0o777));
+                    let folders = fs::read_dir(folder.path()).unwrap().flatten();
+                    let folders =
+                        folders.filter_map(|found| found.metadata().ok()).filter(fs::Metadata::is_dir);
+                    nurseries.extend(folders.map(|folder| folder.permissions().mode() & 0o777));
                 }
-                modes
+                (modes, nurseries)
             });
             for _ in 0..2_000 {
                 let bound = SocketFile::bind(&path).unwrap();
@@ -124,8 +129,9 @@ mod tests {
                 drop(bound);
             }
             over.store(true, Relaxed);
-            let modes = seen.join().unwrap();
+            let (modes, nurseries) = seen.join().unwrap();
             assert!(modes.iter().all(|mode| *mode == 0o660), "{modes:?}");
+            assert!(nurseries.iter().all(|mode| *mode == 0o700), "{nurseries:?}");
         });
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }

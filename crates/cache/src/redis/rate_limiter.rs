@@ -77,7 +77,7 @@ impl RateLimiter for RedisRateLimiter {
             BreakerRequest::Retry => ("retry", 0),
         };
         let call = self.link.script(&BREAKER).key(self.names.breaker(endpoint));
-        let call = call.arg(verb).arg(value).arg(TTL_MS);
+        let call = call.arg(verb).arg(value).arg(BREAKER_TTL_MS);
         let call = UnreadBreaker::PAUSES.iter().fold(call, |call, pause| call.arg(micros(*pause)));
         admission(call.run().await.map_err(trouble)?).map_err(trouble)
     }
@@ -137,3 +137,5 @@ static PAUSE: Script = starts_script!("pause.lua");
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longer than any pause, and any place that is held.
 const TTL_MS: u64 = 2 * 24 * 60 * 60 * 1000;
+/// Of a breaker that is not open: nobody may ask for longer than any token lasts, and then all at once.
+const BREAKER_TTL_MS: u64 = 400 * 24 * 60 * 60 * 1000;

@@ -43,6 +43,11 @@ impl Fixture {
         format!("{}:news", self.prefix)
     }
 
+    /// Every key under the prefix.
+    pub(crate) async fn keys(&self) -> Vec<String> {
+        self.link.query(cmd("KEYS").arg(format!("{}:*", self.prefix))).await.unwrap()
+    }
+
     fn key(&self, noun: &str) -> String {
         format!("{}:{{{}}}:{noun}", self.prefix, self.account.key())
     }

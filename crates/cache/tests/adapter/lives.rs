@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use solekey_core::{
-    ClaimId, KEEP_ANSWERS, Limits, Sealed,
+    Admission, BreakerRequest, ClaimId, KEEP_ANSWERS, Limits, Sealed,
     ports::{Cache, CachedToken, Publication, RateLimiter, StartRequest},
 };
 use solekey_redis_link::cmd;
@@ -19,8 +19,7 @@ const LONGEST: Duration = Duration::from_secs(50 * 365 * 24 * 3600);
 
 /// The time that each key under the prefix has left.
 async fn lives(fixture: &Fixture) -> BTreeMap<String, Duration> {
-    let keys: Vec<String> =
-        fixture.link.query(cmd("KEYS").arg(format!("{}:*", fixture.prefix))).await.unwrap();
+    let keys = fixture.keys().await;
     let mut lives = BTreeMap::new();
     for key in keys {
         let left: i64 = fixture.link.query(cmd("PTTL").arg(&key)).await.unwrap();
@@ -86,6 +85,32 @@ async fn no_later_publication_rejection_or_verdict_shortens_the_life_of_a_token_
 }
 
 #[tokio::test]
+async fn a_breaker_outlives_every_token_that_nobody_asks_for_and_no_pause_outlives_a_day() {
+    let fixture = Fixture::new().await;
+    let limiter = fixture.rate_limiter();
+    for request in [
+        BreakerRequest::Close { strikes: 0 },
+        BreakerRequest::Retry,
+        BreakerRequest::Admit { hold: MARGIN },
+        BreakerRequest::Close { strikes: 1 },
+    ] {
+        limiter.breaker("acme", request).await.unwrap();
+        let key = fixture.keys().await.remove(0);
+        let left: u64 = fixture.link.query(cmd("PTTL").arg(&key)).await.unwrap();
+        let left = Duration::from_millis(left);
+        assert!(left <= 400 * DAY && left + MARGIN >= 400 * DAY, "{request:?}: {left:?}");
+        let _: i64 = fixture.link.query(cmd("PEXPIRE").arg(&key).arg(60_000)).await.unwrap();
+    }
+    // As if the server's clock had been set back by a year.
+    let key = fixture.keys().await.remove(0);
+    let until: String = fixture.link.query(cmd("HGET").arg(&key).arg("until")).await.unwrap();
+    let ahead = until.parse::<u128>().unwrap() + (365 * DAY).as_micros();
+    let _: i64 = fixture.link.query(cmd("HSET").arg(&key).arg("until").arg(ahead.to_string())).await.unwrap();
+    let admission = limiter.breaker("acme", BreakerRequest::Admit { hold: MARGIN }).await.unwrap();
+    assert!(matches!(admission, Admission::Closed { wait } if wait <= DAY), "{admission:?}");
+}
+
+#[tokio::test]
 async fn the_starts_of_a_provider_live_for_two_days_since_they_were_last_written() {
     let fixture = Fixture::new().await;
     let limits = Limits::new(1, 1);
@@ -99,8 +124,7 @@ async fn the_starts_of_a_provider_live_for_two_days_since_they_were_last_written
             _ => limiter.pause("acme", DAY).await.unwrap(),
         }
         assert_lives(&lives(&fixture).await, &[("pace", 2 * DAY)]);
-        let key: Vec<String> =
-            fixture.link.query(cmd("KEYS").arg(format!("{}:*", fixture.prefix))).await.unwrap();
-        let _: i64 = fixture.link.query(cmd("PEXPIRE").arg(&key[0]).arg(60_000)).await.unwrap();
+        let key = fixture.keys().await.remove(0);
+        let _: i64 = fixture.link.query(cmd("PEXPIRE").arg(&key).arg(60_000)).await.unwrap();
     }
 }

@@ -69,7 +69,7 @@ pub(crate) struct At {
 }
 
 /// Which account.
-#[derive(Args)]
+#[derive(Args, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Account {
     /// The provider's name in the sidecar's configuration.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]

@@ -78,6 +78,36 @@ async fn files_and_folders_are_imported_with_a_line_for_each_account() {
 }
 
 #[tokio::test]
+async fn two_grants_of_one_name_are_told_apart_by_their_files_or_refused() {
+    let world = World::new().await;
+    let serving = world.serve().await;
+    let folder = world.folder.path().join("accounts");
+    std::fs::create_dir_all(&folder).unwrap();
+    let document = |id: &str| {
+        let pair = world.provider.grant(id);
+        json!({"access_token": pair.access_token, "refresh_token": pair.refresh_token, "email": "a@b.c"})
+    };
+    let (plus, team) = (document("plus"), document("team"));
+    std::fs::write(folder.join("codex-plus.json"), plus.to_string()).unwrap();
+    std::fs::write(folder.join("codex-team.json"), team.to_string()).unwrap();
+    let import = ["import", &folder.display().to_string(), "--provider", "acme"];
+    let done = account(&world, &serving, &import).await;
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let names: Vec<String> = lines(&done).into_iter().map(|line| line[1].clone()).collect();
+    assert_eq!(names, ["acme/codex-plus", "acme/codex-team"]);
+
+    let list = world.write("list.json", &json!([document("one"), document("two")]).to_string());
+    let refused = account(&world, &serving, &["import", &list, "--provider", "acme"]).await;
+    assert!(refused.code == Some(1) && refused.out.contains("--id"), "{refused:?}");
+    // The same one twice is one.
+    let one = document("same");
+    let twice = world.write("twice.json", &json!([one, one]).to_string());
+    let done = account(&world, &serving, &["import", &twice, "--provider", "acme"]).await;
+    let effects: Vec<String> = lines(&done).into_iter().map(|line| line[..2].join(" ")).collect();
+    assert_eq!(effects, ["new acme/a@b.c", "unchanged acme/a@b.c"], "{done:?}");
+}
+
+#[tokio::test]
 async fn of_a_file_with_accounts_of_several_providers_those_of_the_named_one_are_taken() {
     let world = World::new().await;
     world.write("solekey.toml", &world.config().replace("acme", "claude"));

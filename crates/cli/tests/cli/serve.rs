@@ -1,9 +1,17 @@
 //! `solekey serve`.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::{net::SocketAddr, os::unix::fs::PermissionsExt as _, sync::Arc};
 
 use rustix::process::Signal;
 use solekey_testkit::provider::Fault;
+use tokio::{io::AsyncWriteExt as _, net::TcpListener};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        self,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    },
+};
 
 use crate::process::{Serving, World, client, command, document, within};
 
@@ -145,3 +153,50 @@ async fn the_doctor_reports_on_a_set_up_in_lines_or_as_json() {
     let refused = world.run(&["doctor", "--config", "wrong.toml"], "").await;
     assert!(refused.err.contains("listen: expected"), "{refused:?}");
 }
+
+#[tokio::test]
+async fn the_doctor_believes_the_certificates_that_exchanges_believe() {
+    let world = World::new().await;
+    let address = tls_server().await;
+    let config = world.config().replace(&world.provider.token_url(), &format!("https://{address}/token"));
+    world.write("solekey.toml", &config);
+    let examined = async |believed: &str| {
+        let file = world.write("believed.pem", believed);
+        let mut doctor = command(world.folder.path());
+        let doctor = doctor.arg("doctor").env("SSL_CERT_FILE", file).output();
+        String::from_utf8(within(doctor).await.unwrap().stdout).unwrap()
+    };
+    let known = examined(CERTIFICATE).await;
+    assert!(known.contains("with a certificate that is believed"), "{known}");
+    let unknown = examined(STRANGER).await;
+    assert!(unknown.contains("ERROR    provider") && unknown.contains("TLS fails: "), "{unknown}");
+}
+
+/// A server that speaks TLS with a certificate of its own, and answers nothing in particular.
+async fn tls_server() -> SocketAddr {
+    let chain = vec![CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.unwrap().with_no_client_auth().with_single_cert(chain, key).unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            // The doctor connects once more before it speaks.
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
+            });
+        }
+    });
+    address
+}
+
+/// Of a server at 127.0.0.1, made for the tests of PostgreSQL, where it is described.
+const CERTIFICATE: &str = include_str!("../../../store-sql/tests/conformance/postgres/tls/server.crt");
+const KEY: &str = include_str!("../../../store-sql/tests/conformance/postgres/tls/server.key");
+/// Of another one.
+const STRANGER: &str = include_str!("../../../store-sql/tests/conformance/postgres/tls/other.crt");

@@ -106,7 +106,8 @@ impl Solekey {
         let facts = row.facts?;
         let (status, why, wait) = self.status(account, row, &facts, now);
         let wall = self.engine.process.wall();
-        let expires_at = facts.expires_at.map(|end| unix(wall + end.since(now)) - later(now, end));
+        let expires_at =
+            facts.expires_at.map(|end| unix(wall + end.since(now)).saturating_sub(later(now, end)));
         Some(AccountState {
             provider: account.provider().to_owned(),
             id: account.id().to_owned(),

@@ -4,12 +4,7 @@
 //! what they have replaced. So a process does not wait until somebody asks it for the account: it scans its
 //! files when it starts, and when it may have missed something.
 
-use std::{
-    collections::HashMap,
-    io,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
 use solekey_core::{
     Account, AccountKey, Generation, Row, StoreTime,
@@ -42,9 +37,9 @@ impl RecoveryTask {
             let mut unread = Some(UnreadRows::default());
             loop {
                 match self.scan(files.as_ref(), unread.as_mut()).await {
-                    Ok(()) => {
+                    Ok(now) => {
                         if let Some(unread) = unread.take() {
-                            unread.restore(&self.process);
+                            unread.restore(&self.process, now);
                         }
                         if files.is_none() {
                             return;
@@ -65,7 +60,8 @@ impl RecoveryTask {
         &self,
         files: Option<&AnswerFiles>,
         mut unread: Option<&mut UnreadRows>,
-    ) -> Result<(), BoxError> {
+    ) -> Result<StoreTime, BoxError> {
+        let now = tokio::time::timeout(PAGE_TIMEOUT, self.process.store().identity()).await??.now;
         let mut cursor = None;
         if let Some(unread) = &mut unread {
             unread.0.clear();
@@ -88,7 +84,7 @@ impl RecoveryTask {
             }
             match next {
                 Some(next) => cursor = Some(next),
-                None => return Ok(()),
+                None => return Ok(now),
             }
             tokio::time::sleep(BREATH).await;
         }
@@ -124,7 +120,7 @@ impl UnreadRows {
     }
 
     /// Closes the providers at which no answer was understood since. Where the fleet shares breakers, it knows better.
-    fn restore(self, process: &Process) {
+    fn restore(self, process: &Process, now: StoreTime) {
         let shared = process.ports.rate_limiter.is_some();
         for (name, Tally { unread, last_rotation }) in self.0 {
             let since: Vec<_> = unread.into_iter().filter(|at| *at > last_rotation).collect();
@@ -134,9 +130,7 @@ impl UnreadRows {
             if shared || mutant("restart_forgets_unread_providers") {
                 continue;
             }
-            let wall = process.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            let age = wall.saturating_sub(Duration::from_micros(last.as_micros()));
-            process.unread.restore(provider, since.len(), age, process.now());
+            process.unread.restore(provider, since.len(), now.since(*last), process.now());
         }
         process.unread.end_search();
     }

@@ -50,7 +50,11 @@ impl KeptReply {
         sent_at: SystemTime,
     ) -> Option<Self> {
         let Wire::Reply { status, headers, body } = wire else { return None };
-        let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::to_owned);
+        // Several lines of one name are one list (RFC 9110, 5.2).
+        let text = |name: HeaderName| {
+            let lines: Vec<_> = headers.get_all(name).iter().filter_map(|line| line.to_str().ok()).collect();
+            (!lines.is_empty()).then(|| lines.join(", "))
+        };
         let sent_at = sent_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let head = Head {
             attempt,

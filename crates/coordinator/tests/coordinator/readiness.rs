@@ -44,3 +44,19 @@ async fn a_store_that_is_read_and_refuses_writes_serves_and_refreshes_nothing() 
         assert!(replica.health().await.is_whole());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn with_store_and_cache_away_a_process_serves_while_it_holds_a_valid_token() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let (replica, other) = (world.replica().await, world.replica().await);
+    replica.token(&account).await.unwrap();
+    world.store.faults().leave();
+    world.cache.faults().leave();
+    let held = replica.health().await;
+    assert!(held.is_ready() && !held.is_whole() && !held.store, "{held:?}");
+    let empty = other.health().await;
+    assert!(!empty.is_ready() && empty.serve.why.is_some(), "{empty:?}");
+    tokio::time::sleep(HOUR).await;
+    assert!(!replica.health().await.is_ready(), "it has ended");
+}

@@ -58,7 +58,7 @@ async fn a_replica_that_lacks_an_accounts_key_leaves_it_to_the_others() {
 async fn one_account_whose_client_is_refused_stops_no_other_account() {
     let world = World::new();
     let mut accounts = Vec::new();
-    for id in ["own client", "b", "c", "d"] {
+    for id in ["own-client", "b", "c", "d"] {
         accounts.push(world.log_in(id, Duration::from_secs(1)).await);
     }
     tokio::time::sleep(Duration::from_secs(2)).await;

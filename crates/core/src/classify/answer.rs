@@ -11,7 +11,7 @@ use crate::{
         names::{LASTS, REFRESH_LASTS},
         sooner,
     },
-    jwt,
+    jwt, mutant,
 };
 
 /// The answer of a token endpoint with at least one token in it.
@@ -52,11 +52,20 @@ impl TokenAnswer {
     /// Time left to the access token, counted from `wall_now`, which is from before its request was sent.
     ///
     /// A JWT's own `exp` bounds the provider's lifetime, and replaces it when there is none; one that has passed is a
-    /// sign of two clocks that differ, and is ignored. Zero without an access token, `None` when unknown.
+    /// sign of two clocks that differ, and is ignored. No token lasts longer than from its `iat` to its `exp`, however
+    /// far this host's clock is behind. Zero without an access token, `None` when unknown.
     pub fn lifetime(&self, wall_now: SystemTime) -> Option<Duration> {
         let Some(token) = &self.access_token else { return Some(Duration::ZERO) };
-        let bound = jwt::remaining(token.expose_secret(), wall_now).filter(|left| !left.is_zero());
-        sooner(self.expires_in, bound)
+        let token = token.expose_secret();
+        let left = jwt::remaining(token, wall_now).filter(|left| !left.is_zero());
+        let known = sooner(self.expires_in, left)?;
+        let life = jwt::life(token).filter(|_| !mutant("jwt_lasts_longer_where_the_clock_is_behind"));
+        Some(life.map_or(known, |life| life.min(known)))
+    }
+
+    /// Both tokens are there.
+    pub fn is_pair(&self) -> bool {
+        self.access_token.is_some() && self.refresh_token.is_some()
     }
 
     /// The names of the tokens that the answer mentions and that are none; the tokens before them stay.

@@ -7,6 +7,7 @@ mod lives;
 mod meaning;
 mod redirect;
 mod retry_after;
+mod tokens;
 mod unread;
 
 use std::time::SystemTime;
@@ -17,6 +18,7 @@ pub use answer::TokenAnswer;
 pub use dialect::Dialect;
 pub use meaning::Meaning;
 use retry_after::retry_after;
+use tokens::Tokens;
 
 use crate::{Delay, Outcome, mutant, ports::Wire};
 
@@ -31,8 +33,9 @@ pub struct Classified {
 
 /// Returns the outcome of one exchange. `wall_now` is needed for `Retry-After` dates only.
 ///
-/// The rule behind the cases: only an error code that is known to be about the token ends a grant, only a status that
-/// is known to come before the token is processed frees it, and whatever may come from in between is doubt.
+/// The rule behind the cases: what may hold a successor is kept, only an error code that is known to be about the token
+/// ends a grant, only a status that is known to come before the token is processed frees it, and whatever may come from in
+/// between is doubt.
 pub fn classify(dialect: &Dialect, wire: &Wire, wall_now: SystemTime) -> Classified {
     let (outcome, reason) = match wire {
         Wire::NotSent { why } => (Outcome::NotSent, format!("not sent: {why}")),
@@ -53,16 +56,27 @@ fn reply(
     wall_now: SystemTime,
 ) -> (Outcome<TokenAnswer>, String) {
     let body = dialect.as_json(headers, body);
-    let unusable = match status.is_success().then(|| TokenAnswer::read(&body)) {
-        Some(Ok(answer)) => return (Outcome::Success(answer), status.as_u16().to_string()),
-        Some(Err(_)) => true,
-        None => false,
-    };
+    let tokens = Tokens::of(&body);
     let refusal = Refusal::read(dialect, &body);
+    let unread = match (TokenAnswer::read(&body), status.is_success()) {
+        (Ok(answer), true) if answer.refresh_token.is_some() || !tokens.refresh => {
+            return (Outcome::Success(answer), status.as_u16().to_string());
+        }
+        // Whoever issues a pair has consumed the token before it, whatever the status.
+        (Ok(answer), false)
+            if answer.is_pair() && refusal.meaning().is_none() && !mutant("pair_of_a_refusal_is_dropped") =>
+        {
+            return (Outcome::Success(answer), status.as_u16().to_string());
+        }
+        (Ok(_), true) => true,
+        (Err(_), true) => refusal.meaning().is_none() || tokens.access || tokens.refresh,
+        (_, false) => tokens.access && tokens.refresh && !mutant("pair_of_a_refusal_is_dropped"),
+    };
     let refused = |why| Outcome::Refused { retry_after: retry_after(headers, wall_now), why };
     let meant = || refusal.meaning().map(|meaning| meaning.outcome(refused));
     let outcome = match status.as_u16() {
-        _ if unusable => meant().unwrap_or(Outcome::Unread),
+        _ if unread => Outcome::Unread,
+        _ if status.is_success() => meant().unwrap_or(Outcome::Unread),
         429 if dialect.leaves_unprocessed(status) => refused(Delay::RateLimited),
         _ if dialect.leaves_unprocessed(status) => refused(Delay::ProviderDown),
         503 if mutant("503_is_not_processed") => refused(Delay::ProviderDown),
@@ -74,12 +88,13 @@ fn reply(
         // A gateway that gave up on its backend, and the usual "not processed" where it was withdrawn.
         408 | 429 => Outcome::Ambiguous,
         400..=499 if refusal.wants_nonce() => Outcome::NonceWanted,
-        // An unknown code, or a page without one, is no evidence about the token. A 4xx is a refusal, so no successor
-        // was made; and unlike a fault of our own it is the same for every replica: one asks again, after a pause.
+        // An unknown code, or a page without one, is no evidence about the token. A 4xx without tokens is a refusal, so
+        // no successor was made; and unlike a fault of our own it is the same for every replica: one asks again, after a pause.
         400..=499 => meant().unwrap_or_else(|| refused(Delay::ProviderDown)),
         _ => Outcome::Ambiguous,
     };
-    if status.is_redirection() && !mutant("redirect_is_called_a_page") {
+    let is_refused = !matches!(outcome, Outcome::Unread);
+    if is_refused && status.is_redirection() && !mutant("redirect_is_called_a_page") {
         return (outcome, format!("{} redirect to {}", status.as_u16(), redirect::destination(headers)));
     }
     let reason = match outcome {

@@ -90,6 +90,53 @@ fn the_standard_wording_is_understood() {
 }
 
 #[test]
+fn an_answer_that_mentions_a_refresh_token_which_is_none_as_it_stands_is_kept() {
+    let dialect = Dialect::rfc6749();
+    for (body, expected) in [
+        (r#"{"access_token":"a","refresh_token":"r\n"}"#, Outcome::Unread),
+        (r#"{"access_token":"a","refresh_token":{"token":"r"}}"#, Outcome::Unread),
+        (r#"{"access_token":"a","refresh_token":["r"]}"#, Outcome::Unread),
+        (r#"{"access_token":"a","refresh_token":7}"#, Outcome::Unread),
+        (r#"{"access_token":"a","newRefreshToken":"r"}"#, Outcome::Unread),
+        (r#"{"access_token":"a","grant":{"refresh-token":"r"}}"#, Outcome::Unread),
+        (r#"{"access_token":"a","refresh_token":null}"#, Outcome::Success(())),
+        (r#"{"access_token":"a","refresh_token":" "}"#, Outcome::Success(())),
+        (r#"{"access_token":"a","refresh_token":{}}"#, Outcome::Success(())),
+        (r#"{"access_token":"a","refresh_token":false,"refresh_token_expires_in":5}"#, Outcome::Success(())),
+        (r#"{"access_token":"a","request":{"refresh_token":"old"}}"#, Outcome::Success(())),
+        // A known code explains an answer without tokens, and none with them.
+        (r#"{"error":"invalid_grant","tokens":{"access_token":"a","refresh_token":"r"}}"#, Outcome::Unread),
+        (r#"{"error":"invalid_request","tokens":{"refresh_token":"r"}}"#, Outcome::Unread),
+        (
+            r#"{"error":"invalid_grant","error_description":"refresh_token"}"#,
+            Outcome::Permanent(Revocation::Refused),
+        ),
+    ] {
+        assert_eq!(outcome(&dialect, 200, body), expected, "{body}");
+    }
+}
+
+#[test]
+fn a_pair_in_a_refusal_was_issued_all_the_same() {
+    let dialect = Dialect::rfc6749();
+    let pair = r#"{"access_token":"a","refresh_token":"r","expires_in":60}"#;
+    for status in [302, 307, 400, 401, 403, 408, 429, 500, 502, 503, 520, 999] {
+        assert_eq!(outcome(&dialect, status, pair), Outcome::Success(()), "{status}");
+        let wrapped = format!(r#"{{"payload":{pair}}}"#);
+        assert_eq!(outcome(&dialect, status, &wrapped), Outcome::Unread, "{status}");
+        let contradiction = pair.replace('{', r#"{"error":"invalid_grant","#);
+        assert_eq!(outcome(&dialect, status, &contradiction), Outcome::Unread, "{status}");
+        // What was sent comes back, or is judged.
+        for echo in [
+            r#"{"refresh_token":"old","grant_type":"refresh_token"}"#,
+            r#"{"errors":{"refresh_token":["is invalid"],"access_token":["is missing"]}}"#,
+        ] {
+            assert_eq!(outcome(&dialect, status, echo), outcome(&dialect, status, "{}"), "{status} {echo}");
+        }
+    }
+}
+
+#[test]
 fn openai_names_the_end_of_a_token_in_its_own_way() {
     let dialect = Dialect::openai();
     for (code, why) in [
@@ -279,7 +326,7 @@ fn the_reason_names_status_and_code_and_quotes_nothing_else() {
         (200, r#"{"access_token":"hush"}"#, "200"),
         (400, r#"{"error":"invalid_grant","error_description":"hush"}"#, "400 invalid_grant"),
         (400, r#"{"error":"token hush is bad"}"#, "400 with an unprintable error code"),
-        (200, r#"{"id":"hush"}"#, "200 without a token among its members: id"),
+        (200, r#"{"id":"hush"}"#, "200 without a usable token among its members: id"),
         (502, "hush", "502 without JSON"),
     ] {
         let classified = classify(&Dialect::rfc6749(), &wire(status, &[], body), now());
@@ -309,6 +356,14 @@ fn a_lifetime_is_what_provider_and_token_agree_on() {
         "a new token is never born expired"
     );
     assert_eq!(left(&jwt(start - 60), ""), None);
+    // The host's clock is an hour behind: the token lasts ten minutes nonetheless.
+    let claims = |from: u64, to: u64| {
+        format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(format!(r#"{{"iat":{from},"exp":{to}}}"#)))
+    };
+    assert_eq!(left(&claims(start + 3600, start + 4200), ""), Some(600));
+    assert_eq!(left(&claims(start + 3600, start + 4200), r#","expires_in":900"#), Some(600));
+    assert_eq!(left(&claims(start - 600, start + 60), ""), Some(60), "and no longer than to its end");
+    assert_eq!(left(&claims(start + 60, start + 60), ""), Some(60), "no life at all means nothing");
     assert_eq!(answer(r#"{"refresh_token":"r","expires_in":60}"#).lifetime(now()), Some(Duration::ZERO));
 }
 
@@ -359,7 +414,8 @@ proptest! {
             prop_assert!(text.contains("invalid_grant"));
             prop_assert!((200..300).contains(&status) || (400..500).contains(&status));
         }
-        if status >= 500 {
+        let may_be_issued = text.contains("access_token") && text.contains("refresh_token");
+        if status >= 500 && !may_be_issued {
             prop_assert!(matches!(classified.outcome, Outcome::Ambiguous));
         }
         prop_assert!(classified.reason.len() < 500);

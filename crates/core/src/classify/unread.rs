@@ -14,7 +14,7 @@ pub(super) fn described(headers: &HeaderMap, body: &[u8]) -> String {
     if names.len() > MOST {
         names[MOST] = "...";
     }
-    format!("without a token among its members: {}", names.join(", "))
+    format!("without a usable token among its members: {}", names.join(", "))
 }
 
 /// The media type, where it is one.

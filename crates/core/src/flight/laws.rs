@@ -226,13 +226,14 @@ proptest! {
                 1 => younger,
                 _ => READABLE,
             };
-            let sees = answers == READABLE;
+            // Where none can be kept any more, nobody has to see that.
+            let kept = (open.first.at + KEEP_ANSWERS).since(world.doubt_since);
+            let sees = answers == READABLE || now >= kept;
             let goes_on = watch.filter(|(_, last, _)| sees && now.saturating_sub(*last) <= super::knowledge::gap(span));
             let (since, last, widest) = goes_on.unwrap_or((now, now, Duration::ZERO));
             let widest = widest.max(now.saturating_sub(last));
             watch = sees.then_some((since, now, widest));
-            let kept = (open.first.at + KEEP_ANSWERS).since(world.doubt_since);
-            if matches!(world.check(&mut flight, now, answers), Resolution::Present { .. }) && now < kept {
+            if matches!(world.check(&mut flight, now, answers), Resolution::Present { .. }) {
                 prop_assert!(sees, "presented while an answer may be kept somewhere");
                 prop_assert!(now >= since + span + widest * 2, "watched since {since:?}, at most {widest:?} apart: {now:?}");
             }
@@ -292,9 +293,8 @@ proptest! {
         let mut flight = Flight::new(Need::Resolved, Knowledge::default(), 0, world.started, Duration::ZERO);
         let resolution = world.check(&mut flight, first, AnswersView::Unreadable);
         let kept = (world.row.open.unwrap().first.at + KEEP_ANSWERS).since(world.doubt_since);
-        if first < kept {
-            prop_assert!(matches!(resolution, Resolution::Wait(_)));
-        }
+        // And where none can be kept any more, the watch begins.
+        prop_assert!(matches!(resolution, Resolution::Wait(_)), "{kept:?}");
     }
 
     #[test]

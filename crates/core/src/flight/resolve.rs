@@ -53,7 +53,9 @@ impl Flight {
     ) -> Resolution {
         let definitely_none = vouched_since(answers)
             .is_some_and(|since| since <= open.first.at || mutant("empty_location_is_believed"));
-        self.continue_watch(cx, Subject::Attempt(open.id), definitely_none);
+        // The clock may have stepped forward, and the owner be alive: the watch is by this process' own.
+        let none_kept = none_kept(open.first.at, view.now) && !mutant("week_is_taken_from_the_stores_clock");
+        self.continue_watch(cx, Subject::Attempt(open.id), definitely_none || none_kept);
         let rejected = open.cause == Cause::Rejected || self.knowledge.is_rejected(row.generation);
         let last = open.until - cx.policy.span();
         let first = Some(if mutant("grace_runs_from_the_last_attempt") { last } else { open.first.at });
@@ -183,10 +185,12 @@ impl Flight {
     /// Returns the end of the watch; `None` when it is over. Without a definite "none" there is no watch: the answers
     /// are read again later, at most until none could be kept any more.
     fn watched(&self, cx: &Context<'_>, doubt: &Doubt<'_>) -> Option<Moment> {
-        if !doubt.definitely_none && !mutant("unreadable_as_empty") {
-            let kept_until = doubt.first.map(|first| first + KEEP_ANSWERS);
-            let expired = kept_until.is_some_and(|until| doubt.view.now >= until);
-            return (!expired).then(|| cx.now + cx.policy.span());
+        let none_kept = doubt.first.is_some_and(|first| none_kept(first, doubt.view.now));
+        if !doubt.definitely_none && !none_kept && !mutant("unreadable_as_empty") {
+            return Some(cx.now + cx.policy.span());
+        }
+        if none_kept && !doubt.definitely_none && mutant("week_is_taken_from_the_stores_clock") {
+            return None;
         }
         if mutant("doubt_is_not_watched") {
             return None;
@@ -218,6 +222,11 @@ impl Doubt<'_> {
 
 fn latest(one: Option<Moment>, other: Option<Moment>) -> Option<Moment> {
     one.max(other)
+}
+
+/// Returns true once no answer of an attempt could be kept any more, by the store's clock.
+fn none_kept(first: StoreTime, now: StoreTime) -> bool {
+    now >= first + KEEP_ANSWERS
 }
 
 /// Returns the instant since which the location of the answers vouches for what is missing; `None`: it cannot be read.

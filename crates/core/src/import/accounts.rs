@@ -5,9 +5,9 @@ use std::time::SystemTime;
 use secrecy::zeroize::Zeroizing;
 use serde_json::value::RawValue;
 
-use super::{Import, text};
+use super::{Import, names::is_end, text};
 use crate::{
-    Credential, Document, InputError, MAX_DEPTH, MAX_DOCUMENT_BYTES, Shape,
+    Credential, Document, ExposeSecret as _, InputError, MAX_DEPTH, MAX_DOCUMENT_BYTES, Secret, Shape,
     document::{Limits, quoted},
 };
 
@@ -53,14 +53,19 @@ pub fn accounts(
     let text = text::read(bytes)?;
     let text = text.as_str();
     let mut search = Search { written, wall_now, found: Vec::new() };
-    match list(text) {
-        Some(items) => search.list("", &items)?,
-        None => match lines(text) {
-            Some(lines) => search.list("line ", &lines)?,
-            None => search.object("", text, Hints::default())?,
-        },
+    if text.starts_with('[') {
+        let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| ill_formed(text, &error))?;
+        let items = items.into_iter().map(RawValue::get).enumerate();
+        search.list(items.map(|(at, item)| (format!("[{at}]"), item)))?;
+    } else if let Some(lines) = lines(text)? {
+        search.list(lines.into_iter().map(|(line, item)| (format!("line {line}"), item)))?;
+    } else {
+        search.object("", text, Hints::default())?;
     }
     if search.found.is_empty() {
+        if text.starts_with('[') {
+            return Err(InputError::new("document", "at least one account in the list"));
+        }
         // For its words about what is wrong.
         let import = Credential::import_file(bytes, written, wall_now);
         return Err(import.err().unwrap_or_else(|| InputError::new("document", "an account")));
@@ -82,10 +87,8 @@ struct Search {
 }
 
 impl Search {
-    fn list(&mut self, prefix: &str, items: &[&str]) -> Result<(), InputError> {
-        for (at, item) in items.iter().enumerate() {
-            let path =
-                if prefix.ends_with(' ') { format!("{prefix}{}", at + 1) } else { format!("{prefix}[{at}]") };
+    fn list<'a>(&mut self, items: impl Iterator<Item = (String, &'a str)>) -> Result<(), InputError> {
+        for (path, item) in items {
             let before = self.found.len();
             self.object(&path, item, Hints::default())?;
             if self.found.len() == before {
@@ -137,7 +140,10 @@ impl Search {
             let Some(raw) = document.raw(name) else { continue };
             let inner = joined(path, name);
             match list(raw) {
-                Some(items) => self.list(&inner, &items)?,
+                Some(items) => {
+                    let items = items.into_iter().enumerate();
+                    self.list(items.map(|(at, item)| (format!("{inner}[{at}]"), item)))?;
+                }
                 None if raw.starts_with('{') => self.object(&inner, raw, Hints::default())?,
                 None => {}
             }
@@ -179,17 +185,29 @@ impl Hints {
             let inner = tokens.as_ref().and_then(|tokens| plain(tokens, name));
             plain(document, name).or(inner)
         };
+        let states_end = tokens.as_ref().is_some_and(|tokens| tokens.names().any(is_end));
         let by_shape = match shape {
-            Shape::CodexAuth => Some("codex"),
+            // Other tools have an object of that name, with an end in it.
+            Shape::CodexAuth if !states_end => Some("codex"),
             Shape::ClaudeCode => Some("claude"),
             Shape::GrokCli => Some("grok"),
+            // Who logged in there did so with Google or GitHub, which `provider` names.
+            Shape::CamelCase
+                if ["profileArn", "authMethod"].iter().any(|name| document.raw(name).is_some()) =>
+            {
+                Some("kiro")
+            }
             _ => None,
         };
         let provider = text("platform").or_else(|| by_shape.map(str::to_owned)).or_else(|| text("type"));
-        let provider = provider.or_else(|| text("provider"));
+        let provider = provider.or_else(|| text("provider").filter(|_| shape != Shape::CamelCase));
+        // Members of a workspace share its `account_id`.
+        let by_id_token = || crate::jwt::email(text_of(tokens.as_ref()?, "id_token")?.expose_secret());
+        let email = plain(document, "email").or_else(|| by_id_token().filter(|_| shape == Shape::CodexAuth));
         let id = ["email", "name", "account_id", "accountId", "chatgpt_account_id", "label", "id"]
             .into_iter()
             .find_map(text);
+        let id = email.or(id);
         Self { provider, id }
     }
 
@@ -198,9 +216,12 @@ impl Hints {
     }
 }
 
+fn text_of(document: &Document, name: &str) -> Option<Secret> {
+    document.string(name).ok().flatten()
+}
+
 fn plain(document: &Document, name: &str) -> Option<String> {
-    use crate::ExposeSecret as _;
-    let text = document.string(name).ok().flatten()?;
+    let text = text_of(document, name)?;
     let text = text.expose_secret();
     (text.len() <= 200 && !text.chars().any(char::is_control)).then(|| text.to_owned())
 }
@@ -266,11 +287,31 @@ fn list(text: &str) -> Option<Vec<&str>> {
     Some(items.into_iter().map(RawValue::get).collect())
 }
 
-/// The values of a text with one after another, as in JSON lines.
-fn lines(text: &str) -> Option<Vec<&str>> {
-    let values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
-    let values: Vec<&RawValue> = values.take(MAX_ACCOUNTS + 1).collect::<Result<_, _>>().ok()?;
-    (values.len() > 1).then(|| values.into_iter().map(RawValue::get).collect())
+/// The values of a text with one after another, as in JSON lines, and the lines in which they begin.
+///
+/// # Errors
+/// What follows the first of them is no JSON.
+fn lines(text: &str) -> Result<Option<Vec<(usize, &str)>>, InputError> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
+    let mut lines = Vec::new();
+    while let Some(value) = values.next() {
+        match value {
+            Ok(value) if lines.len() <= MAX_ACCOUNTS => {
+                let start = value.get().as_ptr().addr() - text.as_ptr().addr();
+                lines.push((text[..start].matches('\n').count() + 1, value.get()));
+            }
+            Ok(_) => break,
+            // Whatever is wrong with a single one is said by whoever reads it.
+            Err(_) if lines.is_empty() => return Ok(None),
+            Err(error) => return Err(ill_formed(text, &error)),
+        }
+    }
+    Ok((lines.len() > 1).then_some(lines))
+}
+
+fn ill_formed(text: &str, error: &serde_json::Error) -> InputError {
+    let at = || format!("well-formed JSON (see line {}, column {})", error.line(), error.column()).into();
+    InputError::new("document", text::trouble(text).unwrap_or_else(at))
 }
 
 /// The most accounts that are taken from one file.
@@ -325,6 +366,43 @@ mod tests {
         };
         assert_eq!(found(&format!("[{one},{two},{bad}]")), rows(|at| format!("[{at}]")));
         assert_eq!(found(&format!("{one}\n{two}\n{bad}\n")), rows(|at| format!("line {}", at + 1)));
+    }
+
+    #[test]
+    fn lines_are_those_of_the_file_and_what_is_broken_is_located() {
+        let one = r#"{"access_token":"a","email":"1"}"#;
+        let paths: Vec<_> =
+            found(&format!("\n{one}\n\n{one}\n")).into_iter().map(|(path, ..)| path).collect();
+        // The blank line at the top is padding.
+        assert_eq!(paths, ["line 1", "line 3"]);
+        for (text, says) in [
+            (format!("[{one},\n{{\"x\""), "line 2"),
+            (format!("[{one}\n{one}]"), "line 2"),
+            (format!("{one}\n{one}\n{{\"x\":"), "line 3"),
+            (format!("{one}\n{{\"x\":"), "line 2"),
+            ("[]".to_owned(), "at least one account"),
+            ("{'access_token': 'a'}".to_owned(), "double quotes"),
+        ] {
+            let error = accounts(text.as_bytes(), None, UNIX_EPOCH).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}: {text}");
+        }
+    }
+
+    #[test]
+    fn whose_account_it_is_goes_by_what_the_tool_writes_and_not_by_who_logged_in() {
+        let kiro = r#"{"accessToken":"a","refreshToken":"r","profileArn":"arn","authMethod":"social","provider":"Google"}"#;
+        assert_eq!(found(kiro), [row("", "kiro", "", true)]);
+        let firebase =
+            r#"{"user":{"email":"e"},"tokens":{"refresh_token":"r","access_token":"a","expires_at":1}}"#;
+        assert_eq!(found(firebase), [row("", "", "", true)]);
+        let claims = base64::Engine::encode(
+            &base64::engine::general_purpose::URL_SAFE_NO_PAD,
+            r#"{"email":"p@q.r","exp":1}"#,
+        );
+        let member = format!(
+            r#"{{"tokens":{{"access_token":"a","id_token":"e30.{claims}.c2ln","account_id":"workspace"}}}}"#
+        );
+        assert_eq!(found(&member), [row("", "codex", "p@q.r", true)]);
     }
 
     #[test]

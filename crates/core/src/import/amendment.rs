@@ -65,12 +65,19 @@ impl Import {
             return None;
         }
         let end = expires_in.and_then(|left| wall_now.checked_add(left));
-        if access != Access::Older && end.is_some() {
+        // What the document states as an instant stays as it stands there.
+        let is_stated = self.states_end && ends::has_instant(credential.tokens());
+        if access != Access::Older && end.is_some() && !(has_new_end && is_stated && self.is_like(held)) {
             let shape = credential.shape();
             credential.edit_tokens(|tokens| ends::restate(tokens, shape, end, wall_now));
         }
         let refresh_expires_in = self.refresh_expires_in.filter(|_| access != Access::Older);
         Some(Amendment { credential, expires_in, refresh_expires_in, is_material })
+    }
+
+    /// Both are of one shape.
+    fn is_like(&self, held: &Credential) -> bool {
+        self.credential.shape() == held.shape() && self.credential.home() == held.home()
     }
 
     fn access_next_to(&self, held: &Credential, left: Option<Duration>) -> Access {
@@ -93,8 +100,7 @@ impl Import {
     /// another shape.
     fn with_fields_of(&self, held: &Credential, access: Access, wall_now: SystemTime) -> Credential {
         let new = &self.credential;
-        let is_alike = new.shape() == held.shape() && new.home() == held.home();
-        if access != Access::Older && is_alike {
+        if access != Access::Older && self.is_like(held) {
             let mut both = new.clone();
             both.edit_tokens(|tokens| {
                 add_missing(tokens, held.tokens());

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::{
     instant::{self, Style, Value, is_relative, value},
     moments,
-    names::{ENDS, LASTS},
+    names::{ENDS, LASTS, is_in_millis},
 };
 use crate::{Document, InputError, Shape, mutant};
 
@@ -44,7 +44,7 @@ pub(crate) fn stated(
         }
     }
     for name in lasts {
-        let read = tokens.raw(name).map(instant::span).transpose();
+        let read = tokens.raw(name).map(|raw| instant::span(name, raw)).transpose();
         span = span.or(read.map_err(|_| InputError::new(*name, A_SPAN))?.flatten());
     }
     if let Some(end) = end {
@@ -63,7 +63,7 @@ pub(crate) fn stated(
 
 /// The lifetime that an answer states; what cannot be read counts as not stated.
 pub(crate) fn answered(document: &Document, lasts: &[&str]) -> Option<Duration> {
-    lasts.iter().find_map(|name| instant::span(document.raw(name)?).ok()?)
+    lasts.iter().find_map(|name| instant::span(name, document.raw(name)?).ok()?)
 }
 
 /// Writes the end of a new access token: over every one that is there, each in the unit and type it had, else as one
@@ -73,7 +73,7 @@ pub(crate) fn restate(document: &mut Document, shape: Shape, end: Option<SystemT
     let span = end.map(|end| left(end, wall_now));
     let has_span = has_lifetime(document);
     let had_end = restate_end(document, ENDS, shape, end, wall_now);
-    let had_span = rewrite(document, LASTS, shape, |style| span.map(|span| style.span(span)));
+    let had_span = rewrite_spans(document, shape, span);
     if has_span && !mutant("lifetime_is_written_without_its_moment") {
         moments::rewrite(document, wall_now);
     }
@@ -85,6 +85,13 @@ pub(crate) fn restate(document: &mut Document, shape: Shape, end: Option<SystemT
         document.set(name, usual);
         restate_end(document, &[name], shape, end, wall_now);
     }
+}
+
+/// Returns whether an object states the instant at which the access token ends.
+pub(crate) fn has_instant(tokens: &Document) -> bool {
+    let is_instant =
+        |name: &&str| tokens.raw(name).is_some_and(|raw| matches!(value(name, raw), Ok(Value::At(_))));
+    ENDS.iter().any(is_instant)
 }
 
 /// Returns whether an object states the access token's lifetime, which counts from some moment.
@@ -115,6 +122,12 @@ fn left(end: SystemTime, wall_now: SystemTime) -> Duration {
     end.duration_since(wall_now).unwrap_or_default()
 }
 
+fn rewrite_spans(document: &mut Document, shape: Shape, span: Option<Duration>) -> bool {
+    let (millis, seconds): (Vec<&str>, Vec<&str>) = LASTS.iter().partition(|name| is_in_millis(name));
+    let in_seconds = rewrite(document, &seconds, shape, |style| span.map(|span| style.span(span)));
+    rewrite(document, &millis, shape, |style| span.map(|span| style.span(span * 1000))) || in_seconds
+}
+
 fn rewrite(
     document: &mut Document,
     names: &[&str],
@@ -123,7 +136,12 @@ fn rewrite(
 ) -> bool {
     let mut found = false;
     for name in names {
-        let Some(raw) = document.raw(name).filter(|raw| !matches!(*raw, "true" | "false")) else { continue };
+        let Some(raw) = document.raw(name).filter(|raw| *raw != "false") else { continue };
+        if raw == "true" {
+            // It says that the old token had ended.
+            document.set(name, "false");
+            continue;
+        }
         let json = value(Style::of(name, raw, shape)).unwrap_or_else(|| "null".to_owned());
         document.set(name, &json);
         found = true;

@@ -1,10 +1,17 @@
 //! The ways in which documents write an instant or a lifetime.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use jiff::{Timestamp, civil, tz::TimeZone};
+use jiff::{
+    Timestamp, civil,
+    tz::{Offset, TimeZone},
+};
 use serde_json::Value as Json;
 
+use super::names::is_in_millis;
 use crate::{Shape, mutant};
 
 /// The meaning of a value.
@@ -28,14 +35,15 @@ pub(crate) fn value(name: &str, raw: &str) -> Result<Value, Unreadable> {
     match serde_json::from_str(raw).map_err(|_| Unreadable)? {
         // Whether it has ended, and not when.
         Json::Null | Json::Bool(false) => Ok(Value::Unknown),
+        Json::Bool(true) if name == "expired" => Ok(Value::At(UNIX_EPOCH + Duration::from_secs(1))),
         Json::Number(number) => number_value(name, number.as_f64().ok_or(Unreadable)?),
         Json::String(text) => text_value(name, text.trim()),
         Json::Bool(true) | Json::Array(_) | Json::Object(_) => Err(Unreadable),
     }
 }
 
-/// Reads a lifetime in seconds.
-pub(crate) fn span(raw: &str) -> Result<Option<Duration>, Unreadable> {
+/// Reads a lifetime in seconds, or in the unit that its name states.
+pub(crate) fn span(name: &str, raw: &str) -> Result<Option<Duration>, Unreadable> {
     let seconds = match serde_json::from_str(raw).map_err(|_| Unreadable)? {
         Json::Null => return Ok(None),
         Json::Number(number) => number.as_f64().ok_or(Unreadable)?,
@@ -46,9 +54,11 @@ pub(crate) fn span(raw: &str) -> Result<Option<Duration>, Unreadable> {
     if seconds.is_nan() || seconds >= BEYOND_NANOS {
         return Err(Unreadable);
     }
-    // The largest numbers of languages stand for "never".
+    let seconds = if is_in_millis(name) { seconds / 1000.0 } else { seconds };
+    // The largest numbers of languages stand for "never"; those of these decades are instants under a wrong name.
     let positive = seconds > 0.0 && seconds < FIRST_INSTANT * 100.0;
-    Ok(positive.then(|| Duration::from_secs_f64(seconds).min(LONGEST)))
+    let is_lifetime = positive && !(1e9..2.1e9).contains(&seconds);
+    Ok(is_lifetime.then(|| Duration::from_secs_f64(seconds).min(LONGEST)))
 }
 
 /// Returns whether a value that stands for an instant is a lifetime.
@@ -128,37 +138,115 @@ fn timestamp(at: SystemTime) -> Timestamp {
 /// The form of an instant as text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Form {
-    /// RFC 3339.
-    Zoned,
-    /// The same without a zone, with this character between date and time: UTC, by the convention of Google's libraries.
-    Bare(char),
+    /// RFC 3339 and its relatives.
+    Iso {
+        /// Between date and time.
+        between: char,
+        /// Of the fraction of the second; `None`: as many as it takes, up to six.
+        digits: Option<usize>,
+        zone: Zone,
+    },
     /// As in headers of HTTP.
     Http,
 }
 
+/// The zone of a time as text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Zone {
+    /// `Z`.
+    Zulu,
+    /// UTC, by the convention of Google's libraries.
+    Absent,
+    /// Seconds east, with or without a colon between hours and minutes.
+    East { seconds: i32, colon: bool },
+    /// A word that stands for it behind the time, of [`WORDS_FOR_UTC`].
+    Word(usize),
+}
+
 impl Form {
+    /// RFC 3339 as we write it where nothing else is there.
+    const OURS: Self = Self::Iso { between: 'T', digits: None, zone: Zone::Zulu };
+
     fn read(text: &str) -> Option<(Self, Timestamp)> {
-        if let Ok(at) = text.parse() {
-            return Some((Self::Zoned, at));
+        // The calendar here ends where others have their "never"; the form is that of any year.
+        let near = text.strip_prefix("9999-").map(|rest| format!("2999-{rest}"));
+        let text = near.as_deref().unwrap_or(text);
+        let word = WORDS_FOR_UTC.iter().position(|word| text.ends_with(word));
+        let bare = word.map_or(text, |word| &text[..text.len() - WORDS_FOR_UTC[word].len()]);
+        if let Ok(at) = bare.parse::<Timestamp>()
+            && word.is_none()
+        {
+            let (between, digits) = parts(bare)?;
+            let zone = zone(bare)?;
+            return Some((Self::Iso { between, digits, zone }, at));
         }
-        if let Ok(at) = text.parse::<civil::DateTime>() {
-            let between = if text.contains('T') { 'T' } else { ' ' };
-            return Some((Self::Bare(between), at.to_zoned(TimeZone::UTC).ok()?.timestamp()));
+        if let Ok(at) = bare.parse::<civil::DateTime>() {
+            let (between, digits) = parts(bare)?;
+            let zone = word.map_or(Zone::Absent, Zone::Word);
+            let at = at.to_zoned(TimeZone::UTC).ok()?.timestamp();
+            return Some((Self::Iso { between, digits, zone }, at));
         }
         let http = httpdate::parse_http_date(text).ok()?;
         Some((Self::Http, Timestamp::try_from(http).ok()?))
     }
 
     fn write(self, at: SystemTime) -> String {
-        match self {
-            Self::Zoned => rfc3339(at),
-            Self::Bare(between) => {
-                rfc3339(at).trim_end_matches('Z').replacen('T', between.encode_utf8(&mut [0; 4]), 1)
+        let Self::Iso { between, digits, zone } = self else { return httpdate::fmt_http_date(at) };
+        let east = if let Zone::East { seconds, .. } = zone { seconds } else { 0 };
+        let offset = Offset::from_seconds(east).unwrap_or(Offset::UTC);
+        let time = offset.to_datetime(timestamp(at));
+        let nanos = format!("{:09}", time.subsec_nanosecond());
+        let fraction = match digits {
+            Some(digits) => &nanos[..digits.min(9)],
+            None => nanos.trim_end_matches('0'),
+        };
+        let point = if fraction.is_empty() { "" } else { "." };
+        let clock = time.strftime("%H:%M:%S");
+        format!("{}{between}{clock}{point}{fraction}{zone}", time.strftime("%Y-%m-%d"))
+    }
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Zulu => f.write_str("Z"),
+            Self::Absent => Ok(()),
+            Self::Word(word) => f.write_str(WORDS_FOR_UTC[word]),
+            Self::East { seconds, colon } => {
+                let sign = if seconds < 0 { '-' } else { '+' };
+                let minutes = seconds.unsigned_abs() / 60;
+                let colon = if colon { ":" } else { "" };
+                write!(f, "{sign}{:02}{colon}{:02}", minutes / 60, minutes % 60)
             }
-            Self::Http => httpdate::fmt_http_date(at),
         }
     }
 }
+
+/// What stands between date and time, and the digits behind the second.
+fn parts(text: &str) -> Option<(char, Option<usize>)> {
+    let between = text.chars().nth("2025-01-01".len())?;
+    let clock = text.get("2025-01-01T".len()..)?;
+    let digits = clock
+        .split_once(['.', ','])
+        .map_or(0, |(_, rest)| rest.bytes().take_while(u8::is_ascii_digit).count());
+    Some((between, Some(digits)))
+}
+
+/// The zone behind a time that has one.
+fn zone(text: &str) -> Option<Zone> {
+    if text.ends_with(['Z', 'z']) {
+        return Some(Zone::Zulu);
+    }
+    let at = text.rfind(['+', '-'])?;
+    let digits: String = text[at + 1..].chars().filter(char::is_ascii_digit).collect();
+    let number = |range: std::ops::Range<usize>| digits.get(range)?.parse::<i32>().ok();
+    let seconds = number(0..2)? * 3600 + number(2..4).unwrap_or(0) * 60;
+    let sign = if text[at..].starts_with('-') { -1 } else { 1 };
+    Some(Zone::East { seconds: sign * seconds, colon: text[at..].contains(':') })
+}
+
+/// Behind times of command lines of AWS and Azure, of Ruby, and of Go's `String`.
+const WORDS_FOR_UTC: [&str; 3] = [" +0000 UTC", " UTC", "UTC"];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Unit {
@@ -210,7 +298,8 @@ impl Style {
     /// The style of the value that is there; an empty one shows its type at most, the rest follows from its name. The
     /// fields of Claude Code are in milliseconds, whatever stands there.
     pub(crate) fn of(name: &str, raw: &str, shape: Shape) -> Self {
-        let bare = raw.trim_matches('"').trim();
+        let text: Option<String> = serde_json::from_str(raw).ok();
+        let bare = text.as_deref().unwrap_or(raw).trim();
         let only_millis = shape == Shape::ClaudeCode;
         let shown = match bare.parse::<f64>() {
             Ok(number) if number >= FIRST_INSTANT => {
@@ -232,7 +321,7 @@ impl Style {
             | "expiryDate"
             | "refreshTokenExpiresAt"
             | "accessTokenExpiresAt" => Kind::Number(Unit::Millis),
-            "expiry" | "expired" | "token_expiry" | "last_refresh" => Kind::Text(Form::Zoned),
+            "expiry" | "expired" | "token_expiry" | "last_refresh" => Kind::Text(Form::OURS),
             _ => Kind::Number(Unit::Seconds),
         }
     }
@@ -266,10 +355,10 @@ pub(crate) const FIRST_INSTANT: f64 = 3.155e8;
 const FIRST_MILLIS: f64 = 1e11;
 /// Larger numbers are no time in any unit; the largest that languages have are smaller.
 const BEYOND_NANOS: f64 = 1e20;
-/// Later ends mean "never".
-const YEAR_2200: f64 = 7_258_118_400.0;
 /// A hundred years: longer lifetimes mean "for ever" and would overflow somebody's clock.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+/// Later ends mean "never".
+const YEAR_2200: f64 = 7_258_118_400.0;
 
 #[cfg(test)]
 mod tests {
@@ -349,7 +438,7 @@ mod tests {
             assert_eq!(value("expiry", raw), Ok(Value::Unknown), "{raw}");
         }
         for raw in ["null", "0", "-1", "\"0\"", "\"\"", "\" \"", "\"never\"", "9223372036854775807"] {
-            assert_eq!(span(raw), Ok(None), "{raw}");
+            assert_eq!(span("expires_in", raw), Ok(None), "{raw}");
         }
     }
 
@@ -359,7 +448,7 @@ mod tests {
             assert_eq!(value("expiry", raw), Err(Unreadable), "{raw}");
         }
         for raw in ["true", "{}", "1e300", "\"1h\"", "\"NaN\""] {
-            assert_eq!(span(raw), Err(Unreadable), "{raw}");
+            assert_eq!(span("expires_in", raw), Err(Unreadable), "{raw}");
         }
     }
 
@@ -377,10 +466,22 @@ mod tests {
             ("expiresAt", "1700000000", "1735689600"),
             ("expires_at", "\"1700000000\"", "\"1735689600\""),
             ("expires_at", "\"1700000000000\"", "\"1735689600500\""),
-            ("expires_at", "\"2023-11-14T22:13:20+00:00\"", "\"2025-01-01T00:00:00.5Z\""),
-            ("expired", "\"2023-11-14T22:13:20+08:00\"", "\"2025-01-01T00:00:00.5Z\""),
-            ("expiry", "\"2023-11-14T22:13:20.123456\"", "\"2025-01-01T00:00:00.5\""),
-            ("expiry", "\"2023-11-14 22:13:20\"", "\"2025-01-01 00:00:00.5\""),
+            ("expires_at", "\"2023-11-14T22:13:20+00:00\"", "\"2025-01-01T00:00:00+00:00\""),
+            ("expires_at", "\"2023-11-14T22:13:20\\u002B00:00\"", "\"2025-01-01T00:00:00+00:00\""),
+            ("expired", "\"2023-11-14T22:13:20+08:00\"", "\"2025-01-01T08:00:00+08:00\""),
+            ("expired", "\"2023-11-14T22:13:20.5-0330\"", "\"2024-12-31T20:30:00.5-0330\""),
+            ("expiry", "\"2023-11-14T22:13:20.123456\"", "\"2025-01-01T00:00:00.500000\""),
+            ("expiry", "\"2023-11-14T22:13:20.123Z\"", "\"2025-01-01T00:00:00.500Z\""),
+            ("expiry", "\"2023-11-14 22:13:20\"", "\"2025-01-01 00:00:00\""),
+            ("expiry", "\"2023-11-14 22:13:20.25+00:00\"", "\"2025-01-01 00:00:00.50+00:00\""),
+            ("expiresAt", "\"2023-11-14T22:13:20UTC\"", "\"2025-01-01T00:00:00UTC\""),
+            ("expiry", "\"2023-11-14 22:13:20 UTC\"", "\"2025-01-01 00:00:00 UTC\""),
+            (
+                "expiry",
+                "\"2023-11-14 22:13:20.123456789 +0000 UTC\"",
+                "\"2025-01-01 00:00:00.500000000 +0000 UTC\"",
+            ),
+            ("expiry", "\"9999-12-31T23:59:59.9999999Z\"", "\"2025-01-01T00:00:00.5000000Z\""),
             ("expires", "\"Tue, 14 Nov 2023 22:13:20 GMT\"", "\"Wed, 01 Jan 2025 00:00:00 GMT\""),
             ("expires", "3000", "3600"),
             ("expires_at", "null", "1735689600"),
@@ -393,7 +494,7 @@ mod tests {
             ("expires", "0", "1735689600500"),
             ("expiry_date", "null", "1735689600500"),
             ("expiry", "null", "\"2025-01-01T00:00:00.5Z\""),
-            ("expiry", "\"0001-01-01T00:00:00Z\"", "\"2025-01-01T00:00:00.5Z\""),
+            ("expiry", "\"0001-01-01T00:00:00Z\"", "\"2025-01-01T00:00:00Z\""),
         ] {
             assert_eq!(Style::of(name, before, Shape::Flat).instant(end, now), after, "{name} {before}");
         }

@@ -129,12 +129,36 @@ fn check_tokens(credential: &Credential) -> Result<(), InputError> {
             return Err(InputError::new(name, expected));
         }
     }
+    other_half(credential)?;
     let is_packed = |token: crate::Secret| token.expose_secret().contains('|');
     if credential.shape() == Shape::OpenCode && credential.refresh_token().is_some_and(is_packed) {
         return Err(InputError::new(
             names.refresh,
             "a refresh token without the project that a plugin put behind it",
         ));
+    }
+    Ok(())
+}
+
+/// Refuses a pair of which one half stands under a name of another shape: it would be refreshed, and the half that is
+/// not recognised would stay as it is.
+fn other_half(credential: &Credential) -> Result<(), InputError> {
+    let (names, tokens) = (credential.names(), credential.tokens());
+    let halves = [
+        (names.refresh, credential.refresh_token(), &["refresh_token", "refreshToken", "RefreshToken"][..]),
+        (
+            names.access,
+            credential.access_token(),
+            &["access_token", "accessToken", "AccessToken", "token"][..],
+        ),
+    ];
+    for (name, held, others) in halves {
+        let stands = |other: &&&str| **other != name && tokens.string(other).ok().flatten().is_some();
+        if held.is_none()
+            && let Some(other) = others.iter().find(stands)
+        {
+            return Err(InputError::new(*other, format!("the name `{name}`, as its other token has it")));
+        }
     }
     Ok(())
 }
@@ -406,6 +430,41 @@ mod tests {
         let several =
             r#"{"a":{"access":"1","refresh":"2","expires":1},"b":{"access":"3","refresh":"4","expires":1}}"#;
         assert!(import(several).unwrap_err().to_string().contains("account import"));
+    }
+
+    #[test]
+    fn a_pair_in_two_styles_is_refused_by_the_name_of_the_half_that_would_be_left_behind() {
+        for (text, field) in [
+            (r#"{"token":"a","refreshToken":"r"}"#, "token"),
+            (r#"{"accessToken":"a","refresh_token":"r"}"#, "accessToken"),
+            (r#"{"access_token":"a","refreshToken":"r"}"#, "refreshToken"),
+            (r#"{"claudeAiOauth":{"accessToken":"a","refresh_token":"r"}}"#, "claudeAiOauth.refresh_token"),
+        ] {
+            assert_eq!(import(text).unwrap_err().field(), field, "{text}");
+        }
+        for text in [r#"{"refresh_token":"r","token":""}"#, r#"{"access_token":"a","refreshToken":null}"#] {
+            assert!(import(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_same_ends_are_read_under_the_names_of_more_tools() {
+        for (text, left) in [
+            (r#"{"access_token":"a","expiration_time_millis":1735689660000}"#, Some(60)),
+            (r#"{"access_token":"a","refresh_token":"r","exp":1735689660}"#, Some(60)),
+            (r#"{"accessToken":"a","accessTokenTTLMS":60000,"acquiredAtMS":1735689600000}"#, Some(60)),
+            (
+                r#"{"access_token":"a","expires_in":3600000,"expires_in_sec":60,"created_on":1735689600}"#,
+                Some(60),
+            ),
+            (r#"{"access_token":"a","expires_in":60,"Issued":"2025-01-01T00:00:00+00:00"}"#, Some(60)),
+            (r#"{"access_token":"a","expires_in":1735689660}"#, None),
+            (r#"{"access_token":"a","expired":true}"#, Some(0)),
+            (r#"{"accessToken":"a","expiresAt":"2025-01-01T00:01:00UTC"}"#, Some(60)),
+        ] {
+            let read = import(text).unwrap();
+            assert_eq!(read.expires_in.map(|left| left.as_secs()), left, "{text}");
+        }
     }
 
     #[test]

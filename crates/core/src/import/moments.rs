@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{
     instant::{FIRST_INSTANT, Style, Value, value},
-    names::MOMENTS,
+    names::{MOMENTS, is_of_record},
 };
 use crate::{Document, Shape};
 
@@ -25,7 +25,18 @@ pub(crate) fn instant(name: &str, raw: &str) -> Option<SystemTime> {
 
 /// Writes a moment over those that are there, each in its own style.
 pub(crate) fn rewrite(object: &mut Document, at: SystemTime) {
-    for name in MOMENTS {
+    rewrite_where(object, at, |_| true);
+}
+
+/// The same around the tokens, where a record may have a moment of its own: that stays if there is another one.
+pub(crate) fn rewrite_around(object: &mut Document, at: SystemTime) {
+    let is_there = |name: &&&str| object.raw(name).is_some_and(|raw| instant(name, raw).is_some());
+    let has_other = MOMENTS.iter().filter(is_there).any(|name| !is_of_record(name));
+    rewrite_where(object, at, |name| !has_other || !is_of_record(name));
+}
+
+fn rewrite_where(object: &mut Document, at: SystemTime, takes: impl Fn(&str) -> bool) {
+    for name in MOMENTS.iter().filter(|name| takes(name)) {
         let Some(raw) = object.raw(name).filter(|raw| instant(name, raw).is_some()) else { continue };
         let json = Style::of(name, raw, Shape::Flat).instant(at, at);
         object.set(name, &json);

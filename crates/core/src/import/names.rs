@@ -41,12 +41,32 @@ pub(crate) const ENDS: &[&str] = &[
     "access_token_expiry",
     "accessTokenExpiry",
     "access_token_expiration",
+    "access_token_expires",
+    "accessTokenExpires",
+    "access_expires_at",
+    "token_expires",
+    "token_expiration",
+    "tokenExpiration",
+    "expiration_timestamp",
+    "expirationTimestamp",
+    "expire_date",
+    "expireDate",
+    // googleauth of Ruby, Slack's command line.
+    "expiration_time_millis",
+    "expires_at_ms",
+    "expiresAtMs",
+    "exp",
     "valid_until",
     "validUntil",
+    // Serializers of .NET and Go without names of their own.
+    "ExpiresAt",
+    "Expiry",
 ];
 
 /// The names of its lifetime.
 pub(crate) const LASTS: &[&str] = &[
+    // Zoho's, whose `expires_in` next to it is in milliseconds.
+    "expires_in_sec",
     "expires_in",
     "expiresIn",
     "expire_in",
@@ -55,7 +75,14 @@ pub(crate) const LASTS: &[&str] = &[
     "token_expires_in",
     "access_token_expires_in",
     "accessTokenExpiresIn",
+    // Box' library for Node, in milliseconds.
+    "accessTokenTTLMS",
 ];
+
+/// Returns true for the fields of a lifetime in milliseconds.
+pub(crate) fn is_in_millis(name: &str) -> bool {
+    name.ends_with("MS")
+}
 
 /// The instant a refresh token ends.
 pub(crate) const REFRESH_ENDS: &[&str] = &[
@@ -103,8 +130,33 @@ pub(crate) const MOMENTS: &[&str] = &[
     "updated_at",
     "updatedAt",
     "saved_at",
+    "savedAt",
+    "acquiredAt",
+    "acquiredAtMS",
+    "token_acquired_at",
+    "token_created_at",
+    "tokenCreatedAt",
+    "retrieved_at",
+    "retrievedAt",
+    "fetched_at",
+    "fetchedAt",
+    "received_at",
+    "receivedAt",
+    "requested_at",
+    "generated_at",
+    "created_on",
+    "last_updated",
+    "lastUpdated",
+    // Google's library for .NET.
+    "Issued",
+    "IssuedUtc",
     "iat",
 ];
+
+/// Returns true for the moments that may be those of a record around the tokens, and not of the tokens.
+pub(crate) fn is_of_record(name: &str) -> bool {
+    name.starts_with("creat")
+}
 
 /// Returns true for the fields that may name such a moment.
 pub(crate) fn is_moment(name: &str) -> bool {

@@ -21,7 +21,7 @@ impl Text<'_> {
     }
 }
 
-/// Reads UTF-8, or UTF-16 behind its byte order mark as PowerShell writes it, without byte order marks, padding and the
+/// Reads UTF-8, or UTF-16 as PowerShell writes it, without byte order marks, padding and the
 /// end-of-file character of old shells around it.
 ///
 /// # Errors
@@ -30,14 +30,15 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Text<'_>, InputError> {
     let unreadable = || InputError::new("document", "UTF-8 text");
     let wide = |unit: fn([u8; 2]) -> u16| {
         let units: Zeroizing<Vec<u16>> =
-            Zeroizing::new(bytes[2..].chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect());
+            Zeroizing::new(bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect());
         let text = String::from_utf16(&units).map_err(|_| unreadable())?;
         let text = Zeroizing::new(text);
         Ok(Text::Decoded(Zeroizing::new(trimmed(&text).to_owned())))
     };
     match bytes {
-        [0xff, 0xfe, ..] => wide(u16::from_le_bytes),
-        [0xfe, 0xff, ..] => wide(u16::from_be_bytes),
+        // The first character of JSON is ASCII: without a mark, the zero beside it shows which half comes first.
+        [0xff, 0xfe, ..] | [1..=0x7f, 0, 1..=0x7f, 0, ..] => wide(u16::from_le_bytes),
+        [0xfe, 0xff, ..] | [0, 1..=0x7f, 0, 1..=0x7f, ..] => wide(u16::from_be_bytes),
         _ => std::str::from_utf8(bytes).map(|text| Text::Borrowed(trimmed(text))).map_err(|_| unreadable()),
     }
 }
@@ -60,6 +61,9 @@ pub(crate) fn trouble(text: &str) -> Option<Cow<'static, str>> {
         Marks { conflict: Some(line), .. } => named(line, "marks of a merge conflict"),
         _ if text.starts_with("```") => Some("JSON without the fence around it".into()),
         _ if text.starts_with(['\'', '`']) => Some("JSON without quotes around it".into()),
+        _ if text.trim_start_matches(['{', '[', ' ', '\t', '\r', '\n']).starts_with('\'') => {
+            Some("JSON with double quotes around names and strings".into())
+        }
         _ if text.starts_with(['\u{1b}', '$', '#', '%', '>']) => {
             Some("JSON without what a shell printed around it".into())
         }

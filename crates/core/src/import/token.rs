@@ -14,6 +14,15 @@ pub(crate) fn fault(token: &str) -> Option<&'static str> {
     if !is_visible(token) {
         return Some("visible ASCII characters");
     }
+    if token.contains(' ') {
+        return Some("a token without white space in it");
+    }
+    if token.ends_with([',', ';']) || token.ends_with("%0A") || token.ends_with("%0D") {
+        return Some("a token without what follows it");
+    }
+    if token.contains("://") || NAMES.iter().any(|name| token.starts_with(name)) {
+        return Some("a token, and not what it is part of or where it is kept");
+    }
     if [('"', '"'), ('\'', '\''), ('`', '`')]
         .iter()
         .any(|(left, right)| token.starts_with(*left) || token.ends_with(*right))
@@ -27,14 +36,14 @@ pub(crate) fn fault(token: &str) -> Option<&'static str> {
 }
 
 fn is_scheme(word: &str) -> bool {
-    ["bearer", "bearer:", "dpop", "token", "authorization:", "basic"]
+    ["bearer", "bearer:", "dpop", "token", "authorization:", "basic", "zoho-oauthtoken", "oauth", "jwt"]
         .iter()
         .any(|scheme| word.eq_ignore_ascii_case(scheme))
 }
 
 /// Words for nothing, names of variables, masks, and the placeholders of documentation.
 fn is_stand_in(token: &str) -> bool {
-    const WORDS: [&str; 13] = [
+    const WORDS: [&str; 26] = [
         "null",
         "undefined",
         "none",
@@ -48,21 +57,49 @@ fn is_stand_in(token: &str) -> bool {
         "changeme",
         "(null)",
         "string",
+        "todo",
+        "tbd",
+        "fixme",
+        "n/a",
+        "-",
+        "--",
+        "hidden",
+        "(hidden)",
+        "secret",
+        "replaceme",
+        "replace_me",
+        "replace-me",
+        "token_here",
     ];
     let lower = token.to_ascii_lowercase();
     let is_word = WORDS.contains(&lower.as_str());
     let encloses = |left: &str, right: &str| lower.starts_with(left) && lower.ends_with(right);
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    let is_named = token.strip_prefix('$').is_some_and(is_name) || is_name(token) && token.contains("TOKEN");
     let is_variable =
-        encloses("${", "}") || encloses("{{", "}}") || encloses("$(", ")") || encloses("%", "%");
+        is_named || encloses("${", "}") || encloses("{{", "}}") || encloses("$(", ")") || encloses("%", "%");
     let is_slot = encloses("<", ">") || encloses("[", "]") || encloses("{", "}");
     let is_mask =
-        lower.len() > 3 && lower.bytes().all(|byte| matches!(byte, b'*' | b'x' | b'.' | b'-' | b'_'));
+        lower.len() > 2 && lower.bytes().all(|byte| matches!(byte, b'*' | b'x' | b'.' | b'-' | b'_'));
     let is_shortened = lower.contains("...") || lower.contains("***");
     let is_advice = ["your-", "your_", "insert-", "insert_", "paste-", "paste_"]
         .iter()
         .any(|begin| lower.starts_with(begin));
     is_word || is_variable || is_slot || is_mask || is_shortened || is_advice || lower.contains("redacted")
 }
+
+/// What stands before a token in headers, queries and shells.
+const NAMES: [&str; 8] = [
+    "access_token=",
+    "refresh_token=",
+    "accessToken=",
+    "refreshToken=",
+    "token=",
+    "#access_token=",
+    "Bearer:",
+    "bearer:",
+];
 
 /// Headers and forms of servers end far below it.
 const LONGEST: usize = 64 * 1024;
@@ -104,6 +141,23 @@ mod tests {
             "a\0",
             "%ACCESS_TOKEN%",
             "{\"token\":1}",
+            "Zoho-oauthtoken 1000.a",
+            "one two",
+            "Bearer:at",
+            "access_token=at",
+            "$ACCESS_TOKEN",
+            "ACCESS_TOKEN",
+            "REPLACE_ME",
+            "TODO",
+            "n/a",
+            "-",
+            "xxx",
+            "TOKEN_HERE",
+            "(hidden)",
+            "op://vault/item/field",
+            "https://x/#access_token=at",
+            "at,",
+            "at%0A",
         ] {
             assert!(fault(token).is_some(), "{token}");
         }
@@ -127,6 +181,9 @@ mod tests {
             "xo",
             "M.C5_BAY.0.U.-abc*def!x$$",
             "x",
+            "ABCDEF",
+            "$2y$10$abc",
+            "a:b/c=",
         ] {
             assert_eq!(fault(token), None, "{token}");
         }

@@ -115,7 +115,7 @@ fn the_file_of_the_codex_cli_keeps_its_shape() {
         .replace("i1", "i2")
         .replace("a1", "a2")
         .replace("r1", "r2")
-        .replace("2024-12-28T12:34:56.123456Z", "2025-01-01T00:00:00Z");
+        .replace("2024-12-28T12:34:56.123456Z", "2025-01-01T00:00:00.000000Z");
     assert_eq!(merged(old, response), expected);
     let kept = merged(old, r#"{"access_token":"a2","id_token":""}"#);
     assert!(kept.contains("\"i1\"") && kept.contains("\"r1\""), "{kept}");
@@ -126,11 +126,11 @@ fn a_new_access_token_and_its_end_stand_where_the_old_ones_stood() {
     for (old, new) in [
         (
             r#"{"token":"a1","refresh_token":"r1","scopes":["s"],"expiry":"2024-12-31T00:00:00.123456Z","type":"authorized_user"}"#,
-            r#"{"token":"a2","refresh_token":"r2","scopes":["x","y"],"expiry":"2025-01-01T00:01:00Z","type":"authorized_user"}"#,
+            r#"{"token":"a2","refresh_token":"r2","scopes":["x","y"],"expiry":"2025-01-01T00:01:00.000000Z","type":"authorized_user"}"#,
         ),
         (
             r#"{"accessToken":"a1","refreshToken":"r1","expiresAt":"2024-12-31T00:00:00.000Z","profileArn":"p"}"#,
-            r#"{"accessToken":"a2","refreshToken":"r2","expiresAt":"2025-01-01T00:01:00Z","profileArn":"p"}"#,
+            r#"{"accessToken":"a2","refreshToken":"r2","expiresAt":"2025-01-01T00:01:00.000Z","profileArn":"p"}"#,
         ),
         (
             r#"{"anthropic":{"type":"oauth","access":"a1","refresh":"r1","expires":1},"own":{"x":1}}"#,
@@ -146,7 +146,7 @@ fn a_new_access_token_and_its_end_stand_where_the_old_ones_stood() {
         ),
         (
             r#"{"access_token":"a1","refresh_token":"r1","expires_in":3599,"timestamp":1700000000000,"expired":"2023-11-14T22:13:20+08:00"}"#,
-            r#"{"access_token":"a2","refresh_token":"r2","expires_in":60,"timestamp":1735689600000,"expired":"2025-01-01T00:01:00Z"}"#,
+            r#"{"access_token":"a2","refresh_token":"r2","expires_in":60,"timestamp":1735689600000,"expired":"2025-01-01T08:01:00+08:00"}"#,
         ),
         // Copies under other names are the same token.
         (
@@ -230,4 +230,58 @@ fn an_odd_answer_cannot_spoil_a_token() {
     assert_eq!(merged(old, response), r#"{"access_token":"a2","refresh_token":"r1","expires_in":60}"#);
     let response = "{\"access_token\":7,\"refresh_token\":\"r2\",\"scope\":\"\\ud800\",\"expires_in\":60}";
     assert_eq!(merged(old, response), r#"{"access_token":"a1","refresh_token":"r2","expires_in":0}"#);
+}
+
+/// Whoever reads a copy would present what is spent.
+#[test]
+fn a_copy_of_an_old_token_stays_nowhere_in_a_document() {
+    let (a1, r1) = ("access-token-of-old", "refresh-token-of-old");
+    for old in [
+        r#"{"access_token":"A","refresh_token":"R","accessToken":"A","refreshToken":"R","list":[["R",{"x":"A"}]]}"#,
+        r#"{"access_token":"A","refresh_token":"R","token_response":{"access_token":"A","refresh_token":"R"}}"#,
+        r#"{"claudeAiOauth":{"accessToken":"A","refreshToken":"R"},"accessToken":"A","R":"a name"}"#,
+        r#"{"access_token":"A","refresh_token":"R","note":"refresh\u002dtoken-of-old","other":"R and more"}"#,
+    ] {
+        let old = old.replace("\"A\"", &format!("\"{a1}\"")).replace("\"R\"", &format!("\"{r1}\""));
+        let response = r#"{"access_token":"a-new-access-token","refresh_token":"a-new-refresh-token"}"#;
+        let new = merged(&old, response).replace(&format!("\"{r1}\":"), "");
+        for spent in [format!("\"{a1}\""), format!("\"{r1}\""), "u002d".to_owned()] {
+            assert!(!new.contains(&spent), "{spent}: {new}");
+        }
+        assert_eq!(new.contains("and more"), old.contains("and more"), "{new}");
+    }
+}
+
+#[test]
+fn a_scope_stays_a_list_and_the_times_of_a_record_around_its_tokens_stay() {
+    assert_eq!(
+        merged(r#"{"access_token":"a1","scope":["s"]}"#, r#"{"access_token":"a2","scope":"x y"}"#),
+        r#"{"access_token":"a2","scope":["x","y"]}"#
+    );
+    let answer = r#"{"access_token":"a2","refresh_token":"r2","expires_in":60}"#;
+    for (old, new) in [
+        (
+            r#"{"token":{"access_token":"a1","refresh_token":"r1","expires_in":1,"expiry_timestamp":1700000000},"created_at":1700000000}"#,
+            r#"{"token":{"access_token":"a2","refresh_token":"r2","expires_in":60,"expiry_timestamp":1735689660},"created_at":1700000000}"#,
+        ),
+        (
+            r#"{"credentials":{"access_token":"a1","refresh_token":"r1","expires_in":1},"created_at":1700000000,"updated_at":1700000001}"#,
+            r#"{"credentials":{"access_token":"a2","refresh_token":"r2","expires_in":60},"created_at":1700000000,"updated_at":1735689600}"#,
+        ),
+        (
+            r#"{"credentials":{"access_token":"a1","refresh_token":"r1","expires_in":1},"created_at":1700000000}"#,
+            r#"{"credentials":{"access_token":"a2","refresh_token":"r2","expires_in":60},"created_at":1735689600}"#,
+        ),
+        // Not a file of Codex.
+        (
+            r#"{"tokens":{"access_token":"a1","refresh_token":"r1","expires_at":1700000000000}}"#,
+            r#"{"tokens":{"access_token":"a2","refresh_token":"r2","expires_at":1735689660000}}"#,
+        ),
+        (
+            r#"{"accessToken":"a1","refreshToken":"r1","accessTokenTTLMS":1000,"acquiredAtMS":1700000000000,"expired":true}"#,
+            r#"{"accessToken":"a2","refreshToken":"r2","accessTokenTTLMS":60000,"acquiredAtMS":1735689600000,"expired":false}"#,
+        ),
+    ] {
+        assert_eq!(merged(old, answer), new);
+    }
 }

@@ -45,8 +45,9 @@ pub trait Answers: Send + Sync + 'static {
             content: Content::Unread,
             access_ends: None,
         };
-        self.erase(&account, Generation::new(2)).await?;
-        self.write(&account, &Answer { note, payload: Sealed::default() }).await
+        // In this order, so that room which the last one made is not what the next one finds.
+        self.write(&account, &Answer { note, payload: Sealed::default() }).await?;
+        self.erase(&account, Generation::new(2)).await
     }
 
     /// Writes the registration unless there is one; returns the one that is there afterwards. A location that lost

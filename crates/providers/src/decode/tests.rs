@@ -190,3 +190,31 @@ fn plain_json_is_untouched_and_nothing_makes_it_panic() {
         assert_eq!(plain(plain_one), plain_one);
     }
 }
+
+#[test]
+fn a_half_of_a_pair_is_found_under_another_name_or_beside_the_other_half() {
+    for body in [
+        r#"{"access_token":"at","refreshToken":"rt"}"#,
+        r#"{"accessToken":"at","refreshToken":"rt"}"#,
+        r#"{"access_token":"at","refresh_token":"rt\r\n"}"#,
+        r#"{"access_token":"at","refresh_token":"\ufeffrt"}"#,
+        r#"{"access_token":"at","refresh_token":"rt","refresh_token":null}"#,
+        r#"{"access_token":"at","data":{"refresh_token":"rt"}}"#,
+        r#"{"refresh_token":"rt","result":{"access_token":"at"}}"#,
+    ] {
+        let read: Value = serde_json::from_slice(&plain(body.to_owned())).unwrap();
+        assert_eq!((&read["access_token"], &read["refresh_token"]), (&"at".into(), &"rt".into()), "{body}");
+        assert!(read.get("accessToken").is_none() && read.get("refreshToken").is_none(), "{read}");
+    }
+    let at = |body: &str| {
+        let read = decoded(&HeaderMap::new(), &body.to_owned().into(), &["authed_user".to_owned()]);
+        serde_json::from_slice::<Value>(&read).unwrap()["refresh_token"].clone()
+    };
+    assert_eq!(at(r#"{"authed_user":{"access_token":"at"},"refresh_token":"rt"}"#), "rt");
+    // The pair beside it is another one's.
+    let bot = r#"{"authed_user":{"access_token":"at"},"access_token":"bot","refresh_token":"rt"}"#;
+    assert_eq!(at(bot), Value::Null);
+    for same in [PAIR, r#"{"access_token":"at","refresh_token":["rt"]}"#, r#"{"access_token":"at"}"#] {
+        assert_eq!(plain(same.to_owned()), same);
+    }
+}

@@ -108,8 +108,8 @@ async fn what_cannot_be_understood_is_unread_and_described_by_names_alone() {
         (
             "201 Created",
             "",
-            br#"{"accessToken":"at-secret","rt.12345678":1,"refreshToken":"rt-secret"}"#.into(),
-            "members: accessToken, ?, refreshToken",
+            br#"{"access":"at-secret","rt.12345678":1,"refresh":"rt-secret"}"#.into(),
+            "members: access, ?, refresh",
         ),
     ] {
         let (outcome, reason, ..) = heard(whole(status, headers, &body), "").await;

@@ -190,7 +190,7 @@ async fn every_answer_stays_out_of_caches_and_no_error_repeats_what_it_was_asked
         ("GET /v1/accounts/acme/hush-away/token", ""),
         ("POST /v1/accounts/acme/hush-away/refresh", ""),
         ("POST /v1/accounts/acme/hush-away/rejected", r#"{"access_token":"hush"}"#),
-        ("GET /readyz", ""),
+        ("GET /readyz?strict=true", ""),
     ] {
         assert_eq!(check(ask(line).body(body)).await, 503, "{line}");
     }

@@ -9,6 +9,7 @@ use solekey::{
 use solekey_providers::Preset;
 
 use super::{keys::keys, *};
+use crate::MirrorFile;
 
 const ACME: &str =
     "[[provider]]\nname = \"acme\"\ntoken_url = \"http://127.0.0.1:9/t\"\nclient_id = \"gateway\"\n";
@@ -484,14 +485,21 @@ fn a_mirror_names_its_account_and_its_file() {
     };
     let whole = "provider = \"acme\"\naccount = \"alice\"\npath = \"~/.codex/auth.json\"";
     let config = mirror(whole, "/home/alice").unwrap();
-    let alice = || (Account::new("acme", "alice").unwrap(), "/home/alice/.codex/auth.json".into());
-    assert_eq!(config.mirrors, MirrorFiles::new([alice()]).unwrap());
+    let alice = MirrorFile::new(Account::new("acme", "alice").unwrap(), "/home/alice/.codex/auth.json");
+    assert_eq!(config.mirrors, MirrorFiles::new([alice.clone()]).unwrap());
+    let [in_a, in_b] = ["a", "b"].map(|field| format!("{whole}\nfield = \"{field}\""));
+    let config = mirror(&format!("{in_a}\n[[mirror]]\n{in_b}"), "/home/alice").unwrap();
+    let fields = [alice.clone().in_field("a"), alice.in_field("b")];
+    assert_eq!(config.mirrors, MirrorFiles::new(fields).unwrap());
     for (more, home, field) in [
         (whole.replace("acme", "other"), "/h", "mirror.provider"),
         (whole.replace("alice", ""), "/h", "mirror.account"),
         (whole.replace("~/", ""), "/h", "mirror.path"),
         (whole.to_owned(), "", "mirror.path"),
         (format!("{whole}\n[[mirror]]\n{whole}"), "/h", "mirror.path"),
+        (format!("{in_a}\n[[mirror]]\n{in_a}"), "/h", "mirror.path"),
+        (format!("{in_a}\n[[mirror]]\n{whole}"), "/h", "mirror.path"),
+        (format!("{whole}\nfield = \"\""), "/h", "mirror.field"),
         (whole.replace("path", "file"), "/h", "mirror.0.file"),
         ("provider = \"acme\"\npath = \"/a\"".to_owned(), "/h", "mirror.0.account"),
     ] {

@@ -207,6 +207,7 @@ fn each_gauge_shows_its_own_figure() {
     let metrics = Metrics::of(&["acme".to_owned()]);
     let mut stats = Stats::default();
     (stats.flights, stats.waiting, stats.watched) = (3, 5, 7);
+    stats.unread_providers = 37;
     let mut sealing = Sealing::default();
     (sealing.walks, sealing.unopened, sealing.unread) = (11, 13, 17);
     sealing.left.extend([("k0".to_owned(), 19), ("clear".to_owned(), 23)]);
@@ -230,6 +231,7 @@ fn each_gauge_shows_its_own_figure() {
                 "redis_link_ups_total 29",
                 "requests_waiting 5",
                 "reseal_walks_total 11",
+                "unread_providers 37",
                 r#"values_to_reseal{key="clear"} 23"#,
                 r#"values_to_reseal{key="k0"} 19"#,
                 "values_unopened 13",

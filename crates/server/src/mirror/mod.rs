@@ -4,6 +4,7 @@
 //! presents, too. A mirror writes what the fleet has into that file, in the file's own shape, before the tool has a reason
 //! to. A token in it that the fleet never had is a login, and is imported by the rules of logins.
 
+mod content;
 mod decide;
 mod files;
 mod folder;
@@ -12,13 +13,13 @@ mod place;
 mod rounds;
 mod troubles;
 
-use std::fmt;
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use solekey::Solekey;
-use tokio::task::JoinSet;
+use tokio::{sync::Mutex, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-pub use files::MirrorFiles;
+pub use files::{MirrorFile, MirrorFiles};
 use rounds::Mirror;
 pub(crate) use troubles::Troubles;
 
@@ -41,8 +42,10 @@ impl Mirrors {
     pub fn start(solekey: &Solekey, files: MirrorFiles) -> Self {
         let (mut tasks, stopping) = (JoinSet::new(), CancellationToken::new());
         let troubles = Troubles::default();
-        for (account, place) in files.into_places() {
-            let mirror = Mirror::new(solekey.clone(), account, place, troubles.clone());
+        let mut turns: HashMap<_, Arc<Mutex<()>>> = HashMap::new();
+        for file in files.into_files() {
+            let turn = turns.entry(file.place.path().to_owned()).or_default();
+            let mirror = Mirror::new(solekey.clone(), file, Arc::clone(turn), troubles.clone());
             tasks.spawn(mirror.run(stopping.clone()));
         }
         Self { tasks, troubles, stopping }

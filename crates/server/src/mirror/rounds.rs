@@ -1,16 +1,21 @@
 //! One file and its account, compared again and again.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use solekey::{
     AccountError, Change, Changes, Exported, Login, LoginOptions, Solekey,
-    core::{Account, Credential, Import, Relation, mutant},
+    core::{Account, Relation, mutant},
 };
-use tokio::task::spawn_blocking;
+use tokio::{sync::Mutex, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    content::Content,
     decide::{RowTokens, Todo, decide},
+    files::CheckedFile,
     instants::Instants,
     place::{FileVersion, MirroredPath, Written},
     troubles::Troubles,
@@ -21,6 +26,10 @@ pub(super) struct Mirror {
     solekey: Solekey,
     account: Account,
     place: MirroredPath,
+    /// The field of the file's object that holds the account, if the file holds several.
+    field: Option<String>,
+    /// Held while the file is read and replaced: by one at a time of the mirrors of its fields.
+    turn: Arc<Mutex<()>>,
     /// The version of the file when it and the row agreed, and the time of the last query of the store.
     settled: Option<(Option<FileVersion>, Instants)>,
     /// The version that cannot be read, or must not be overwritten: it is left alone until it changes.
@@ -43,11 +52,14 @@ pub(super) struct Mirror {
 type Trouble = String;
 
 impl Mirror {
-    pub(super) fn new(solekey: Solekey, account: Account, place: MirroredPath, troubles: Troubles) -> Self {
+    pub(super) fn new(solekey: Solekey, file: CheckedFile, turn: Arc<Mutex<()>>, troubles: Troubles) -> Self {
+        let CheckedFile { account, place, field } = file;
         Self {
             solekey,
             account,
             place,
+            field,
+            turn,
             settled: None,
             left_alone: None,
             why_left_alone: None,
@@ -137,6 +149,8 @@ impl Mirror {
 
     /// Makes file and row agree, unless they do.
     async fn agree(&mut self) -> Result<(), Trouble> {
+        let turn = Arc::clone(&self.turn);
+        let _turn = turn.lock().await;
         let now = Instants::now();
         let version = self.at_place(MirroredPath::version).await?;
         let left_alone = version.is_some() && version == self.left_alone;
@@ -155,26 +169,26 @@ impl Mirror {
     async fn settle(&mut self, version: Option<FileVersion>, now: Instants) -> Result<(), Trouble> {
         let file = self.read(version).await?;
         let exported = self.export().await?;
-        let relation = file.as_ref().map(|(_, import)| exported.relation(&import.credential));
+        let relation = file.as_ref().map(|file| exported.relation(file.credential()));
         let is_known = self.handed_in.is_some() && self.handed_in == version;
         let corrects = !is_known
-            && file.as_ref().is_some_and(|(_, import)| exported.is_corrected_by(import, SystemTime::now()));
+            && file.as_ref().is_some_and(|file| exported.is_corrected_by(file.import(), SystemTime::now()));
         match decide(relation, RowTokens::by(&exported)) {
             Todo::Nothing | Todo::Write
                 if corrects && matches!(relation, Some(Relation::Same | Relation::OtherAccessToken)) =>
             {
-                let Some((content, _)) = file else { return Ok(()) };
-                self.import(version, &content, exported.is_known()).await?;
+                let Some(content) = file else { return Ok(()) };
+                self.import(version, content.account(), exported.is_known()).await?;
                 self.handed_in = version;
             }
             Todo::Write if version.is_none() && self.was_there => {}
             Todo::Nothing => {}
             Todo::Write => {
-                return self.write(version, file.map(|(_, import)| import), &exported, now).await;
+                return self.write(version, file, &exported, now).await;
             }
             Todo::Import => {
-                let Some((content, _)) = file else { return Ok(()) };
-                self.import(version, &content, exported.is_known()).await?;
+                let Some(content) = file else { return Ok(()) };
+                self.import(version, content.account(), exported.is_known()).await?;
             }
         }
         self.settled = Some((version, now));
@@ -184,14 +198,14 @@ impl Mirror {
 
     /// Reads the file as a credential. A content that is none is left alone until it changes: somebody may be writing
     /// it.
-    async fn read(&mut self, version: Option<FileVersion>) -> Result<Option<(Vec<u8>, Import)>, Trouble> {
+    async fn read(&mut self, version: Option<FileVersion>) -> Result<Option<Content>, Trouble> {
         let Some(version) = version else { return Ok(None) };
         let (read, content) = self.at_place(MirroredPath::read).await?;
         if read != version {
             return Err("it changes while it is read".to_owned());
         }
-        match Credential::import_file(&content, version.written(), SystemTime::now()) {
-            Ok(import) => Ok(Some((content, import))),
+        match Content::read(content, self.field.as_deref(), version.written()) {
+            Ok(content) => Ok(Some(content)),
             Err(error) => {
                 let why = format!("it holds no credential ({error}) and is left alone until it changes");
                 Err(self.leave_alone(Some(version), why))
@@ -217,7 +231,7 @@ impl Mirror {
     async fn write(
         &mut self,
         version: Option<FileVersion>,
-        file: Option<Import>,
+        file: Option<Content>,
         exported: &Exported,
         now: Instants,
     ) -> Result<(), Trouble> {
@@ -226,11 +240,15 @@ impl Mirror {
         if held.access_token().is_none() {
             return Ok(());
         }
-        let with_tokens =
-            |file: Import| file.credential.with_tokens_of(held, exported.expires_at(), SystemTime::now());
-        let content = file.map_or_else(|| held.clone(), with_tokens);
-        let replace =
-            move |place: &MirroredPath| place.replace(version, content.document().render().as_bytes());
+        let content = match file {
+            Some(file) => file.with_tokens_of(held, exported.expires_at()),
+            // Nobody knows what else belongs into it.
+            None if self.field.is_some() => {
+                return Err("it is not there: log in with its tool first".to_owned());
+            }
+            None => held.document().clone(),
+        };
+        let replace = move |place: &MirroredPath| place.replace(version, content.render().as_bytes());
         let written = self.at_place(replace).await?;
         if let Written::Done(version) = written {
             let generation = exported.generation().map(tracing::field::display);

@@ -10,6 +10,8 @@ use solekey_testkit::{
     wait::eventually,
 };
 
+use tokio::io::AsyncWriteExt as _;
+
 use crate::fixture::{Sidecar, World};
 
 async fn examined(config: &str, environment: &[(&str, &str)]) -> Diagnosis {
@@ -265,4 +267,21 @@ async fn a_user_who_may_not_ask_for_info_is_a_note_and_what_is_used_is_checked()
             && found(diagnosis, "store") == Some(Level::Error)
     };
     examined_until(&redis_alone(&world, &url), &[], strange).await;
+}
+
+#[tokio::test]
+async fn a_token_endpoint_that_does_not_speak_tls_is_an_error() {
+    let world = World::new().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/token", listener.local_addr().unwrap());
+    let answers = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
+        }
+    });
+    let config = world.config().replace(&world.provider.token_url(), &url);
+    let fails = |diagnosis: &Diagnosis| found(diagnosis, "provider") == Some(Level::Error);
+    let diagnosis = examined_until(&config, &[], fails).await;
+    assert!(!diagnosis.healthy);
+    answers.abort();
 }

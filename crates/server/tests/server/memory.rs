@@ -18,7 +18,7 @@ use solekey::{
         ports::{ExchangeRequest, TokenEndpoint, Wire},
     },
 };
-use solekey_server::{MirrorFiles, Mirrors};
+use solekey_server::{MirrorFile, MirrorFiles, Mirrors};
 use solekey_testkit::memory::{MemoryAnswers, MemoryCache, MemoryClock, MemoryLease, MemoryStore, TestClock};
 use tokio::sync::Semaphore;
 
@@ -93,8 +93,12 @@ impl Mirroring {
         builder: Builder,
         files: impl IntoIterator<Item = (&Account, P)>,
     ) -> Self {
+        let file = |(account, path): (&Account, P)| MirrorFile::new(account.clone(), path.as_ref());
+        Self::of_files(builder, files.into_iter().map(file)).await
+    }
+
+    pub(crate) async fn of_files(builder: Builder, files: impl IntoIterator<Item = MirrorFile>) -> Self {
         let solekey = builder.build().await.unwrap();
-        let files = files.into_iter().map(|(account, path)| (account.clone(), path.as_ref().to_owned()));
         let mirrors = Mirrors::start(&solekey, MirrorFiles::new(files).unwrap());
         Self { solekey, mirrors }
     }

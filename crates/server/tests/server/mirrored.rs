@@ -13,7 +13,7 @@ use solekey::{
     AccessToken, Login, Solekey, TokenError,
     core::{Account, ports::Store as _},
 };
-use solekey_server::{Config, Environment, MirrorFiles, Mirrors};
+use solekey_server::{Config, Environment, MirrorFile, MirrorFiles, Mirrors};
 use tempfile::TempDir;
 
 use crate::memory::{HOUR, Mirroring, World, account, policy, seal};
@@ -547,4 +547,79 @@ async fn mirrors_that_are_dropped_end() {
     replica.refresh(&account, None).await.unwrap();
     checks_pass().await;
     assert!(fs::read_to_string(&path).unwrap().contains("access-a-1"));
+}
+
+fn opencode(first: &str, second: &str) -> String {
+    let account = |n: &str, more: &str| {
+        format!(
+            r#"{{ "type": "oauth", "access": "access-{n}", "refresh": "refresh-{n}", "expires": 0{more} }}"#
+        )
+    };
+    let (first, second) = (account(first, ""), account(second, ", \"accountId\": \"acc\""));
+    format!(
+        "{{\n  \"anthropic\": {first},\n  \"groq\": {{\"type\": \"api\", \"key\": \"k\"}},\n  \"openai\": {second}\n}}\n"
+    )
+}
+
+/// The replicas, and the mirrors of both accounts of a file.
+async fn mirroring_fields(world: &World, accounts: [&Account; 2], path: &Path) -> Mirroring {
+    let fields = ["anthropic", "openai"];
+    let files = accounts.into_iter().zip(fields);
+    let files = files.map(|(account, field)| MirrorFile::new(account.clone(), path).in_field(field));
+    Mirroring::of_files(world.builder(policy()), files).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_account_of_a_file_with_several_is_kept_fresh_in_its_field() {
+    let world = World::new();
+    let (a, b) = (world.log_in("a", HOUR).await, world.log_in("b", HOUR).await);
+    let home = Home::new();
+    let path = home.path("auth.json");
+    fs::write(&path, opencode("a-1", "b-2")).unwrap();
+    let replica = mirroring_fields(&world, [&a, &b], &path).await;
+    checks_pass().await;
+    let (first, second) = tokio::join!(replica.refresh(&a, None), replica.refresh(&b, None));
+    assert!(first.is_ok() && second.is_ok(), "{first:?} {second:?}");
+    comes_to_hold(&path, "refresh-a-3").await;
+    comes_to_hold(&path, "refresh-b-4").await;
+    let file = json(&path);
+    assert_eq!(file["groq"], json!({"type": "api", "key": "k"}));
+    assert_eq!(
+        (&file["openai"]["accountId"], &file["openai"]["access"]),
+        (&json!("acc"), &json!("access-b-4"))
+    );
+    assert!(
+        file["anthropic"]["expires"].as_u64() > Some(1_700_000_000_000),
+        "{}",
+        file["anthropic"]["expires"]
+    );
+    // A login with the tool is one of its field's account.
+    let login = world.provider.grant("b", HOUR);
+    let login: Value = serde_json::from_str(&login).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    let text = text.replace("access-b-4", login["access_token"].as_str().unwrap());
+    fs::write(&path, text.replace("refresh-b-4", login["refresh_token"].as_str().unwrap())).unwrap();
+    checks_pass().await;
+    let served = replica.token(&b).await.unwrap();
+    assert_eq!(served.expose_secret(), login["access_token"].as_str().unwrap());
+    assert_eq!(replica.token(&a).await.unwrap().expose_secret(), "access-a-3");
+    assert_eq!(world.provider.doubles(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_field_that_is_not_there_is_neither_made_nor_are_others_touched() {
+    let world = World::new();
+    let (a, b) = (world.log_in("a", HOUR).await, world.log_in("b", HOUR).await);
+    let home = Home::new();
+    let path = home.path("auth.json");
+    let _replica = mirroring_fields(&world, [&a, &b], &path).await;
+    checks_pass().await;
+    assert!(home.names().is_empty(), "the first login is the tool's");
+    for text in
+        [opencode("a-1", "b-2").replace("openai", "other"), "[]".to_owned(), "{\"openai\": {}}".to_owned()]
+    {
+        fs::write(&path, &text).unwrap();
+        checks_pass().await;
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
 }

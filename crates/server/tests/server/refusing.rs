@@ -66,6 +66,10 @@ async fn a_store_that_refuses_writes_is_not_ready_and_says_why() {
         until(async || sidecar.get("/readyz?strict=true").await.status == 200).await;
     }
     command(&redis, "ACL SETUSER keeper -@all +ping +info +hello +client").await;
+    // A process that holds a valid token serves it; one that holds nothing has nothing to serve.
+    let (held, _) = refuses(&sidecar, "NOPERM").await;
+    assert_eq!((held.status, &held.body["status"]), (200, &json!("degraded")));
+    let sidecar = over_redis(&world, &url).await;
     let (down, _) = refuses(&sidecar, "NOPERM").await;
     assert_eq!((down.status, &down.body["status"]), (503, &json!("down")));
     assert!(down.body["serve"]["why"].as_str().unwrap().contains("NOPERM"), "{down:?}");

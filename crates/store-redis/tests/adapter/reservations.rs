@@ -1,7 +1,9 @@
 //! Reservations whose holder dies halfway.
 
+use std::time::Duration;
+
 use solekey_core::{
-    Account,
+    Account, AnswerNote, Archived, Commit, Content, NewFacts,
     ports::{Store, StoreError},
 };
 
@@ -146,6 +148,40 @@ async fn spent_tokens_are_forgotten_when_their_time_is_over_and_never_by_count()
     }
     log_in(&fixture, &bob, 66).await.unwrap();
     log_in(&fixture, &alice, 65).await.unwrap();
+}
+
+#[tokio::test]
+async fn both_archives_remember_a_token_for_as_long_as_refresh_tokens_of_its_account_may_live() {
+    let fixture = Fixture::new().await;
+    let day = Duration::from_secs(86_400);
+    for (first, life, days) in
+        [(1_000, None, 400), (2_000, Some(30 * day), 400), (3_000, Some(800 * day), 800)]
+    {
+        let account = account(&first.to_string());
+        log_in(&fixture, &account, first).await.unwrap();
+        for refresh in first + 1..first + 70 {
+            let loaded = fixture.store.load(&account).await.unwrap();
+            let claimed = fixture.store.claim(&account, &claim(&loaded)).await.unwrap();
+            let commit = lasting(commit(&claimed.record.unwrap().row, refresh), life);
+            fixture.store.commit(&account, &commit, &payload()).await.unwrap();
+        }
+        let today = Archived::day(fixture.store.identity().await.unwrap().now);
+        for key in archives(&fixture).await {
+            let bytes: Vec<u8> = fixture.ask("GET", &key, &[]).await;
+            for entry in bytes.chunks(10) {
+                let until = u16::from_be_bytes([entry[8], entry[9]]);
+                let ahead = until - today;
+                assert!(ahead == days || ahead + 1 == days, "{key}: {ahead} of {days} days");
+            }
+            let _: i64 = fixture.ask("DEL", &key, &[]).await;
+        }
+    }
+}
+
+fn lasting(commit: Commit, life: Option<Duration>) -> Commit {
+    let Content::Rotated(facts) = commit.note.content else { unreachable!("it is a rotation") };
+    let content = Content::Rotated(NewFacts { refresh_expires_in: life, ..facts });
+    Commit { note: AnswerNote { content, ..commit.note }, ..commit }
 }
 
 #[tokio::test]

@@ -209,6 +209,8 @@ mod tests {
         let full = sqlx::query("PRAGMA synchronous").fetch_one(&store.db.writer).await.unwrap();
         let wal = sqlx::query("PRAGMA journal_mode").fetch_one(&store.db.writer).await.unwrap();
         assert_eq!((full.get::<i64, _>(0), wal.get::<&str, _>(0)), (2, "wal"));
+        let erased = sqlx::query("PRAGMA secure_delete").fetch_one(&store.db.writer).await.unwrap();
+        assert_eq!(erased.get::<i64, _>(0), 1, "a token that was replaced is not left in the file");
         for pool in [&store.db.writer, &store.db.reader] {
             for flag in ["PRAGMA fullfsync", "PRAGMA checkpoint_fullfsync"] {
                 let on = sqlx::query(flag).fetch_one(pool).await.unwrap();

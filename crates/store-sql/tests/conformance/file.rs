@@ -5,7 +5,7 @@
 use std::{os::unix::fs::PermissionsExt as _, time::Duration};
 
 use solekey_core::{
-    Login,
+    Archived, Login,
     ports::{Store, StoreError, Trouble},
 };
 use solekey_store_sql::{OpenError, SqliteStore};
@@ -138,6 +138,11 @@ async fn spent_tokens_are_forgotten_when_their_time_is_over_and_never_by_count()
     }
     let mut connection = place.connect().await;
     assert_eq!(spent(&mut connection).await, 136);
+    let until =
+        sqlx::query("SELECT min(until), max(until) FROM spent").fetch_one(&mut connection).await.unwrap();
+    let day = i64::from(Archived::day(store.identity().await.unwrap().now)) + 400;
+    let (first, last): (i64, i64) = (until.get(0), until.get(1));
+    assert!(first >= day - 1 && last <= day, "{first} to {last}, not {day}");
     let login = |n: usize| Login { facts: held[n].as_of(held[n].made_at), ..login() };
     sqlx::query("UPDATE spent SET until = 1 WHERE token = ?")
         .bind(i64::from_be_bytes(held[7].refresh.unwrap().short().to_be_bytes()))

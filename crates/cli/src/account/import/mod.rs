@@ -3,12 +3,15 @@
 mod files;
 mod named;
 
-use std::time::SystemTime;
+use std::{
+    collections::{HashMap, HashSet},
+    time::SystemTime,
+};
 
 use anyhow::{anyhow, bail};
 use clap::{Args, CommandFactory as _, builder::NonEmptyStringValueParser, error::ErrorKind};
 use indicatif::{ProgressBar, ProgressStyle};
-use solekey_core::{FoundAccount, Import, MAX_ACCOUNTS, accounts};
+use solekey_core::{ExposeSecret as _, FoundAccount, Import, MAX_ACCOUNTS, accounts};
 
 use super::{Account, Sidecar, sidecar::LoginQuery};
 use files::Source;
@@ -40,6 +43,8 @@ struct Candidate {
     source: String,
     found: FoundAccount,
     account: Result<Account, String>,
+    /// The file's own name, where it may name the account.
+    stem: Option<String>,
     written: Option<SystemTime>,
 }
 
@@ -99,6 +104,7 @@ impl ImportArgs {
                 }
             }
         }
+        distinguish(&mut gathered.candidates);
         Ok(gathered)
     }
 
@@ -128,7 +134,9 @@ impl ImportArgs {
                 continue;
             }
             let account = self.name(&found, source);
-            gathered.candidates.push(Candidate { source: shown, found, account, written: content.written });
+            let stem = source.stem().filter(|_| found.path.is_empty() && self.id.is_none());
+            let written = content.written;
+            gathered.candidates.push(Candidate { source: shown, found, account, stem, written });
         }
         Ok(())
     }
@@ -155,6 +163,40 @@ impl ImportArgs {
         };
         let login = sidecar.log_in(account, found.document.as_bytes().to_vec(), query).await?;
         Ok(format!("{login}\t{}/{}\t{}\t{}", account.provider, account.id, facts(import), candidate.source))
+    }
+}
+
+/// Gives grants that go by one name, such as one person's in two workspaces, the names of their files: the second would
+/// take the place of the first. Where those say nothing, all of them are refused.
+fn distinguish(candidates: &mut [Candidate]) {
+    let mut grants: HashMap<Account, Vec<usize>> = HashMap::new();
+    for (at, candidate) in candidates.iter().enumerate() {
+        if let Ok(account) = &candidate.account {
+            grants.entry(account.clone()).or_default().push(at);
+        }
+    }
+    for (account, same) in grants {
+        let first = candidates[same[0]].grant();
+        if same.iter().all(|at| candidates[*at].grant() == first) {
+            continue;
+        }
+        let stems: HashSet<_> = same.iter().filter_map(|at| candidates[*at].stem.clone()).collect();
+        for at in &same {
+            let stem = candidates[*at].stem.clone().filter(|_| stems.len() == same.len());
+            let named = stem.map(|id| Account { id, ..account.clone() });
+            candidates[*at].account = named.ok_or_else(|| {
+                format!("another one here is {}/{}, too: name each with --id", account.provider, account.id)
+            });
+        }
+    }
+}
+
+impl Candidate {
+    /// What distinguishes one grant from another.
+    fn grant(&self) -> Option<String> {
+        let credential = &self.found.import.as_ref().ok()?.credential;
+        let token = credential.refresh_token().or_else(|| credential.access_token())?;
+        Some(token.expose_secret().to_owned())
     }
 }
 

@@ -47,6 +47,11 @@ async fn spent_tokens_are_forgotten_when_their_time_is_over_and_never_by_count()
         held.push(rotate(&store, &a).await.facts.unwrap());
     }
     let mut connection = database.connect().await;
+    let until = "SELECT min(until)::bigint, max(until)::bigint FROM solekey.spent";
+    let until = sqlx::query(until).fetch_one(&mut connection).await.unwrap();
+    let day = i64::from(solekey_core::Archived::day(store.identity().await.unwrap().now)) + 400;
+    let [first, last]: [i64; 2] = [0, 1].map(|column| sqlx::Row::get(&until, column));
+    assert!(first >= day - 1 && last <= day, "{first} to {last}, not {day}");
     let login = |n: usize| solekey_core::Login { facts: held[n].as_of(held[n].made_at), ..login() };
     let over = "UPDATE solekey.spent SET until = 1 WHERE token = $1";
     let token = i64::from_be_bytes(held[7].refresh.unwrap().short().to_be_bytes());
