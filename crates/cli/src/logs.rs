@@ -11,7 +11,8 @@ pub(crate) fn start(traces: Option<impl Layer<Registry> + Send + Sync>) -> anyho
     let filter = match std::env::var("SOLEKEY_LOG") {
         Ok(text) if !text.is_empty() => EnvFilter::try_new(text)
             .context("SOLEKEY_LOG: expected a filter such as info or solekey=debug")?,
-        _ => EnvFilter::new("info"),
+        // Pools and statements are warned of by whoever waits for them.
+        _ => EnvFilter::new("info,sqlx=error"),
     };
     let format = std::env::var("SOLEKEY_LOG_FORMAT").unwrap_or_default();
     let lines = match format.as_str() {

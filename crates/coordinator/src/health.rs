@@ -1,6 +1,7 @@
 //! The health of an instance.
 
 use serde::Serialize;
+use solekey_core::mutant;
 
 use crate::{
     accounts::configuration, background::Sealing, error::TokenError, flight::Engine, process::UnreadProvider,
@@ -89,14 +90,20 @@ impl Solekey {
         };
         let read = tokio::time::timeout(PATIENCE, read);
         let ((), store, cache, trouble) = tokio::join!(settle, read, cached, process.trouble_of_writes());
-        let store = matches!(store, Ok(Ok(_)));
+        let unread = match store {
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(format!("the store cannot be read: {}", words(&error))),
+            Err(_) => Some("the store does not answer".to_owned()),
+        };
+        let store = unread.is_none();
         let serves = store || cache == Some(true) || process.entries().holds_valid(process.now());
         let unserved = (!serves).then(|| {
             trouble.clone().unwrap_or_else(|| "neither the store nor the shared cache can be read".to_owned())
         });
         let unsettled =
             || "it is not known yet whether store, answers and seal key belong together".to_owned();
-        let unrefreshed = trouble.or_else(|| (!check.is_settled()).then(unsettled));
+        let unread = unread.filter(|_| !mutant("store_that_cannot_be_read_refreshes"));
+        let unrefreshed = trouble.or(unread).or_else(|| (!check.is_settled()).then(unsettled));
         Health {
             store,
             answers: check.is_settled(),
@@ -116,6 +123,14 @@ impl Solekey {
     pub fn mistake(&self) -> Option<TokenError> {
         self.engine.check.fault().map(configuration)
     }
+}
+
+/// The error and what led to it.
+fn words(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut words: Vec<String> = causes.map(ToString::to_string).collect();
+    words.dedup();
+    words.join(": ")
 }
 
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);

@@ -28,11 +28,13 @@ pub fn merge(old: &Credential, answer: &TokenAnswer, wall_now: SystemTime) -> Cr
             if let Some(name) = place(shape, name, answer, tokens).filter(|_| !blank) {
                 let is_token = [names.access, names.refresh, ID].contains(&name);
                 let was_list = tokens.raw(name).is_some_and(|raw| raw.starts_with('['));
-                match answer.document().string(name) {
-                    Ok(Some(scope)) if name == SCOPE && was_list => {
-                        set_scope(tokens, name, scope.expose_secret())
-                    }
-                    _ => put(tokens, name, json, is_token),
+                if name == SCOPE
+                    && was_list
+                    && let Ok(Some(scope)) = answer.document().string(name)
+                {
+                    set_scope(tokens, name, scope.expose_secret());
+                } else {
+                    put(tokens, name, json, is_token);
                 }
             }
         }

@@ -134,7 +134,7 @@ fn object(json: &str, at: &[String], depth: usize) -> Option<String> {
     let named = named.filter(|named| !at.is_empty() && named.has_token());
     let found = named.or_else(|| outer.has_token().then(|| outer.clone()));
     let found = found.or_else(|| wrapped(&outer, depth)).unwrap_or_else(|| outer.clone());
-    Some(found.with_tokens_beside(&outer).render())
+    Some(found.with_tokens_around(&outer).render())
 }
 
 /// The object in a wrapper that has tokens.
@@ -179,14 +179,14 @@ impl<'a> Members<'a> {
     }
 
     /// The object, and what it takes to have both tokens in their places.
-    fn with_tokens_beside(self, outer: &Self) -> Completed<'a> {
-        let beside = WRAPPERS.iter().filter_map(|name| outer.within(name)).chain([outer.clone()]);
-        let halves: Vec<_> = beside.collect();
-        // Half a pair stands beside the other one; whole pairs are somebody's each.
+    fn with_tokens_around(self, outer: &Self) -> Completed<'a> {
+        let around = WRAPPERS.iter().filter_map(|name| outer.within(name)).chain([outer.clone()]);
+        let halves: Vec<_> = around.collect();
+        // Half a pair stands next to the other one; whole pairs are somebody's each.
         let elsewhere = |kind: usize| {
             let other = 1 - kind;
-            let found = halves.iter().filter(|half| half.token(other).is_none());
-            self.token(other).and_then(|_| found.filter_map(|half| half.token(kind)).next())
+            let mut found = halves.iter().filter(|half| half.token(other).is_none());
+            self.token(other).and_then(|_| found.find_map(|half| half.token(kind)))
         };
         let tokens = [0, 1].map(|kind| self.token(kind).or_else(|| elsewhere(kind)));
         Completed { object: self, tokens }

@@ -17,18 +17,26 @@ pub enum Eviction {
 }
 
 impl Eviction {
-    /// Asks the server: by `INFO`, or where that is not allowed by `CONFIG GET`.
-    pub(crate) async fn read(connection: &mut MultiplexedConnection) -> Self {
+    /// Asks the server: by `INFO`, or where that is not allowed by `CONFIG GET`. `None`: it has not answered.
+    pub(crate) async fn read(connection: &mut MultiplexedConnection) -> Option<Self> {
         let info = redis::cmd("INFO").arg("memory").query_async::<String>(connection).await;
-        if let Ok(text) = info
-            && let Some(eviction) = Self::of_info(&text)
-        {
-            return eviction;
+        match info {
+            Ok(text) => {
+                if let Some(eviction) = Self::of_info(&text) {
+                    return Some(eviction);
+                }
+            }
+            Err(error) if error.is_io_error() => return None,
+            Err(_) => {}
         }
         let mut config = redis::cmd("CONFIG");
         let fields =
             config.arg("GET").arg("maxmemory*").query_async::<HashMap<String, String>>(connection).await;
-        fields.ok().and_then(|fields| Self::of_config(&fields)).unwrap_or(Self::Unknown)
+        match fields {
+            Ok(fields) => Some(Self::of_config(&fields).unwrap_or(Self::Unknown)),
+            Err(error) if error.is_io_error() => None,
+            Err(_) => Some(Self::Unknown),
+        }
     }
 
     fn of_info(text: &str) -> Option<Self> {

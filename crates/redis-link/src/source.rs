@@ -45,8 +45,10 @@ impl Source {
                 let eviction = Eviction::read(&mut dialed.connection).await;
                 (eviction, run(&mut dialed.connection).await)
             };
-            if let Ok(read) = tokio::time::timeout(options.connect_timeout / 4, reading).await {
-                (dialed.eviction, dialed.run) = read;
+            if let Ok((eviction, run)) = tokio::time::timeout(options.connect_timeout / 4, reading).await {
+                // A connection that is gone again says nothing about the server.
+                dialed.eviction = eviction.ok_or(DownReason::Unreachable)?;
+                dialed.run = run;
             }
             Ok(dialed)
         };

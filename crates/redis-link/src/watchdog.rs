@@ -88,7 +88,7 @@ impl Watchdog {
         }
         self.beats = 0;
         let reading = Eviction::read(pipe);
-        if let Ok(eviction) = timeout(self.shared.options.command_timeout, reading).await {
+        if let Ok(Some(eviction)) = timeout(self.shared.options.command_timeout, reading).await {
             self.shared.set_eviction(eviction);
         }
     }

@@ -3,7 +3,7 @@
 use std::{
     fmt, fs, io,
     os::unix::{
-        fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _},
+        fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
         net::UnixStream,
     },
     path::{Path, PathBuf},
@@ -14,7 +14,11 @@ use tokio::net::UnixListener;
 use uuid::Uuid;
 
 /// A socket's file, which is removed when this is dropped.
-pub(crate) struct SocketFile(PathBuf);
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    /// Device and inode: what stands there later may be another one's.
+    id: Option<(u64, u64)>,
+}
 
 impl SocketFile {
     /// Listens on a file for its owner and group. It is made where only its owner can reach it and appears at its path with
@@ -24,7 +28,7 @@ impl SocketFile {
         if mutant("socket_is_bound_where_it_is_seen") {
             let listener = UnixListener::bind(path)?;
             fs::set_permissions(path, fs::Permissions::from_mode(OWNER_AND_GROUP))?;
-            return Ok((listener, Self(path.to_owned())));
+            return Ok((listener, Self::at(path)));
         }
         let nursery = Nursery::next_to(path)?;
         let listener = UnixListener::bind(nursery.socket())?;
@@ -37,20 +41,30 @@ impl SocketFile {
             }
             Err(_) => fs::rename(nursery.socket(), path)?,
         }
-        Ok((listener, Self(path.to_owned())))
+        Ok((listener, Self::at(path)))
+    }
+
+    fn at(path: &Path) -> Self {
+        Self { path: path.to_owned(), id: id(path) }
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
         // Somebody may have removed it already; it is of no use to anybody without us.
-        let _ = fs::remove_file(&self.0);
+        if id(&self.path) == self.id || mutant("socket_of_another_one_is_removed") {
+            let _ = fs::remove_file(&self.path);
+        }
     }
+}
+
+fn id(path: &Path) -> Option<(u64, u64)> {
+    fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 impl fmt::Debug for SocketFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.path.fmt(f)
     }
 }
 
@@ -134,6 +148,19 @@ mod tests {
             assert!(nurseries.iter().all(|mode| *mode == 0o700), "{nurseries:?}");
         });
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_another_one_has_put_there_since_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.sock");
+        let older = SocketFile::bind(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let newer = SocketFile::bind(&path).unwrap();
+        drop(older);
+        assert_eq!(mode(&path), 0o660);
+        drop(newer);
+        assert!(!path.exists());
     }
 
     #[tokio::test]

@@ -78,7 +78,7 @@ async fn files_and_folders_are_imported_with_a_line_for_each_account() {
 }
 
 #[tokio::test]
-async fn two_grants_of_one_name_are_told_apart_by_their_files_or_refused() {
+async fn two_grants_of_one_name_are_named_after_their_files_or_refused() {
     let world = World::new().await;
     let serving = world.serve().await;
     let folder = world.folder.path().join("accounts");

@@ -4,7 +4,10 @@ use std::{net::SocketAddr, os::unix::fs::PermissionsExt as _, sync::Arc};
 
 use rustix::process::Signal;
 use solekey_testkit::provider::Fault;
-use tokio::{io::AsyncWriteExt as _, net::TcpListener};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
@@ -188,6 +191,7 @@ async fn tls_server() -> SocketAddr {
             // The doctor connects once more before it speaks.
             tokio::spawn(async move {
                 let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let _ = stream.read(&mut [0; 4096]).await;
                 let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
             });
         }

@@ -55,8 +55,21 @@ async fn with_store_and_cache_away_a_process_serves_while_it_holds_a_valid_token
     world.cache.faults().leave();
     let held = replica.health().await;
     assert!(held.is_ready() && !held.is_whole() && !held.store, "{held:?}");
+    assert!(held.refresh.why.is_some(), "{held:?}");
     let empty = other.health().await;
     assert!(!empty.is_ready() && empty.serve.why.is_some(), "{empty:?}");
     tokio::time::sleep(HOUR).await;
     assert!(!replica.health().await.is_ready(), "it has ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_takes_probes_and_cannot_be_read_refreshes_nothing() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let replica = world.replica().await;
+    replica.token(&account).await.unwrap();
+    world.store.faults().fail_next_of("load", FOREVER, Fault::NotApplied);
+    let health = replica.health().await;
+    assert!(health.is_ready() && !health.is_whole(), "{health:?}");
+    assert!(health.refresh.why.unwrap().contains("cannot be read"));
 }

@@ -20,7 +20,7 @@ pub use meaning::Meaning;
 use retry_after::retry_after;
 use tokens::Tokens;
 
-use crate::{Delay, Outcome, mutant, ports::Wire};
+use crate::{Delay, ExposeSecret as _, Outcome, Secret, mutant, ports::Wire};
 
 /// The outcome of an exchange, for the protocol and for people.
 #[derive(Clone, Debug)]
@@ -29,6 +29,20 @@ pub struct Classified {
     pub outcome: Outcome<TokenAnswer>,
     /// Status and error code, or where a redirect leads, or the endpoint's report of its own trouble; never text of the answer.
     pub reason: String,
+}
+
+impl Classified {
+    /// The same with a reason that quotes none of these tokens: an endpoint may send one back in place of a code.
+    #[must_use]
+    pub fn without(mut self, tokens: &[Option<Secret>]) -> Self {
+        let reason = self.reason.to_ascii_lowercase();
+        let quotes = |token: &Secret| reason.contains(&token.expose_secret().to_ascii_lowercase());
+        if tokens.iter().flatten().any(quotes) && !mutant("token_stands_in_a_reason") {
+            let status = self.reason.split(' ').next().unwrap_or_default();
+            self.reason = format!("{status} with a token in place of what it means");
+        }
+        self
+    }
 }
 
 /// Returns the outcome of one exchange. `wall_now` is needed for `Retry-After` dates only.

@@ -126,7 +126,7 @@ fn a_pair_in_a_refusal_was_issued_all_the_same() {
         assert_eq!(outcome(&dialect, status, &wrapped), Outcome::Unread, "{status}");
         let contradiction = pair.replace('{', r#"{"error":"invalid_grant","#);
         assert_eq!(outcome(&dialect, status, &contradiction), Outcome::Unread, "{status}");
-        // What was sent comes back, or is judged.
+        // What was sent comes back, or is called wrong.
         for echo in [
             r#"{"refresh_token":"old","grant_type":"refresh_token"}"#,
             r#"{"errors":{"refresh_token":["is invalid"],"access_token":["is missing"]}}"#,
@@ -333,6 +333,25 @@ fn the_reason_names_status_and_code_and_quotes_nothing_else() {
         assert_eq!(classified.reason, expected);
         assert!(!format!("{classified:?}").contains("hush"), "{body}");
     }
+}
+
+#[test]
+fn a_token_in_place_of_a_code_stands_in_no_reason() {
+    let tokens = [Some(crate::secret("Rt-opaque.1")), None];
+    for (status, headers, body) in [
+        (400, vec![], r#"{"error":"Rt-opaque.1"}"#),
+        (302, vec![("location", "https://rt-opaque.1.evil/")], ""),
+        (200, vec![], r#"{"Rt-opaque.1":1}"#),
+    ] {
+        let classified = classify(&Dialect::rfc6749(), &wire(status, &headers, body), now());
+        let reason = classified.without(&tokens).reason;
+        assert!(
+            !reason.to_lowercase().contains("opaque") && reason.starts_with(&status.to_string()),
+            "{reason}"
+        );
+    }
+    let plain = classify(&Dialect::rfc6749(), &wire(400, &[], r#"{"error":"slow_down"}"#), now());
+    assert_eq!(plain.without(&tokens).reason, "400 slow_down");
 }
 
 #[test]

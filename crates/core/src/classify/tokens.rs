@@ -40,7 +40,7 @@ impl Tokens {
     }
 }
 
-/// What stands there quotes or judges what was sent.
+/// What stands there quotes or rejects what was sent.
 fn is_about_the_request(name: &str) -> bool {
     ["error", "errors", "request", "message", "detail"].contains(&name)
 }

@@ -292,9 +292,9 @@ fn list(text: &str) -> Option<Vec<&str>> {
 /// # Errors
 /// What follows the first of them is no JSON.
 fn lines(text: &str) -> Result<Option<Vec<(usize, &str)>>, InputError> {
-    let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
+    let values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
     let mut lines = Vec::new();
-    while let Some(value) = values.next() {
+    for value in values {
         match value {
             Ok(value) if lines.len() <= MAX_ACCOUNTS => {
                 let start = value.get().as_ptr().addr() - text.as_ptr().addr();

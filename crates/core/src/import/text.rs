@@ -36,7 +36,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Text<'_>, InputError> {
         Ok(Text::Decoded(Zeroizing::new(trimmed(&text).to_owned())))
     };
     match bytes {
-        // The first character of JSON is ASCII: without a mark, the zero beside it shows which half comes first.
+        // The first character of JSON is ASCII: without a mark, the zero next to it shows which half comes first.
         [0xff, 0xfe, ..] | [1..=0x7f, 0, 1..=0x7f, 0, ..] => wide(u16::from_le_bytes),
         [0xfe, 0xff, ..] | [0, 1..=0x7f, 0, 1..=0x7f, ..] => wide(u16::from_be_bytes),
         _ => std::str::from_utf8(bytes).map(|text| Text::Borrowed(trimmed(text))).map_err(|_| unreadable()),

@@ -154,7 +154,7 @@ mod tests {
             "xxx",
             "TOKEN_HERE",
             "(hidden)",
-            "op://vault/item/field",
+            "op://private/item/field",
             "https://x/#access_token=at",
             "at,",
             "at%0A",

@@ -192,7 +192,7 @@ fn plain_json_is_untouched_and_nothing_makes_it_panic() {
 }
 
 #[test]
-fn a_half_of_a_pair_is_found_under_another_name_or_beside_the_other_half() {
+fn a_half_of_a_pair_is_found_under_another_name_or_next_to_the_other_half() {
     for body in [
         r#"{"access_token":"at","refreshToken":"rt"}"#,
         r#"{"accessToken":"at","refreshToken":"rt"}"#,
@@ -211,7 +211,7 @@ fn a_half_of_a_pair_is_found_under_another_name_or_beside_the_other_half() {
         serde_json::from_slice::<Value>(&read).unwrap()["refresh_token"].clone()
     };
     assert_eq!(at(r#"{"authed_user":{"access_token":"at"},"refresh_token":"rt"}"#), "rt");
-    // The pair beside it is another one's.
+    // The pair around it is another one's.
     let bot = r#"{"authed_user":{"access_token":"at"},"access_token":"bot","refresh_token":"rt"}"#;
     assert_eq!(at(bot), Value::Null);
     for same in [PAIR, r#"{"access_token":"at","refresh_token":["rt"]}"#, r#"{"access_token":"at"}"#] {

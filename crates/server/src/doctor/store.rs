@@ -57,7 +57,8 @@ fn store(health: &Health, coordination: &str) -> Finding {
     if health.store {
         return Finding::ok(STORE, format!("answers; coordination through {coordination}"));
     }
-    Finding::error(STORE, "does not answer", "nothing is refreshed until it does")
+    let why = health.refresh.why.as_deref().unwrap_or("the store does not answer");
+    Finding::error(STORE, why, "nothing is refreshed until it can be read")
 }
 
 fn answers(health: &Health) -> Finding {

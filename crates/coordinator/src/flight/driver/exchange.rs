@@ -136,8 +136,9 @@ impl Exchange {
         let phase = wire.phase();
         let decoded = wire.decoded(endpoint);
         let readable = decoded.as_ref().unwrap_or(&wire);
-        let Classified { outcome, reason } =
-            classify(endpoint.dialect(), readable, self.engine.process.wall());
+        let classified = classify(endpoint.dialect(), readable, self.engine.process.wall());
+        let tokens = [Some(refresh_token.clone()), credential.access_token()];
+        let Classified { outcome, reason } = classified.without(&tokens);
         let named = outcome.as_ref().map(|_| ());
         self.engine.process.breakers.learn(&client, account, named, self.engine.process.now());
         self.engine.listener.presented(account, &self.provider, named);
