@@ -54,7 +54,7 @@ fn is_one_of(status: StatusCode, wire: &Wire, body: &[u8], dialect: &Dialect) {
     let frees_503 = *dialect == dialects()[2];
     match &classified.outcome {
         Outcome::Success(answer) => {
-            assert!(status.is_success());
+            assert!(status.is_success() || answer.is_pair());
             for token in [&answer.access_token, &answer.refresh_token].into_iter().flatten() {
                 let token = token.expose_secret();
                 assert!(token.len() < LONG || !printed.contains(token), "a token is printed");
@@ -71,7 +71,16 @@ fn is_one_of(status: StatusCode, wire: &Wire, body: &[u8], dialect: &Dialect) {
             assert!(serde_json::from_slice::<serde_json::Value>(body).is_ok(), "a page ends a grant");
         }
         Outcome::NonceWanted => assert!(status.is_client_error()),
-        Outcome::Unread => assert!(status.is_success(), "a refusal that is kept"),
+        Outcome::Unread => {
+            let mentions = |name: &[u8]| {
+                let letters: Vec<u8> =
+                    body.iter().filter(|byte| byte.is_ascii_alphanumeric()).copied().collect();
+                letters.to_ascii_lowercase().windows(name.len()).any(|part| part == name)
+            };
+            // Names may be written with escapes.
+            let may_hold = mentions(b"accesstoken") && mentions(b"refreshtoken") || body.contains(&b'\\');
+            assert!(status.is_success() || may_hold, "a refusal that is kept");
+        }
         Outcome::Ambiguous => {}
         Outcome::NotSent | Outcome::Withheld(_) | Outcome::OtherClient => {
             panic!("it was sent, by one client")
