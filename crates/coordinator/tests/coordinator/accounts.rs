@@ -402,3 +402,23 @@ async fn a_login_and_a_delete_that_the_store_forgot_come_back_from_the_answers()
     assert!(matches!(answer, Err(TokenError::UnknownAccount)), "{answer:?}");
     assert_eq!(world.provider.presentations(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_state_names_the_end_of_its_token_also_once_it_is_over_and_the_seconds_of_a_pause() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let replica = world.replica().await;
+    let clock = TestClock::tokio();
+    let wall = || clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let end = wall() + 3600;
+    for _ in 0..3 {
+        let state = replica.state(&account).await.unwrap();
+        let named = state.expires_at.unwrap();
+        assert!(named.abs_diff(end) <= 2, "{named} is not {end}, {} s from now", end.abs_diff(wall()));
+        tokio::time::sleep(HOUR / 2 + Duration::from_secs(60)).await;
+    }
+    world.provider.script([Script::Later(500)]);
+    replica.token_within(&account, Duration::from_secs(5)).await.unwrap_err();
+    let pause = replica.state(&account).await.unwrap().retry_in.unwrap();
+    assert!((400..=500).contains(&pause), "{pause}");
+}

@@ -165,6 +165,7 @@ async fn a_registration_that_somebody_wrote_vouches_for_nothing() {
         registration(store, 0),
         Registration { since: StoreTime::from_micros(0), ..genuine.clone() },
         Registration { store: Uuid::new_v4(), ..genuine.clone() },
+        Registration { seal_check: "another".to_owned(), ..genuine.clone() },
         Registration { store: Uuid::new_v4(), ..registration(store, 0) },
     ] {
         world.answers.wipe();

@@ -211,7 +211,13 @@ mod tests {
         assert_eq!((full.get::<i64, _>(0), wal.get::<&str, _>(0)), (2, "wal"));
         let erased = sqlx::query("PRAGMA secure_delete").fetch_one(&store.db.writer).await.unwrap();
         assert_eq!(erased.get::<i64, _>(0), 1, "a token that was replaced is not left in the file");
-        for pool in [&store.db.writer, &store.db.reader] {
+        let normal = sqlx::query("PRAGMA synchronous").fetch_one(&store.db.notifier).await.unwrap();
+        assert_eq!(
+            normal.get::<i64, _>(0),
+            1,
+            "what it moves out of the log is in the file before that is emptied"
+        );
+        for pool in [&store.db.writer, &store.db.reader, &store.db.notifier] {
             for flag in ["PRAGMA fullfsync", "PRAGMA checkpoint_fullfsync"] {
                 let on = sqlx::query(flag).fetch_one(pool).await.unwrap();
                 assert_eq!(on.get::<i64, _>(0), 1, "{flag}");
