@@ -176,12 +176,12 @@ impl Form {
         if let Ok(at) = bare.parse::<Timestamp>()
             && word.is_none()
         {
-            let (between, digits) = parts(bare)?;
-            let zone = zone(bare)?;
-            return Some((Self::Iso { between, digits, zone }, at));
+            let form = parts(bare).zip(zone(bare));
+            let form = form.map(|((between, digits), zone)| Self::Iso { between, digits, zone });
+            return Some((form.unwrap_or(Self::OURS), at));
         }
         if let Ok(at) = bare.parse::<civil::DateTime>() {
-            let (between, digits) = parts(bare)?;
+            let (between, digits) = parts(bare).unwrap_or(('T', None));
             let zone = word.map_or(Zone::Absent, Zone::Word);
             let at = at.to_zoned(TimeZone::UTC).ok()?.timestamp();
             return Some((Self::Iso { between, digits, zone }, at));
@@ -222,9 +222,11 @@ impl fmt::Display for Zone {
     }
 }
 
-/// What stands between date and time, and the digits behind the second.
+/// What stands between date and time, and the digits behind the second; `None` where they are not written in the usual
+/// way.
 fn parts(text: &str) -> Option<(char, Option<usize>)> {
-    let between = text.chars().nth("2025-01-01".len())?;
+    let between =
+        text.chars().nth("2025-01-01".len()).filter(|between| matches!(between, 'T' | 't' | ' '))?;
     let clock = text.get("2025-01-01T".len()..)?;
     let digits = clock
         .split_once(['.', ','])
@@ -481,6 +483,7 @@ mod tests {
                 "\"2023-11-14 22:13:20.123456789 +0000 UTC\"",
                 "\"2025-01-01 00:00:00.500000000 +0000 UTC\"",
             ),
+            ("expiry", "\"20231114T221320Z\"", "\"2025-01-01T00:00:00.5Z\""),
             ("expiry", "\"9999-12-31T23:59:59.9999999Z\"", "\"2025-01-01T00:00:00.5000000Z\""),
             ("expires", "\"Tue, 14 Nov 2023 22:13:20 GMT\"", "\"Wed, 01 Jan 2025 00:00:00 GMT\""),
             ("expires", "3000", "3600"),
