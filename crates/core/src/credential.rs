@@ -159,6 +159,10 @@ impl Credential {
     /// one there would present what is spent.
     pub(crate) fn replace_copies(&mut self, before: &Self) {
         let access = (before.access_token(), self.access_token());
+        // One string for both says nothing about which of them a copy is.
+        if exposed(before.access_token()) == exposed(before.refresh_token()) {
+            return;
+        }
         for (old, new) in [access, (before.refresh_token(), self.refresh_token())] {
             let (Some(old), Some(new)) = (old, new) else { continue };
             let (old, new) = (old.expose_secret(), new.expose_secret());

@@ -128,9 +128,14 @@ impl Document {
         new
     }
 
-    /// Replaces every string that is `old`, however deep it stands.
+    /// Replaces every string that is `old`, however deep it stands; none where that would make the document much larger.
     pub(crate) fn replace_strings(&mut self, old: &str, new: &str) {
         let new = Zeroizing::new(quoted(new));
+        let copies = strings(&self.text).filter(|string| is_string(&self.text[string.clone()], old)).count();
+        let growth = copies.saturating_mul(new.len().saturating_sub(old.len()));
+        if growth > MOST_COPIED || self.text.len() + growth > MAX_DOCUMENT_BYTES {
+            return;
+        }
         for index in 0..self.fields.len() {
             let raw = &self.text[self.fields[index].value.clone()];
             if let Some(json) = replaced(raw, old, &new) {
@@ -231,9 +236,7 @@ fn replaced(raw: &str, old: &str, new: &str) -> Option<Zeroizing<String>> {
     let mut pieces = Vec::new();
     let mut copied = 0;
     for string in strings(raw) {
-        let text = serde_json::from_str::<String>(&raw[string.clone()]).map(Zeroizing::new);
-        let is_old = text.is_ok_and(|text| *text == old);
-        if is_old && !raw[string.end..].trim_start().starts_with(':') {
+        if is_string(&raw[string.clone()], old) && !raw[string.end..].trim_start().starts_with(':') {
             pieces.extend([&raw[copied..string.start], new]);
             copied = string.end;
         }
@@ -243,6 +246,10 @@ fn replaced(raw: &str, old: &str, new: &str) -> Option<Zeroizing<String>> {
     }
     pieces.push(&raw[copied..]);
     Some(Zeroizing::new(pieces.concat()))
+}
+
+fn is_string(raw: &str, text: &str) -> bool {
+    serde_json::from_str::<String>(raw).map(Zeroizing::new).is_ok_and(|read| *read == text)
 }
 
 /// Where the strings of a JSON text stand, quotes included.
@@ -333,6 +340,8 @@ fn refuse(expected: impl Into<String>) -> InputError {
 pub const MAX_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
 /// The largest document that is kept as it is; of a larger one the credential alone is.
 pub(crate) const MAX_KEPT_BYTES: usize = 64 * 1024;
+/// What copies of a longer token may add to a document: files have one or two of them.
+const MOST_COPIED: usize = 64 * 1024;
 /// The deepest nesting accepted: real documents have three levels.
 pub const MAX_DEPTH: usize = 32;
 /// The most fields of an object; an answer of 1 MiB could bring a hundred thousand.

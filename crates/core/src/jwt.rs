@@ -9,16 +9,19 @@ use serde::Deserialize;
 ///
 /// Nothing is verified: the value is advice of whoever made the token, good enough as an upper bound.
 pub fn exp(token: &str) -> Option<u64> {
-    Some(Duration::try_from_secs_f64(claims(token)?.exp?).ok()?.as_secs())
+    let End { exp } = serde_json::from_str(&claims(token)?).ok()?;
+    Some(Duration::try_from_secs_f64(exp?).ok()?.as_secs())
 }
 
 /// The address of whom an ID token is about.
 pub(crate) fn email(token: &str) -> Option<String> {
-    let email = claims(token)?.email?;
+    let Claims { email, .. } = serde_json::from_str(&claims(token)?).ok()?;
+    let email = email?;
     (email.len() <= 200 && !email.chars().any(char::is_control)).then_some(email)
 }
 
-fn claims(token: &str) -> Option<Claims> {
+/// The claims, as JSON.
+fn claims(token: &str) -> Option<String> {
     if token.len() > MAX_TOKEN_BYTES {
         return None;
     }
@@ -34,12 +37,12 @@ fn claims(token: &str) -> Option<Claims> {
     if !claims.trim_ascii_start().starts_with('{') {
         return None;
     }
-    serde_json::from_str(&claims).ok()
+    Some(claims)
 }
 
 /// The whole life of a JWT by its own claims, whatever any clock shows: `exp` minus `iat`.
 pub(crate) fn life(token: &str) -> Option<Duration> {
-    let Claims { exp, iat, .. } = claims(token)?;
+    let Claims { exp, iat, .. } = serde_json::from_str(&claims(token)?).ok()?;
     let [iat, exp] = [iat?, exp?].map(|at| Duration::try_from_secs_f64(at).ok());
     exp?.checked_sub(iat?).filter(|life| !life.is_zero())
 }
@@ -50,10 +53,15 @@ pub(crate) fn remaining(token: &str, wall_now: SystemTime) -> Option<Duration> {
     Some(end.duration_since(wall_now).unwrap_or_default())
 }
 
+/// Whatever else is there, the end counts.
+#[derive(Deserialize)]
+struct End {
+    exp: Option<f64>,
+}
+
 #[derive(Deserialize)]
 struct Claims {
     exp: Option<f64>,
-    /// Whatever else these are, the end counts.
     #[serde(default, deserialize_with = "number")]
     iat: Option<f64>,
     #[serde(default, deserialize_with = "text")]

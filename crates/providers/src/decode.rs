@@ -131,17 +131,20 @@ fn object(json: &str, at: &[String], depth: usize) -> Option<String> {
     }
     let outer = Members::read(json)?;
     let named = at.iter().try_fold(outer.clone(), |object, name| object.within(name));
-    let named = named.filter(|named| !at.is_empty() && named.has_token());
-    let found = named.or_else(|| outer.has_token().then(|| outer.clone()));
-    let found = found.or_else(|| wrapped(&outer, depth)).unwrap_or_else(|| outer.clone());
+    let search = |names: [&str; 2]| {
+        let named = named.clone().filter(|named| !at.is_empty() && named.has_any(names));
+        let found = named.or_else(|| outer.has_any(names).then(|| outer.clone()));
+        found.or_else(|| wrapped(&outer, depth, names))
+    };
+    let found = search(TOKENS).or_else(|| search(HUMPS)).unwrap_or_else(|| outer.clone());
     Some(found.with_tokens_around(&outer).render())
 }
 
 /// The object in a wrapper that has tokens.
-fn wrapped<'a>(outer: &Members<'a>, depth: usize) -> Option<Members<'a>> {
+fn wrapped<'a>(outer: &Members<'a>, depth: usize, names: [&str; 2]) -> Option<Members<'a>> {
     let depth = depth.checked_sub(1)?;
-    let found = WRAPPERS.iter().filter_map(|name| outer.within(name));
-    found.into_iter().find_map(|found| if found.has_token() { Some(found) } else { wrapped(&found, depth) })
+    let mut found = WRAPPERS.iter().filter_map(|name| outer.within(name));
+    found.find_map(|found| if found.has_any(names) { Some(found) } else { wrapped(&found, depth, names) })
 }
 
 /// An object, and its members in order.
@@ -163,19 +166,20 @@ impl<'a> Members<'a> {
         named.and_then(|(_, raw)| Self::read(raw.get()))
     }
 
-    fn has_token(&self) -> bool {
-        (0..TOKENS.len()).any(|kind| self.token(kind).is_some())
+    fn has_any(&self, names: [&str; 2]) -> bool {
+        names.iter().any(|name| self.text_of(name).is_some())
     }
 
-    /// The token of this kind, without padding, by its own name or by that of languages whose names have humps; of several
-    /// the last one that is something counts.
+    /// The token of this kind, without padding, by its own name or by that of languages whose names have humps.
     fn token(&self, kind: usize) -> Option<String> {
-        let by = |name: &str| {
-            let found = self.members.iter().rev().filter(|(other, _)| other == name);
-            let texts = found.filter_map(|(_, raw)| serde_json::from_str::<String>(raw.get()).ok());
-            texts.map(|text| trimmed(&text).to_owned()).find(|text| !text.is_empty())
-        };
-        by(TOKENS[kind]).or_else(|| by(HUMPS[kind]))
+        self.text_of(TOKENS[kind]).or_else(|| self.text_of(HUMPS[kind]))
+    }
+
+    /// The text in a member; of several the last one that is something counts.
+    fn text_of(&self, name: &str) -> Option<String> {
+        let found = self.members.iter().rev().filter(|(other, _)| other == name);
+        let texts = found.filter_map(|(_, raw)| serde_json::from_str::<String>(raw.get()).ok());
+        texts.map(|text| trimmed(&text).to_owned()).find(|text| !text.is_empty())
     }
 
     /// The object, and what it takes to have both tokens in their places.
@@ -189,7 +193,10 @@ impl<'a> Members<'a> {
             self.token(other).and_then(|_| found.find_map(|half| half.token(kind)))
         };
         let tokens = [0, 1].map(|kind| self.token(kind).or_else(|| elsewhere(kind)));
-        Completed { object: self, tokens }
+        // What was around a wrapper may contradict what is in it.
+        let around = if self.text == outer.text { "" } else { ERROR };
+        let error = outer.text_of(around).filter(|_| self.text_of(ERROR).is_none());
+        Completed { object: self, tokens, error }
     }
 }
 
@@ -197,6 +204,8 @@ impl<'a> Members<'a> {
 struct Completed<'a> {
     object: Members<'a>,
     tokens: [Option<String>; 2],
+    /// The error code next to its wrapper.
+    error: Option<String>,
 }
 
 impl Completed<'_> {
@@ -216,6 +225,10 @@ impl Completed<'_> {
             HUMPS.iter().zip(&self.tokens).all(|(hump, token)| token.is_none() || name != hump)
         });
         let mut is_other = kept.len() != members.len();
+        if let Some(error) = &self.error {
+            kept.push((ERROR.to_owned(), Value::from(error.as_str()).to_string()));
+            is_other = true;
+        }
         for (name, token) in TOKENS.iter().zip(&self.tokens) {
             let Some(token) = token.as_ref().map(|token| Value::from(token.as_str()).to_string()) else {
                 continue;
@@ -274,6 +287,8 @@ fn is_object(bytes: &[u8]) -> bool {
 
 /// The members by which an object is recognised as the one with tokens.
 const TOKENS: [&str; 2] = ["access_token", "refresh_token"];
+/// The member with an error code.
+const ERROR: &str = "error";
 /// The same by other names, in the same order.
 const HUMPS: [&str; 2] = ["accessToken", "refreshToken"];
 /// The members that hold the answer itself, where servers put one around it.

@@ -85,7 +85,8 @@ async fn two_grants_of_one_name_are_named_after_their_files_or_refused() {
     std::fs::create_dir_all(&folder).unwrap();
     let document = |id: &str| {
         let pair = world.provider.grant(id);
-        json!({"access_token": pair.access_token, "refresh_token": pair.refresh_token, "email": "a@b.c"})
+        json!({"access_token": pair.access_token, "refresh_token": pair.refresh_token, "email": "a@b.c",
+               "account_id": id})
     };
     let (plus, team) = (document("plus"), document("team"));
     std::fs::write(folder.join("codex-plus.json"), plus.to_string()).unwrap();
@@ -95,6 +96,11 @@ async fn two_grants_of_one_name_are_named_after_their_files_or_refused() {
     assert_eq!(done.code, Some(0), "{done:?}");
     let names: Vec<String> = lines(&done).into_iter().map(|line| line[1].clone()).collect();
     assert_eq!(names, ["acme/codex-plus", "acme/codex-team"]);
+
+    // A copy of an older state is none of another workspace.
+    std::fs::write(folder.join("codex-team.json"), document("plus").to_string()).unwrap();
+    let older = account(&world, &serving, &import).await;
+    assert!(older.code == Some(1) && older.out.matches("--id").count() == 2, "{older:?}");
 
     let list = world.write("list.json", &json!([document("one"), document("two")]).to_string());
     let refused = account(&world, &serving, &["import", &list, "--provider", "acme"]).await;

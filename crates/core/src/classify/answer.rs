@@ -9,7 +9,7 @@ use crate::{
     import::{
         ends,
         names::{LASTS, REFRESH_LASTS},
-        sooner,
+        sooner, token,
     },
     jwt, mutant,
 };
@@ -66,6 +66,14 @@ impl TokenAnswer {
     /// Both tokens are there.
     pub fn is_pair(&self) -> bool {
         self.access_token.is_some() && self.refresh_token.is_some()
+    }
+
+    /// Both are there, and neither is a mask or a word that stands for one.
+    pub(super) fn is_pair_of_tokens(&self) -> bool {
+        let is_token = |token: &Secret| token::fault(token.expose_secret()).is_none();
+        [&self.access_token, &self.refresh_token]
+            .into_iter()
+            .all(|token| token.as_ref().is_some_and(is_token))
     }
 
     /// The names of the tokens that the answer mentions and that are none; the tokens before them stay.

@@ -73,12 +73,17 @@ fn reply(
     let tokens = Tokens::of(&body);
     let refusal = Refusal::read(dialect, &body);
     let unread = match (TokenAnswer::read(&body), status.is_success()) {
-        (Ok(answer), true) if answer.refresh_token.is_some() || !tokens.refresh => {
+        (Ok(answer), true)
+            if answer.access_token.is_some() && (answer.refresh_token.is_some() || !tokens.refresh)
+                || answer.access_token.is_none() && refusal.meaning().is_none() =>
+        {
             return (Outcome::Success(answer), status.as_u16().to_string());
         }
         // Whoever issues a pair has consumed the token before it, whatever the status.
         (Ok(answer), false)
-            if answer.is_pair() && refusal.meaning().is_none() && !mutant("pair_of_a_refusal_is_dropped") =>
+            if answer.is_pair_of_tokens()
+                && refusal.meaning().is_none()
+                && !mutant("pair_of_a_refusal_is_dropped") =>
         {
             return (Outcome::Success(answer), status.as_u16().to_string());
         }
@@ -160,7 +165,10 @@ impl Meaning {
 
 /// Error codes are short words; anything else in their place may be a sentence that quotes a token.
 fn is_printable(code: &str) -> bool {
-    code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+    let digits = code.bytes().filter(u8::is_ascii_digit).count();
+    code.len() <= 64
+        && digits <= 6
+        && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
 #[cfg(test)]

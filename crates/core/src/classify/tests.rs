@@ -97,7 +97,13 @@ fn an_answer_that_mentions_a_refresh_token_which_is_none_as_it_stands_is_kept() 
         (r#"{"access_token":"a","refresh_token":{"token":"r"}}"#, Outcome::Unread),
         (r#"{"access_token":"a","refresh_token":["r"]}"#, Outcome::Unread),
         (r#"{"access_token":"a","refresh_token":7}"#, Outcome::Unread),
-        (r#"{"access_token":"a","newRefreshToken":"r"}"#, Outcome::Unread),
+        (r#"{"access_token":"a","newRefreshToken":"r-0123456789"}"#, Outcome::Unread),
+        (r#"{"access_token":"a","refresh_token":["r"],"name":"\ud83d"}"#, Outcome::Unread),
+        (r#"{"error":"invalid_grant","refresh_token":"r"}"#, Outcome::Unread),
+        (r#"{"access_token":"a","has_refresh_token":"false"}"#, Outcome::Success(())),
+        (r#"{"access_token":"a","rotate_refresh_token":0,"refresh_token":"false"}"#, Outcome::Success(())),
+        (r#"{"access_token":"a","_links":{"refresh_token":{"href":"https://a/b"}}}"#, Outcome::Success(())),
+        (r#"{"access_token":"a","refresh_token":{"expires_in":3600}}"#, Outcome::Success(())),
         (r#"{"access_token":"a","grant":{"refresh-token":"r"}}"#, Outcome::Unread),
         (r#"{"access_token":"a","refresh_token":null}"#, Outcome::Success(())),
         (r#"{"access_token":"a","refresh_token":" "}"#, Outcome::Success(())),
@@ -126,6 +132,8 @@ fn a_pair_in_a_refusal_was_issued_all_the_same() {
         assert_eq!(outcome(&dialect, status, &wrapped), Outcome::Unread, "{status}");
         let contradiction = pair.replace('{', r#"{"error":"invalid_grant","#);
         assert_eq!(outcome(&dialect, status, &contradiction), Outcome::Unread, "{status}");
+        let masked = r#"{"access_token":"***","refresh_token":"***"}"#;
+        assert_eq!(outcome(&dialect, status, masked), Outcome::Unread, "{status}");
         // What was sent comes back, or is called wrong.
         for echo in [
             r#"{"refresh_token":"old","grant_type":"refresh_token"}"#,

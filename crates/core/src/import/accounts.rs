@@ -294,11 +294,14 @@ fn list(text: &str) -> Option<Vec<&str>> {
 fn lines(text: &str) -> Result<Option<Vec<(usize, &str)>>, InputError> {
     let values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
     let mut lines = Vec::new();
+    let (mut line, mut counted) = (1, 0);
     for value in values {
         match value {
             Ok(value) if lines.len() <= MAX_ACCOUNTS => {
                 let start = value.get().as_ptr().addr() - text.as_ptr().addr();
-                lines.push((text[..start].matches('\n').count() + 1, value.get()));
+                line += text[counted..start].matches('\n').count();
+                counted = start;
+                lines.push((line, value.get()));
             }
             Ok(_) => break,
             // Whatever is wrong with a single one is said by whoever reads it.

@@ -105,7 +105,20 @@ fn number_value(name: &str, number: f64) -> Result<Value, Unreadable> {
 
 /// Returns whether a number under this name is a lifetime.
 fn lasts(name: &str, number: f64) -> bool {
-    const EITHER: [&str; 5] = ["expires", "expire", "expired", "expiry", "expiration"];
+    const EITHER: [&str; 12] = [
+        "expires",
+        "expire",
+        "expired",
+        "expiry",
+        "expiration",
+        "exp",
+        "Expiry",
+        "token_expires",
+        "token_expiration",
+        "tokenExpiration",
+        "access_token_expires",
+        "accessTokenExpires",
+    ];
     EITHER.contains(&name) && (60.0..FIRST_INSTANT).contains(&number)
 }
 
@@ -322,8 +335,14 @@ impl Style {
             | "expires"
             | "expiryDate"
             | "refreshTokenExpiresAt"
-            | "accessTokenExpiresAt" => Kind::Number(Unit::Millis),
-            "expiry" | "expired" | "token_expiry" | "last_refresh" => Kind::Text(Form::OURS),
+            | "accessTokenExpiresAt"
+            | "accessTokenExpires"
+            | "expires_at_ms"
+            | "expiresAtMs"
+            | "expiration_time_millis" => Kind::Number(Unit::Millis),
+            "expiry" | "expired" | "token_expiry" | "last_refresh" | "ExpiresAt" | "Expiry" => {
+                Kind::Text(Form::OURS)
+            }
             _ => Kind::Number(Unit::Seconds),
         }
     }
@@ -496,6 +515,9 @@ mod tests {
             ("expiresAt", "0", "1735689600500"),
             ("expires", "0", "1735689600500"),
             ("expiry_date", "null", "1735689600500"),
+            ("expires_at_ms", "null", "1735689600500"),
+            ("ExpiresAt", "null", "\"2025-01-01T00:00:00.5Z\""),
+            ("token_expires", "3000", "3600"),
             ("expiry", "null", "\"2025-01-01T00:00:00.5Z\""),
             ("expiry", "\"0001-01-01T00:00:00Z\"", "\"2025-01-01T00:00:00Z\""),
         ] {

@@ -7,7 +7,7 @@ pub(crate) mod instant;
 pub(crate) mod moments;
 pub(crate) mod names;
 pub(crate) mod text;
-mod token;
+pub(crate) mod token;
 
 use std::time::{Duration, SystemTime};
 

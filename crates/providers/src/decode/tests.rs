@@ -214,6 +214,14 @@ fn a_half_of_a_pair_is_found_under_another_name_or_next_to_the_other_half() {
     // The pair around it is another one's.
     let bot = r#"{"authed_user":{"access_token":"at"},"access_token":"bot","refresh_token":"rt"}"#;
     assert_eq!(at(bot), Value::Null);
+    let session = plain(r#"{"accessToken":"session","data":{"access_token":"at","refresh_token":"rt"}}"#);
+    assert_eq!(
+        session, r#"{"access_token":"at","refresh_token":"rt"}"#,
+        "humps are for where nothing else is"
+    );
+    let contradicted =
+        plain(r#"{"error":"invalid_grant","data":{"access_token":"at","refresh_token":"rt"}}"#);
+    assert_eq!(contradicted, r#"{"access_token":"at","refresh_token":"rt","error":"invalid_grant"}"#);
     for same in [PAIR, r#"{"access_token":"at","refresh_token":["rt"]}"#, r#"{"access_token":"at"}"#] {
         assert_eq!(plain(same.to_owned()), same);
     }

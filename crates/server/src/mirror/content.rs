@@ -30,7 +30,8 @@ impl Content {
         };
         let missing = || InputError::new(field, "an object with the tokens of an account");
         let account = whole.only(field).ok_or_else(missing)?;
-        let import = Credential::import_file(account.render().as_bytes(), written, SystemTime::now())?;
+        // The time of the file is that of whichever field was written last.
+        let import = Credential::import_file(account.render().as_bytes(), None, SystemTime::now())?;
         Ok(Self { import, account, whole: Some((whole, field.to_owned())) })
     }
 

@@ -268,7 +268,7 @@ impl Mirror {
         let (account, file) = (&self.account, shown(&self.place, &self.account));
         let options = LoginOptions {
             accept_spent: mutant("mirror_insists_on_a_spent_token"),
-            written: version.and_then(|version| version.written()),
+            written: version.filter(|_| self.field.is_none()).and_then(|version| version.written()),
             ..LoginOptions::default()
         };
         match self.solekey.login_with(account, content, options).await {

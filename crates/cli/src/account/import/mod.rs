@@ -166,25 +166,31 @@ impl ImportArgs {
     }
 }
 
-/// Gives grants that go by one name, such as one person's in two workspaces, the names of their files: the second would
-/// take the place of the first. Where those say nothing, all of them are refused.
+/// Gives grants that go by one name and are of different workspaces the names of their files: the second would take the
+/// place of the first. Where nothing shows that, one may be an older copy of the other, and all of them are refused.
 fn distinguish(candidates: &mut [Candidate]) {
     let mut grants: HashMap<Account, Vec<usize>> = HashMap::new();
-    for (at, candidate) in candidates.iter().enumerate() {
+    for (at, candidate) in candidates.iter().enumerate().filter(|(_, candidate)| candidate.grant().is_some())
+    {
         if let Ok(account) = &candidate.account {
             grants.entry(account.clone()).or_default().push(at);
         }
     }
+    let taken: HashSet<Account> = grants.keys().cloned().collect();
     for (account, same) in grants {
         let first = candidates[same[0]].grant();
         if same.iter().all(|at| candidates[*at].grant() == first) {
             continue;
         }
-        let stems: HashSet<_> = same.iter().filter_map(|at| candidates[*at].stem.clone()).collect();
-        for at in &same {
-            let stem = candidates[*at].stem.clone().filter(|_| stems.len() == same.len());
-            let named = stem.map(|id| Account { id, ..account.clone() });
-            candidates[*at].account = named.ok_or_else(|| {
+        let distinct = |of: fn(&Candidate) -> Option<String>| {
+            same.iter().filter_map(|at| of(&candidates[*at])).collect::<HashSet<_>>().len() == same.len()
+        };
+        let are_named = distinct(Candidate::workspace) && distinct(|candidate| candidate.stem.clone());
+        for at in same {
+            let stem = candidates[at].stem.clone().filter(|_| are_named);
+            let named =
+                stem.map(|id| Account { id, ..account.clone() }).filter(|named| !taken.contains(named));
+            candidates[at].account = named.ok_or_else(|| {
                 format!("another one here is {}/{}, too: name each with --id", account.provider, account.id)
             });
         }
@@ -197,6 +203,20 @@ impl Candidate {
         let credential = &self.found.import.as_ref().ok()?.credential;
         let token = credential.refresh_token().or_else(|| credential.access_token())?;
         Some(token.expose_secret().to_owned())
+    }
+
+    /// Where one person's grants are several, what distinguishes them.
+    fn workspace(&self) -> Option<String> {
+        const NAMES: [&str; 6] = [
+            "account_id",
+            "chatgpt_account_id",
+            "workspace_id",
+            "organization_id",
+            "project_id",
+            "accountId",
+        ];
+        let credential = &self.found.import.as_ref().ok()?.credential;
+        NAMES.iter().find_map(|name| credential.field(name)).map(|text| text.expose_secret().to_owned())
     }
 }
 
