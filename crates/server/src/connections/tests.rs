@@ -153,15 +153,22 @@ async fn bodies_that_drip_in_give_way_to_those_who_ask() {
         client.0.write_all(head).await.unwrap();
         dripping.push(client);
     }
-    let answered = async {
-        while !matches!(serving.connect().await.get("/nothing").await, Some((404, _))) {
+    // Also while somebody waits for room.
+    let drips = tokio::spawn(async move {
+        loop {
             for client in &mut dripping {
                 let _ended = client.0.write_all(b"1\r\n \r\n").await;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    });
+    let answered = async {
+        while !matches!(serving.connect().await.get("/nothing").await, Some((404, _))) {
+            tokio::task::yield_now().await;
+        }
     };
     within(answered).await;
+    drips.abort();
     serving.stop().await;
 }
 

@@ -17,8 +17,8 @@ use crate::observer;
 impl Performer {
     pub(super) fn deliver(&self, delivery: Delivery, knowledge: &Knowledge) -> Performed {
         let outcome = match delivery {
-            // Whoever asks from now on must not get what a login of this process has replaced; what becomes of the
-            // commit decides what those get who wait.
+            // Whoever asks from now on must not get what a login or a delete of this process has replaced; what becomes
+            // of the commit decides what those get who wait.
             Delivery::Token { generation, source: Source::Own } if self.is_replaced(generation) => {
                 return Performed::Done;
             }
@@ -44,8 +44,11 @@ impl Performer {
     }
 
     fn is_replaced(&self, generation: Generation) -> bool {
-        let served = self.engine.process.entries().get(self.account.key());
-        served.is_some_and(|entry| entry.generation > generation)
+        if mutant("pair_is_handed_out_over_a_delete") {
+            let served = self.engine.process.entries().get(self.account.key());
+            return served.is_some_and(|entry| entry.generation > generation);
+        }
+        self.engine.process.entries().newest(self.account.key()) > generation
     }
 
     /// Keeps what the flight learnt, so that for a moment nobody starts another one that would only learn it again. A delay
