@@ -140,10 +140,10 @@ impl Activity {
         }
     }
 
-    /// A body has ended, or is waited for: it counts from the first time, however much of it drips in.
-    pub(super) fn body_read(&self, has_ended: bool, now: Instant) {
+    /// A body was asked for more.
+    pub(super) fn body_read(&self, arrived: bool, now: Instant) {
         let unread = &mut self.state().unread;
-        if has_ended {
+        if arrived {
             *unread = None;
         } else {
             unread.get_or_insert(now);

@@ -9,7 +9,6 @@ use std::{
 use axum::body::{Body, Bytes, HttpBody};
 use http_body_util::BodyExt as _;
 use hyper::body::{Frame, Incoming, SizeHint};
-use solekey::core::mutant;
 use tokio::time::Instant;
 
 use super::activity::Activity;
@@ -52,11 +51,7 @@ impl HttpBody for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
-        match &frame {
-            Poll::Ready(Some(Ok(_)))
-                if !self.body.is_end_stream() && !mutant("dripping_body_begins_anew") => {}
-            frame => self.activity.body_read(frame.is_ready(), Instant::now()),
-        }
+        self.activity.body_read(frame.is_ready(), Instant::now());
         frame
     }
 

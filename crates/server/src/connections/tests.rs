@@ -142,36 +142,6 @@ async fn health_answers_next_to_idle_slow_and_never_reading_connections() {
     serving.stop().await;
 }
 
-#[tokio::test]
-async fn bodies_that_drip_in_give_way_to_those_who_ask() {
-    let serving = Serving::tcp(Limits::for_tests(4, 1)).await;
-    let mut dripping = Vec::new();
-    for _ in 0..4 {
-        let mut client = serving.connect().await;
-        let head =
-            b"PUT /v1/accounts/acme/a HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n";
-        client.0.write_all(head).await.unwrap();
-        dripping.push(client);
-    }
-    // Also while somebody waits for room.
-    let drips = tokio::spawn(async move {
-        loop {
-            for client in &mut dripping {
-                let _ended = client.0.write_all(b"1\r\n \r\n").await;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    });
-    let answered = async {
-        while !matches!(serving.connect().await.get("/nothing").await, Some((404, _))) {
-            tokio::task::yield_now().await;
-        }
-    };
-    within(answered).await;
-    drips.abort();
-    serving.stop().await;
-}
-
 /// A connection over a pipe that holds so many bytes.
 async fn piped(limits: Limits, bytes: usize) -> (DuplexStream, JoinHandle<()>) {
     piped_until(limits, bytes, CancellationToken::new()).await

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use solekey::core::{ExposeSecret as _, mutant};
+use solekey::core::ExposeSecret as _;
 use solekey_redis_link::{
     DownReason, Event, Eviction, LinkError, LinkOptions, LinkPhase, RedisLink, Value, cmd,
 };
@@ -51,7 +51,7 @@ async fn read_info(link: &RedisLink) -> Result<Info, LinkError> {
 
 /// The server is there, and the user may not ask it.
 fn is_denied(error: &LinkError) -> bool {
-    matches!(error, LinkError::Refused { code, .. } if code == "NOPERM" && !mutant("denied_info_is_an_outage"))
+    matches!(error, LinkError::Refused { code, .. } if code == "NOPERM")
 }
 
 /// What is left to find where `INFO` is not allowed: what `CONFIG GET` shows of eviction.
@@ -71,7 +71,6 @@ fn without_info(eviction: Eviction, rows: bool) -> Vec<Finding> {
 /// Writes, reads and removes a key under the prefix, which a user may not be allowed to.
 async fn keys(link: &RedisLink, prefix: &str) -> Finding {
     let check = "redis.keys";
-    let prefix = if mutant("doctor_checks_other_keys") { "doctor" } else { prefix };
     let key = format!("{prefix}:doctor:{}", std::process::id());
     let tried = async {
         link.query::<Value>(cmd("SET").arg(&key).arg("?").arg("PX").arg(10_000)).await?;
