@@ -244,4 +244,14 @@ mod tests {
             r#"{"access_token":"a2","refresh_token":"r","expires_at":1735696800,"own":{"x":1}}"#
         );
     }
+
+    #[test]
+    fn an_end_that_a_document_corrects_stands_as_it_is_written_there() {
+        let document =
+            |end: &str| format!(r#"{{"access_token":"a","refresh_token":"r","expires_at":{end}}}"#);
+        for end in [r#""2025-01-01T09:00:00.25+08:00""#, "1735693200123", r#""1735693200""#] {
+            let (amended, _) = amended(&document("1735689660"), Some(60), &document(end)).unwrap();
+            assert_eq!(amended, document(end));
+        }
+    }
 }
