@@ -20,7 +20,7 @@ use crate::{
 const LIFETIME: Duration = Duration::from_secs(6);
 const ACCOUNTS: usize = 5;
 
-async fn log_in_some(fleet: &Fleet) -> Vec<Account> {
+pub(crate) async fn log_in_some(fleet: &Fleet) -> Vec<Account> {
     let mut accounts = Vec::new();
     for number in 0..ACCOUNTS {
         accounts.push(fleet.log_in(&format!("a{number}")).await.0);
@@ -160,32 +160,41 @@ async fn redis_alone_back_with_an_older_copy_while_every_account_is_presented_ha
     let rows = fleet.blueprint.rows().await;
     let forgotten = rows.load(&accounts[0]).await.unwrap().record.unwrap().row;
     assert_eq!(forgotten.rotations, 0);
+    nobody_presents_twice(&fleet, &accounts).await;
+}
+
+/// Asks while the provider holds a request for each account, and lets them go.
+pub(crate) async fn nobody_presents_twice(fleet: &Fleet, accounts: &[Account]) {
     // Past the time in which nobody claims.
     for _ in 0..3 {
-        everybody_asks(&fleet, &accounts).await;
+        everybody_asks(fleet, accounts).await;
     }
     fleet.provider.release_all();
     let processed = |provider: &solekey_testkit::provider::AuthorizationServer| {
         accounts.iter().all(|account| provider.tally_of(account.id()).rotations > 0)
     };
     within("the exchanges", fleet.provider.wait_until(processed)).await;
-    everybody_asks(&fleet, &accounts).await;
+    everybody_asks(fleet, accounts).await;
     fleet.assert_nothing_burned();
-    for account in &accounts {
+    for account in accounts {
         let tally = fleet.provider.tally_of(account.id());
         assert_eq!(tally.presentations, tally.rotations, "{}", fleet.provider.log_json_lines());
     }
 }
 
 fn forgetful(redis: &RedisServer) -> Plan {
-    // Requests that are held have to be answered in time; what is in doubt is waited for twice as long.
+    held(Mode::own(redis))
+}
+
+/// Requests that are held have to be answered in time; what is in doubt is waited for twice as long.
+pub(crate) fn held(mode: Mode) -> Plan {
     let (exchange_timeout, quarantine) = (Duration::from_secs(10), Duration::from_secs(13));
     let terms = Terms { exchange_timeout, quarantine, ..Terms::default() };
-    Plan { mode: Mode::own(redis), lifetime: LIFETIME, terms, ..Plan::default() }
+    Plan { mode, lifetime: LIFETIME, terms, ..Plan::default() }
 }
 
 /// The same as [`in_the_middle`] for all accounts at once.
-async fn all_in_the_middle(fleet: &Fleet, accounts: &[Account]) {
+pub(crate) async fn all_in_the_middle(fleet: &Fleet, accounts: &[Account]) {
     for account in accounts {
         fleet.provider.inject(Fault::HoldBefore.once().on(account.id()));
     }

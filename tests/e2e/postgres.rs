@@ -22,7 +22,9 @@ use crate::{
     database::listened_to,
     fleet::{Fleet, Mode, Plan, newer},
     load::Load,
-    outages::{ONE_ROUND, one_presentation_per_expiry},
+    outages::{
+        ONE_ROUND, all_in_the_middle, held, log_in_some, nobody_presents_twice, one_presentation_per_expiry,
+    },
     stops::HinderedStore,
     victim::{SERVES, Victim},
     wait::{eventually, within},
@@ -73,6 +75,28 @@ async fn postgres_killed_and_restarted_in_the_middle_burns_no_account() {
         let tally = fleet.provider.tally_of(account.id());
         assert_eq!(tally.presentations, tally.rotations, "{}", fleet.provider.log_json_lines());
     }
+    fleet.shut_down().await;
+}
+
+/// A22.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_failover_of_postgres_that_lost_every_claim_nobody_presents_twice() {
+    if is_waived() {
+        return;
+    }
+    let mut postgres = PostgresServer::start().await.unwrap();
+    let fleet = Fleet::start(held(Mode::OwnPostgres(postgres.url()))).await;
+    let accounts = log_in_some(&fleet).await;
+    postgres.copy().await.unwrap();
+    let load = Load::start(&fleet, &accounts);
+    all_in_the_middle(&fleet, &accounts).await;
+    load.stop().await;
+    postgres.fail_over_to_copy().await.unwrap();
+    let rows = fleet.blueprint.rows().await;
+    let loads = async || rows.load(&accounts[0]).await.map_err(|error| error.to_string());
+    let forgotten = eventually("the new primary", loads).await.record.unwrap().row;
+    assert_eq!((forgotten.rotations, forgotten.open), (0, None));
+    nobody_presents_twice(&fleet, &accounts).await;
     fleet.shut_down().await;
 }
 

@@ -29,6 +29,9 @@ pub(crate) struct Change<T, E> {
     /// The store's time after which it must not be made any more.
     #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite has one writer at a time"))]
     pub(crate) not_after: Option<StoreTime>,
+    /// After a failover it is refused until owners can have repeated their claims.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite's file is in one place"))]
+    pub(crate) waits_for_owners: bool,
     /// The function on [`Row`] that the change is.
     pub(crate) apply: fn(&mut Row, &Seen, &T) -> Result<E, Refusal>,
     /// Its argument.
@@ -46,7 +49,12 @@ pub(crate) struct Outcome<E> {
 impl Change<Claim, ()> {
     pub(crate) fn claim(account: &Account, claim: &Claim) -> Self {
         let change = Self::of(account, *claim, |row, seen, claim| row.claim(claim, seen.now));
-        Self { not_after: Some(claim.not_after), ..change }
+        Self { not_after: Some(claim.not_after), waits_for_owners: true, ..change }
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(crate) fn repeat_claim(account: &Account, claim: &Claim) -> Self {
+        Self { waits_for_owners: false, ..Self::claim(account, claim) }
     }
 }
 
@@ -111,6 +119,7 @@ impl<T, E> Change<T, E> {
             asks_about: None,
             is_exclusive: false,
             not_after: None,
+            waits_for_owners: false,
             apply,
             request,
         }

@@ -11,6 +11,7 @@ use super::{
     Db,
     listing::account,
     session::{Session, is_collision},
+    timeline::Timelines,
 };
 use crate::{
     change::{Change, Outcome, row},
@@ -41,8 +42,7 @@ impl Db {
     pub(super) async fn pin(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
         let mut session = self.session().await?;
         session.execute(sqlx::query(PIN).bind(name).bind(value)).await?;
-        let found = session.fetch(sqlx::query(PINNED).bind(name)).await?;
-        one(&mut session, &found)?.try_get("value").map_err(StoreError::not_applied)
+        read_pin(&mut session, name).await
     }
 
     /// Replaces a value if it is the one seen.
@@ -58,7 +58,7 @@ impl Db {
     }
 
     pub(super) async fn load(&self, account: &Account) -> Result<Loaded, StoreError> {
-        let loaded = read(&mut self.session().await?, account, None).await?.loaded;
+        let loaded = read(&mut self.session().await?, &self.timelines, account, None).await?.loaded;
         let ahead = |record: &Record| record.row.clone().follow(loaded.now);
         if loaded.record.as_ref().is_some_and(ahead) {
             return self.change(&Change::follow(account)).await.map(row);
@@ -84,7 +84,10 @@ impl Db {
         let mut session = self.session().await?;
         for _ in 0..TRIES {
             let Read { loaded, revision, elsewhere } =
-                read(&mut session, &change.account, change.asks_about).await?;
+                read(&mut session, &self.timelines, &change.account, change.asks_about).await?;
+            if change.waits_for_owners && !self.timelines.settle_in().is_zero() {
+                return Err(StoreError::Late);
+            }
             let Outcome { effect, before, after } = change.decide(loaded, elsewhere)?;
             let Some(after) = after else { return Ok((effect, before)) };
             match write(&mut session, change, revision, &before, &after).await {
@@ -100,22 +103,23 @@ impl Db {
 
 async fn read_pin(session: &mut Session, name: &str) -> Result<Vec<u8>, StoreError> {
     let found = session.fetch(sqlx::query(PINNED).bind(name)).await?;
-    if found.is_empty() {
-        return Ok(Vec::new());
-    }
-    one(session, &found)?.try_get("value").map_err(StoreError::not_applied)
+    let value: Option<Vec<u8>> = one(session, &found)?.try_get("value").map_err(StoreError::not_applied)?;
+    Ok(value.unwrap_or_default())
 }
 
 async fn read(
     session: &mut Session,
+    timelines: &Timelines,
     account: &Account,
     asks_about: Option<Fingerprint>,
 ) -> Result<Read, StoreError> {
-    let asked = sqlx::query(READ).bind(account.provider()).bind(account.id());
+    let statement = if timelines.are_shown() { READ } else { READ_WITHOUT_TIMELINE };
+    let asked = sqlx::query(statement).bind(account.provider()).bind(account.id());
     let asked = asked.bind(asks_about.map(|token| token.to_string()));
     let archived = asks_about.filter(|_| !mutant("archive_is_not_asked"));
     let found = session.fetch(asked.bind(archived.map(|token| short(token.short())))).await?;
     let found = one(session, &found)?;
+    timelines.note(found.try_get("timeline").map_err(StoreError::not_applied)?);
     let columns = || {
         let Some(format) = found.try_get("format")? else { return Ok(None) };
         let (due_at, row, payload) =
@@ -186,14 +190,30 @@ fn now(found: &PgRow) -> Result<StoreTime, StoreError> {
 
 // `statement_timestamp()` is when the server got the statement, before it read anything: what this makes of the row
 // errs towards "still in flight". (`now()` would be the beginning of a transaction.)
-const READ: &str = "
-    SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS now, pg_is_in_recovery() AS standby,
-           account.revision, account.format, account.due_at, account.row, account.payload,
-           EXISTS (SELECT FROM solekey.presented
-                   WHERE presented.fingerprint = $3 AND (presented.provider, presented.id) <> ($1, $2))
-           OR EXISTS (SELECT FROM solekey.spent WHERE spent.token = $4
-                      AND spent.until > extract(epoch FROM statement_timestamp()) / 86400 - 1) AS elsewhere
-    FROM (SELECT) AS always LEFT JOIN solekey.account ON account.provider = $1 AND account.id = $2";
+macro_rules! read {
+    ($timeline:literal) => {
+        concat!(
+            "SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS now,
+                    pg_is_in_recovery() AS standby, ",
+            $timeline,
+            " AS timeline, account.revision, account.format, account.due_at, account.row, account.payload,
+                    EXISTS (SELECT FROM solekey.presented
+                            WHERE presented.fingerprint = $3
+                                AND (presented.provider, presented.id) <> ($1, $2))
+                    OR EXISTS (SELECT FROM solekey.spent WHERE spent.token = $4
+                               AND spent.until > extract(epoch FROM statement_timestamp()) / 86400 - 1)
+                    AS elsewhere
+             FROM (SELECT) AS always
+                 LEFT JOIN solekey.account ON account.provider = $1 AND account.id = $2"
+        )
+    };
+}
+
+// A standby has no timeline of its own. The first eight digits of a log file's name are the timeline.
+const READ: &str =
+    read!("CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END");
+// Where the role may not, the statement fails even if it does not come to that.
+const READ_WITHOUT_TIMELINE: &str = read!("NULL::text");
 
 const AHEAD: &str = "
     SELECT account.provider, account.id, pg_is_in_recovery() AS standby FROM solekey.account
@@ -218,7 +238,8 @@ const REPIN: &str = "
     UPDATE solekey.meta SET value = $3 FROM durable WHERE meta.name = $1 AND meta.value = $2";
 
 const PINNED: &str = "
-    SELECT meta.value, pg_is_in_recovery() AS standby FROM solekey.meta WHERE meta.name = $1";
+    SELECT meta.value, pg_is_in_recovery() AS standby
+    FROM (SELECT) AS always LEFT JOIN solekey.meta ON meta.name = $1";
 
 // The row is locked first, and the clock is read once it is ours: a change that waited for somebody else's is late if
 // it is late by then.

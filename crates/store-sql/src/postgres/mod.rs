@@ -9,6 +9,7 @@ mod listing;
 mod open;
 mod ready;
 mod session;
+mod timeline;
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
@@ -29,6 +30,7 @@ use crate::{
     cursor::Cursor,
 };
 use ready::Readiness;
+use timeline::Timelines;
 
 /// One durable row per account in a PostgreSQL database, shared by all replicas.
 ///
@@ -36,7 +38,8 @@ use ready::Readiness;
 /// transaction is ever open between two of them, so a process that is stopped halfway holds nothing up. The statement
 /// asks for `synchronous_commit = on` (a stronger setting stays), so what was acknowledged survives a crash of the
 /// server, and the loss of its host where synchronous standbys are set up. The store's time is the server's. A server
-/// that turns out to be a standby is not believed, and its connection is given up.
+/// that turns out to be a standby is not believed, and its connection is given up. One that was promoted takes claims after
+/// 3 s: owners repeat theirs first, which it may not have.
 ///
 /// Tables are in a schema of their own, `solekey`; the role needs to own it, or to be allowed to create it. Behind a
 /// pooler in transaction mode that keeps no prepared statements, add `?statement-cache-capacity=0` to the URL.
@@ -60,6 +63,7 @@ struct Db {
     pool: PgPool,
     options: PgConnectOptions,
     readiness: Readiness,
+    timelines: Timelines,
 }
 
 impl PostgresStore {
@@ -126,6 +130,28 @@ impl Store for PostgresStore {
 
     async fn claim(&self, account: &Account, claim: &Claim) -> Result<Loaded, StoreError> {
         self.change(Change::claim(account, claim)).await.map(row)
+    }
+
+    async fn repeat_claim(&self, account: &Account, claim: &Claim) -> Result<Loaded, StoreError> {
+        self.change(Change::repeat_claim(account, claim)).await.map(row)
+    }
+
+    fn restarts(&self) -> u64 {
+        self.db.timelines.failovers()
+    }
+
+    async fn restarted(&self, since: u64) {
+        if !self.db.timelines.are_shown() {
+            return std::future::pending().await;
+        }
+        while self.restarts() <= since {
+            let read = self.carry_out(|db| async move { db.read_timeline().await });
+            self.db.failed_over_or(since, async { drop(read.await) }).await;
+        }
+    }
+
+    fn claims_wait(&self) -> Duration {
+        self.db.timelines.settle_in()
     }
 
     async fn commit(

@@ -5,7 +5,10 @@ use std::{borrow::Cow, sync::Arc};
 use sqlx::postgres::PgPoolOptions;
 use tokio_util::task::TaskTracker;
 
-use super::{Db, PostgresStore, address, error::PostgresError, ready::Readiness, session::PATIENCE};
+use super::{
+    Db, PostgresStore, address, error::PostgresError, ready::Readiness, session::PATIENCE,
+    timeline::Timelines,
+};
 
 /// Enough for the rotations of one process; each is two short statements.
 const CONNECTIONS: u32 = 8;
@@ -26,7 +29,7 @@ impl PostgresStore {
         let options = address::read(url)?;
         let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
         let pool = pool.connect_lazy_with(options.clone());
-        let db = Db { pool, options, readiness: Readiness::default() };
+        let db = Db { pool, options, readiness: Readiness::default(), timelines: Timelines::default() };
         Ok(Self { db: Arc::new(db), tasks: TaskTracker::new() })
     }
 

@@ -8,7 +8,7 @@ use std::{
 use sqlx::{Connection as _, PgConnection, Row as _, migrate::MigrateError, postgres::PgConnectOptions};
 use tokio::{sync::OnceCell, time::timeout};
 
-use super::{Db, PostgresError, session::LIMIT};
+use super::{Db, PostgresError, session::LIMIT, timeline::Timelines};
 
 /// The knowledge that the tables are there.
 #[derive(Default)]
@@ -29,7 +29,7 @@ impl Db {
             return Ok(());
         }
         let late = |_| Err(unusable(sqlx::Error::Io(io::ErrorKind::TimedOut.into())));
-        let made = made.get_or_try_init(|| prepare(&self.options));
+        let made = made.get_or_try_init(|| prepare(&self.options, &self.timelines));
         match timeout(LIMIT, made).await.unwrap_or_else(late) {
             Ok(()) => {
                 if warned.swap(false, Relaxed) {
@@ -51,10 +51,11 @@ impl Db {
 }
 
 /// On a connection of its own, which ends with it: a lock that is left behind by a future that was dropped ends, too.
-async fn prepare(options: &PgConnectOptions) -> Result<(), PostgresError> {
+async fn prepare(options: &PgConnectOptions, timelines: &Timelines) -> Result<(), PostgresError> {
     let mut connection = PgConnection::connect_with(options).await.map_err(unusable)?;
     check(&mut connection).await?;
     migrate(&mut connection).await?;
+    timelines.probe(&mut connection).await.map_err(unusable)?;
     // What was to be done is done.
     let _ = connection.close().await;
     Ok(())

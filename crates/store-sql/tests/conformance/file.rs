@@ -91,6 +91,18 @@ async fn opened_for_the_first_time_by_many_at_once_it_is_one_store() {
 }
 
 #[tokio::test]
+async fn a_row_is_read_at_no_time_before_the_latest_that_another_process_wrote() {
+    let (place, a) = (Location::new(), account("a"));
+    let store = place.open().await;
+    log_in(&store, &a).await;
+    let ahead = store.load(&a).await.unwrap().now + Duration::from_hours(1);
+    let mut connection = place.connect().await;
+    let seen = i64::try_from(ahead.as_micros()).unwrap();
+    sqlx::query("UPDATE clock SET seen = ?").bind(seen).execute(&mut connection).await.unwrap();
+    assert!(store.load(&a).await.unwrap().now >= ahead);
+}
+
+#[tokio::test]
 async fn time_goes_on_from_the_latest_in_the_file() {
     let (place, a) = (Location::new(), account("a"));
     let store = place.open().await;
@@ -162,6 +174,23 @@ async fn spent_tokens_are_forgotten_when_their_time_is_over_and_never_by_count()
     }
     let left = spent(&mut connection).await;
     assert!((120..150).contains(&left), "{left}");
+}
+
+#[tokio::test]
+async fn a_token_that_comes_into_the_archive_again_is_remembered_for_the_longer_of_both_times() {
+    let (place, a) = (Location::new(), account("a"));
+    let store = place.open().await;
+    let first = log_in(&store, &a).await.facts.unwrap().refresh.unwrap();
+    let token = i64::from_be_bytes(first.short().to_be_bytes());
+    let mut connection = place.connect().await;
+    let enter = sqlx::query("INSERT INTO spent (token, until) VALUES (?, 60000)").bind(token);
+    enter.execute(&mut connection).await.unwrap();
+    for _ in 0..=solekey_core::MAX_PRESENTED {
+        rotate(&store, &a).await;
+    }
+    let kept = sqlx::query("SELECT until FROM spent WHERE token = ?").bind(token);
+    assert_eq!(kept.fetch_one(&mut connection).await.unwrap().get::<i64, _>(0), 60_000);
+    assert_eq!(spent(&mut connection).await, 1, "it came, and no other");
 }
 
 async fn spent(connection: &mut sqlx::SqliteConnection) -> i64 {

@@ -134,18 +134,49 @@ impl PostgresServer {
         }
     }
 
+    /// Keeps a copy of the data, as a standby has it that receives nothing any more. The server is killed for that, and
+    /// started again.
+    ///
+    /// # Errors
+    /// As [`restart`](Self::restart); or the data cannot be copied.
+    ///
+    /// # Cancel safety
+    /// As [`restart`](Self::restart).
+    pub async fn copy(&mut self) -> Result<(), PostgresFixtureError> {
+        self.kill9();
+        self.run(Path::new("cp"), &["-a", "data", "copy"]).await?;
+        self.restart().await
+    }
+
+    /// Kills the server, and promotes its [copy](Self::copy) in its place: what was written since is lost.
+    ///
+    /// # Errors
+    /// As [`restart`](Self::restart); or there is no copy.
+    ///
+    /// # Cancel safety
+    /// As [`restart`](Self::restart).
+    pub async fn fail_over_to_copy(&mut self) -> Result<(), PostgresFixtureError> {
+        self.kill9();
+        self.run(Path::new("rm"), &["-r", "data"]).await?;
+        self.run(Path::new("mv"), &["copy", "data"]).await?;
+        self.run(Path::new("touch"), &["data/standby.signal"]).await?;
+        self.restart().await?;
+        self.run(&self.binaries.join("pg_ctl"), &["promote", "-D", "data"]).await
+    }
+
     async fn init(&self) -> Result<(), PostgresFixtureError> {
-        let binary = self.binaries.join("initdb");
-        let (user, folder) = (self.user, self.folder().to_owned());
+        let cluster = ["--pgdata", "data", "--username", ROLE, "--auth", "trust", "--encoding", "UTF8"];
+        let all = [&cluster[..], &["--locale", "C", "--no-sync"]].concat();
+        self.run(&self.binaries.join("initdb"), &all).await
+    }
+
+    /// Runs a program in the server's folder, as its user.
+    async fn run(&self, binary: &Path, args: &[&str]) -> Result<(), PostgresFixtureError> {
+        let binary = binary.to_owned();
         let spawn_error = |source| PostgresFixtureError::Spawn { binary: binary.clone(), source };
         let log = self.open_log().map_err(spawn_error)?;
-        let mut command = user.command(&binary, &folder);
-        command
-            .args(["--pgdata", "data", "--username", ROLE, "--auth", "trust", "--encoding", "UTF8"])
-            .args(["--locale", "C", "--no-sync"])
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().map_err(spawn_error)?)
-            .stderr(log);
+        let mut command = self.user.command(&binary, self.folder());
+        command.args(args).stdin(Stdio::null()).stdout(log.try_clone().map_err(spawn_error)?).stderr(log);
         // A second of another program's work, which nobody interrupts.
         let done = tokio::task::spawn_blocking(move || command.status()).await;
         let status = done.map_err(io::Error::other).and_then(|status| status).map_err(spawn_error)?;

@@ -72,6 +72,45 @@ async fn spent_tokens_are_forgotten_when_their_time_is_over_and_never_by_count()
     assert!((80..110).contains(&left), "{left}");
 }
 
+#[tokio::test]
+async fn a_token_that_comes_into_the_archive_again_is_remembered_for_the_longer_of_both_times() {
+    if is_waived() {
+        return;
+    }
+    let (database, a) = (Database::new().await, account("a"));
+    let store = database.open().await;
+    let first = log_in(&store, &a).await.facts.unwrap().refresh.unwrap();
+    let token = i64::from_be_bytes(first.short().to_be_bytes());
+    let mut connection = database.connect().await;
+    let enter = sqlx::query("INSERT INTO solekey.spent (token, until) VALUES ($1, 30000)").bind(token);
+    enter.execute(&mut connection).await.unwrap();
+    for _ in 0..=solekey_core::MAX_PRESENTED {
+        rotate(&store, &a).await;
+    }
+    let kept = sqlx::query("SELECT token, until::bigint FROM solekey.spent").fetch_all(&mut connection).await;
+    let kept: Vec<(i64, i64)> =
+        kept.unwrap().iter().map(|row| (sqlx::Row::get(row, 0), sqlx::Row::get(row, 1))).collect();
+    assert_eq!(kept, [(token, 30_000)]);
+}
+
+#[tokio::test]
+async fn a_row_of_a_newer_format_is_not_moved_when_the_clock_stepped_back_and_holds_nobody_up() {
+    if is_waived() {
+        return;
+    }
+    let (database, a, b) = (Database::new().await, account("a"), account("b"));
+    let store = database.open().await;
+    for account in [&a, &b] {
+        let login = solekey_core::Login { due_in: Some(Duration::ZERO), ..login() };
+        store.login(account, &login, &payload()).await.unwrap();
+    }
+    let mut connection = database.connect().await;
+    let newer =
+        "UPDATE solekey.account SET format = 30000, changed_at = changed_at + 3600000000 WHERE id = 'a'";
+    sqlx::query(newer).execute(&mut connection).await.unwrap();
+    assert_eq!(store.due("acme", Duration::from_mins(2), 20).await.unwrap(), [b]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn batches_taken_at_once_are_disjoint_and_nobody_waits_for_anybody() {
     if is_waived() {

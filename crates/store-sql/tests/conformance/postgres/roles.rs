@@ -5,13 +5,13 @@
 use std::time::Duration;
 
 use solekey_core::{
-    ClaimId, Settle,
-    ports::{Store, StoreError, Trouble},
+    Account, ClaimId, Settle,
+    ports::{Loaded, Store, StoreError, Trouble},
 };
 use solekey_store_sql::{PostgresError, PostgresStore};
 use solekey_testkit::{
     postgres::{PostgresServer, is_waived},
-    wait::eventually,
+    wait::{BOUND, eventually},
 };
 use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
@@ -53,6 +53,7 @@ async fn a_standby_is_neither_read_nor_written_and_is_a_store_again_once_it_is_p
         assert_refused("a page", store.list(None, None, 10).await);
         assert_refused("an empty page", store.list(Some("nobody"), None, 10).await);
         assert_refused("what is due", store.due("acme", Duration::from_mins(1), 10).await);
+        assert_refused("a pin that is not there", store.pinned("nobody").await);
         assert_refused("a pin", store.pin("name", b"value").await);
         assert_refused("a pin that is moved", store.repin("name", b"value", b"another").await);
         assert_refused("a claim", store.claim(&a, &claim).await);
@@ -68,7 +69,73 @@ async fn a_standby_is_neither_read_nor_written_and_is_a_store_again_once_it_is_p
     })
     .await;
     assert_eq!(found.record, loaded.record);
+    let settled = async || store.claims_wait().is_zero().then_some(()).ok_or("they wait");
+    eventually("claims are taken again", settled).await;
     assert_eq!(rotate(&store, &a).await.rotations, 1);
     assert_eq!(store.list(None, None, 10).await.unwrap().rows.len(), 1);
     assert_eq!(store.list(Some("nobody"), None, 10).await.unwrap().rows, []);
+}
+
+/// A22. The copy is a standby that had not received the last changes when it was promoted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_failover_that_lost_a_claim_its_owner_repeats_it_before_others_claim() {
+    if is_waived() {
+        return;
+    }
+    let mut server = PostgresServer::start().await.unwrap();
+    let owner = PostgresStore::connect(&server.url()).await.unwrap();
+    let other = PostgresStore::connect(&server.url()).await.unwrap();
+    let a = account("a");
+    log_in(&owner, &a).await;
+    server.copy().await.unwrap();
+    let loaded = eventually("the server is back", async || loads(&owner, &a).await).await;
+    eventually("the server is back", async || loads(&other, &a).await).await;
+    assert_eq!((owner.restarts(), other.restarts()), (0, 0), "it has what it acknowledged");
+    let claim = claim_on(&loaded, Duration::from_mins(1));
+    owner.claim(&a, &claim).await.unwrap();
+
+    server.fail_over_to_copy().await.unwrap();
+    let found = eventually("the server is the primary", async || loads(&other, &a).await).await;
+    assert_eq!(found.record.as_ref().unwrap().row.open, None, "the claim is lost");
+    let refused = other.claim(&a, &claim_on(&found, Duration::from_mins(1))).await;
+    assert!(matches!(refused, Err(StoreError::Late)), "{refused:?}");
+    assert!(other.restarts() == 1 && !other.claims_wait().is_zero());
+    // It asks for nothing but that.
+    tokio::time::timeout(BOUND, owner.restarted(0)).await.unwrap();
+    assert_eq!(owner.restarts(), 1);
+    owner.repeat_claim(&a, &claim).await.unwrap();
+    let open = other.load(&a).await.unwrap().record.unwrap().row.open.unwrap();
+    assert_eq!(open.id, claim.id);
+    let settled = async || other.claims_wait().is_zero().then_some(()).ok_or("they wait");
+    eventually("claims are taken again", settled).await;
+    let moved = other.claim(&a, &claim_on(&found, Duration::from_mins(1))).await;
+    assert!(matches!(moved, Err(StoreError::Moved(_))), "{moved:?}");
+}
+
+async fn loads(store: &PostgresStore, account: &Account) -> Result<Loaded, String> {
+    store.load(account).await.map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_see_the_timeline_is_served() {
+    if is_waived() {
+        return;
+    }
+    let server = PostgresServer::start().await.unwrap();
+    let mut administrator = PgConnection::connect(&server.url()).await.unwrap();
+    for statement in [
+        "CREATE ROLE app LOGIN",
+        "GRANT CREATE ON DATABASE postgres TO app",
+        "REVOKE EXECUTE ON FUNCTION pg_current_wal_insert_lsn() FROM PUBLIC",
+    ] {
+        sqlx::raw_sql(statement).execute(&mut administrator).await.unwrap();
+    }
+    let url = format!("postgres://app@{}/postgres", server.address());
+    let (store, a) = (PostgresStore::connect(&url).await.unwrap(), account("a"));
+    log_in(&store, &a).await;
+    // From the sixth time on a statement may have a plan that does not know its arguments.
+    for _ in 0..10 {
+        rotate(&store, &a).await;
+    }
+    assert!(store.restarts() == 0 && store.claims_wait().is_zero());
 }
