@@ -1,7 +1,7 @@
 //! The health of an instance.
 
 use serde::Serialize;
-use solekey_core::mutant;
+use solekey_core::{mutant, ports::StoreError};
 
 use crate::{
     accounts::configuration, background::Sealing, error::TokenError, flight::Engine, process::UnreadProvider,
@@ -11,6 +11,7 @@ use crate::{
 /// The health of an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Health {
     /// The store answers.
     pub store: bool,
@@ -27,6 +28,11 @@ pub struct Health {
     pub refresh: Condition,
     /// Set up in a way that cannot work.
     pub mistake: Option<String>,
+    /// The store has another identity than when this process started: it has lost what it held, as by `FLUSHALL`, or is
+    /// another one. Accounts come back from their answers; a process that starts now refreshes nothing until somebody
+    /// decides which store's answers count.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub store_replaced: bool,
     /// The providers whose answers are not understood, as far as this process knows: few of their accounts are tried.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<UnreadProvider>,
@@ -81,8 +87,9 @@ impl Solekey {
             }
         };
         let read = async {
-            process.store().identity().await?;
-            process.store().load(&probe).await
+            let identity = process.store().identity().await?;
+            process.store().load(&probe).await?;
+            Ok::<_, StoreError>(check.is_replaced(identity.id))
         };
         let cached = async {
             let read = process.cache()?.read(&probe);
@@ -90,6 +97,7 @@ impl Solekey {
         };
         let read = tokio::time::timeout(PATIENCE, read);
         let ((), store, cache, trouble) = tokio::join!(settle, read, cached, process.trouble_of_writes());
+        let store_replaced = matches!(store, Ok(Ok(true)));
         let unread = match store {
             Ok(Ok(_)) => None,
             Ok(Err(error)) => Some(format!("the store cannot be read: {}", words(&error))),
@@ -112,6 +120,7 @@ impl Solekey {
             refresh: Condition::of(unrefreshed),
             sealing: (!sealer.keys().is_alone()).then(|| self.sealing()),
             mistake: check.fault().map(|mistake| configuration(mistake).to_string()),
+            store_replaced,
             unread: process.unread.closed(process.now()),
             draining: process.tasks.is_draining(),
             flights: flights.len(),

@@ -292,7 +292,10 @@ impl Solekey {
             let outcome = tokio::select! {
                 biased;
                 outcome = handle.delivery() => outcome,
-                () = out_of_patience => break,
+                () = out_of_patience => {
+                    self.report_behind(account, provider, need, handle);
+                    break;
+                }
             };
             let current = self.is_alive(&outcome) && (!late || self.still_holds(account, &outcome));
             if current && (handle.serves(need, patience) || self.is_final(need, &outcome)) {
@@ -302,10 +305,32 @@ impl Solekey {
             tokio::select! {
                 biased;
                 () = handle.finished() => {}
-                () = process.sleep_until(until), if !mutant("callers_wait_for_the_end_of_a_flight") => break,
+                () = process.sleep_until(until), if !mutant("callers_wait_for_the_end_of_a_flight") => {
+                    self.report_behind(account, provider, need, handle);
+                    break;
+                }
             }
         }
         FlightOutcome::RetryAt { at: process.now() + RETRY_SOON, why: Delay::InFlight }
+    }
+
+    /// A rejection outlives its reporter's patience: where another flight is in the way, which may put the token back into
+    /// memory, one of its own follows.
+    fn report_behind(&self, account: &Account, provider: &Arc<Provider>, need: Need, before: FlightHandle) {
+        let (engine, process) = (&self.engine, &self.engine.process);
+        let Some((generation, _)) = need.rejection().filter(|_| !before.serves(need, Duration::ZERO)) else {
+            return;
+        };
+        let memory = process.memories.of(account.key());
+        if process.tasks.is_draining() || !memory.lock().begin_report(generation) {
+            return;
+        }
+        let (engine, account, provider) = (Arc::clone(engine), account.clone(), Arc::clone(provider));
+        process.tasks.tracker.spawn(async move {
+            before.finished().await;
+            memory.lock().end_report();
+            engine.join(&account, &provider, need, Duration::ZERO);
+        });
     }
 
     /// Returns whether this answers a caller whose flight it was not.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    ASSUMED_LIFETIME, Account, Delay, Facts, InputError, KEEP_ANSWERS, Remaining, Replay, StoreTime,
-    UNKNOWN_EXPIRY_CAP, Windows, mutant,
+    ASSUMED_LIFETIME, Account, Delay, Facts, InputError, KEEP_ANSWERS, Remaining, Replay, SPENT_KEPT,
+    StoreTime, UNKNOWN_EXPIRY_CAP, Windows, mutant,
 };
 
 /// The policy by which accounts of one provider are refreshed. A value that exists is valid.
@@ -85,7 +85,8 @@ pub struct PolicySettings {
     /// is served for a day at most. A second to a day; default [`ASSUMED_LIFETIME`].
     pub assumed_lifetime: Duration,
     /// The lifetime of a refresh token of this provider while it is not used, where an answer states none. At half of
-    /// it the account is checked, whatever its access token. An hour to ten years; default: unknown.
+    /// it the account is checked, whatever its access token. An hour to [`SPENT_KEPT`], for which spent ones are
+    /// remembered; default: unknown.
     pub refresh_life: Option<Duration>,
 }
 
@@ -147,8 +148,7 @@ impl PolicySettings {
         }
         bounded("max_wait", max_wait, Duration::ZERO, MAX_WAIT)?;
         bounded("assumed_lifetime", assumed_lifetime, MIN_ASSUMED, UNKNOWN_EXPIRY_CAP)?;
-        refresh_life
-            .map_or(Ok(()), |life| bounded("refresh_life", life, MIN_REFRESH_LIFE, MAX_REFRESH_LIFE))?;
+        refresh_life.map_or(Ok(()), |life| bounded("refresh_life", life, MIN_REFRESH_LIFE, SPENT_KEPT))?;
         Ok(Policy {
             replay,
             in_doubt,
@@ -278,7 +278,6 @@ const MIN_FAMILY_SPAN: Duration = Duration::from_secs(60);
 const MIN_ASSUMED: Duration = Duration::from_secs(1);
 /// Shorter than any provider's; a lifetime that short is stated in the answers.
 const MIN_REFRESH_LIFE: Duration = Duration::from_secs(60 * 60);
-const MAX_REFRESH_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// A gateway in front of a token endpoint gives up after a minute or so, and ends the connection with that.
 const READ_SPANS: u32 = 4;
 /// A connection on which nothing has come for an hour brings nothing any more.
@@ -321,7 +320,7 @@ mod tests {
         for assumed_lifetime in [secs(0), secs(86_401)] {
             assert_eq!(field(PolicySettings { assumed_lifetime, ..base }), "assumed_lifetime");
         }
-        for refresh_life in [secs(3599), endless] {
+        for refresh_life in [secs(3599), SPENT_KEPT + secs(1), endless] {
             assert_eq!(field(PolicySettings { refresh_life: Some(refresh_life), ..base }), "refresh_life");
         }
     }

@@ -205,6 +205,17 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_process_that_has_not_asked_for_a_minute_is_no_replica_any_more() {
+        let (mut bucket, limits) = (TokenBucket::default(), Limits::new(10, 8));
+        let mut ask = |who: u128, now| {
+            let request = StartRequest { who: Uuid::from_u128(who), ..request(who, limits) };
+            bucket.request(now, &request).replicas
+        };
+        assert_eq!([ask(1, at(0)), ask(2, at(0)), ask(1, at(59_000))], [1, 2, 2]);
+        assert_eq!([ask(1, at(60_000)), ask(2, at(61_000))], [1, 2]);
+    }
+
     /// S-T82.
     #[test]
     fn no_more_are_under_way_than_there_are_permits() {

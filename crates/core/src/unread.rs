@@ -111,15 +111,13 @@ impl UnreadBreaker {
         self.state(now)
     }
 
-    /// Adopts what a breaker that others share has replied; nothing is held for longer than `most` without asking it.
-    pub fn learn(&mut self, reply: Admission, now: Moment, most: Duration) {
+    /// Adopts what a breaker that others share has replied.
+    pub fn learn(&mut self, reply: Admission, now: Moment) {
         let strikes = self.closed.map_or(0, |closed| closed.strikes);
         self.closed = match reply {
             Admission::Admitted { strikes: 0 } => None,
             Admission::Admitted { strikes } => Some(Closed { until: now, strikes }),
-            Admission::Closed { wait } => {
-                Some(Closed { until: now + wait.min(most), strikes: strikes.max(1) })
-            }
+            Admission::Closed { wait } => Some(Closed { until: now + wait, strikes: strikes.max(1) }),
         };
     }
 
@@ -272,11 +270,13 @@ mod tests {
     }
 
     #[test]
-    fn what_others_share_is_adopted_and_asked_for_again() {
+    fn what_others_share_is_adopted() {
         let mut breaker = UnreadBreaker::default();
-        breaker.learn(Admission::Closed { wait: HOLD * 100 }, at(0), HOLD);
-        assert_eq!((breaker.hold(at(1)), breaker.is_closed()), (Some(at(20)), true));
-        breaker.learn(Admission::Admitted { strikes: 0 }, at(2), HOLD);
+        breaker.learn(Admission::Closed { wait: HOLD * 100 }, at(0));
+        assert_eq!((breaker.hold(at(1)), breaker.is_closed()), (Some(at(2_000)), true));
+        breaker.learn(Admission::Admitted { strikes: 2 }, at(2));
+        assert_eq!((breaker.hold(at(2)), breaker.is_closed(), admit(&mut breaker, 2)), (None, true, Some(2)));
+        breaker.learn(Admission::Admitted { strikes: 0 }, at(2));
         assert!(!breaker.is_closed());
     }
 }

@@ -199,6 +199,23 @@ mod tests {
     }
 
     #[test]
+    fn an_endpoint_is_known_for_an_hour_and_that_there_is_none_for_a_second() {
+        let ago = |secs| Instant::now().checked_sub(Duration::from_secs(secs)).unwrap();
+        let found = || Ok(Url::parse("https://a.example/token").unwrap());
+        let missing = || Err(Unknown::from("404"));
+        for (age, found, is_fresh) in [
+            (0, found(), true),
+            (59 * 60, found(), true),
+            (61 * 60, found(), false),
+            (0, missing(), true),
+            (2, missing(), false),
+        ] {
+            let lookup = Lookup { at: ago(age), found };
+            assert_eq!(lookup.is_fresh(), is_fresh, "{age} s, {:?}", lookup.found);
+        }
+    }
+
+    #[test]
     fn metadata_has_to_name_its_issuer_and_an_endpoint_as_safe_as_the_issuer() {
         let document = |issuer: &str, endpoint: &str| {
             format!(r#"{{"issuer":"{issuer}","token_endpoint":"{endpoint}","more":[]}}"#)

@@ -62,7 +62,9 @@ impl LinkError {
     pub fn is_not_applied(&self) -> bool {
         match self {
             Self::NotApplied { .. } | Self::ReadOnly | Self::Down { .. } | Self::Unsettled => true,
-            Self::Refused { code, .. } => REFUSED_BEFORE_RUNNING.contains(&code.as_str()),
+            Self::Refused { code, message } => {
+                REFUSED_BEFORE_RUNNING.contains(&code.as_str()) && !is_of_script(message)
+            }
             Self::Unknown { .. } | Self::Shape { .. } => false,
         }
     }
@@ -144,6 +146,11 @@ fn code_within_script(detail: &str) -> Option<&str> {
     inner.bytes().all(|byte| byte.is_ascii_uppercase()).then_some(inner)
 }
 
+/// A script was stopped in the middle. Redis 7 names it at the end of the error: `script: 3f…, on @user_script:1.`.
+fn is_of_script(message: &str) -> bool {
+    message.starts_with("Error running script") || message.contains(" script: ")
+}
+
 /// A server that does not know a command quotes its arguments, which may hold what must not reach a log.
 fn without_arguments(message: &str) -> &str {
     message.split(", with args beginning with").next().unwrap_or_default()
@@ -173,7 +180,7 @@ mod tests {
 
     #[test]
     fn each_server_error_falls_into_the_class_that_describes_what_happened() {
-        let table: [(&str, bool, Sign); 10] = [
+        let table: [(&str, bool, Sign); 13] = [
             ("READONLY You can't write against a read only replica.", true, Sign::Demoted),
             ("LOADING Redis is loading the dataset in memory", true, Sign::Demoted),
             ("MASTERDOWN Link with MASTER is down", true, Sign::Demoted),
@@ -181,6 +188,17 @@ mod tests {
             ("TRYAGAIN Multiple keys request during rehashing of slot", true, Sign::Well),
             ("MOVED 3999 127.0.0.1:6381", true, Sign::Well),
             ("NOAUTH Authentication required.", true, Sign::Well),
+            ("NOPERM User app has no permissions to run the 'set' command", true, Sign::Well),
+            (
+                "NOPERM User app has no permissions to access one of the channels script: 3f0a, on @user_script:7.",
+                false,
+                Sign::Well,
+            ),
+            (
+                "ERR Error running script (call to f_ab): @user_script:1: @user_script: 1: -NOPERM this user has no",
+                false,
+                Sign::Well,
+            ),
             ("WRONGTYPE Operation against a key holding the wrong kind of value", false, Sign::Well),
             ("ERR Error running script (call to f_ab): @user_script:1: boom", false, Sign::Well),
             (
@@ -193,6 +211,17 @@ mod tests {
             let failure = failure(reply);
             assert_eq!((failure.error.is_not_applied(), failure.sign), (not_applied, sign), "{reply}");
             assert!(!failure.error.is_unknown(), "{reply}");
+        }
+    }
+
+    #[test]
+    fn a_crowd_whose_slot_is_moving_goes_alone() {
+        for (reply, alone) in [
+            ("TRYAGAIN Multiple keys request during rehashing of slot", true),
+            ("CROSSSLOT Keys in request don't hash to the same slot", true),
+            ("OOM command not allowed when used memory > 'maxmemory'.", false),
+        ] {
+            assert_eq!(crate::trips::must_go_alone(&failure(reply).error), alone, "{reply}");
         }
     }
 

@@ -81,5 +81,8 @@ mod tests {
     #[test]
     fn the_defaults_are_valid() {
         assert!(LinkOptions::default().validated().is_ok());
+        let LinkOptions { command_timeout, connect_timeout, heartbeat, slow } = LinkOptions::default();
+        let millis = [command_timeout, connect_timeout, heartbeat, slow].map(|span| span.as_millis());
+        assert_eq!(millis, [500, 1000, 1000, 250], "as documented");
     }
 }

@@ -117,6 +117,44 @@ async fn after_a_restart_a_settled_handle_waits_and_after_a_lost_connection_it_d
 }
 
 #[tokio::test]
+async fn a_server_that_does_not_show_its_run_counts_as_another_one_with_every_connection() {
+    let server = Server::start().await;
+    let observer = server.observer().await;
+    let mut setuser = cmd("ACL");
+    setuser.arg("SETUSER").arg("app").arg("on").arg(">secret").arg("~*").arg("&*").arg("+@all").arg("-info");
+    observer.query::<()>(&setuser).await.unwrap();
+    let link = link(&format!("redis://app:secret@127.0.0.1:{}", server.port())).await;
+    let mut restarts = link.watch_restarts();
+    assert_eq!((ping(&link.settled()).await.unwrap().as_str(), *restarts.borrow()), ("PONG", 0));
+    observer.query::<i64>(cmd("CLIENT").arg("KILL").arg("USER").arg("app")).await.unwrap();
+    within("it counts", restarts.wait_for(|restarts| *restarts == 1)).await.unwrap();
+    heals(&link).await;
+    assert_eq!(ping(&link.settled()).await, Err(LinkError::Unsettled));
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_at_once_is_not_dialled_without_a_pause() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let accepting = async {
+        let mut accepted = 0;
+        let end = tokio::time::sleep(Duration::from_secs(3));
+        tokio::pin!(end);
+        loop {
+            tokio::select! {
+                () = &mut end => return accepted,
+                connection = listener.accept() => drop(connection.map(|_| accepted += 1)),
+            }
+        }
+    };
+    let link = hasty(&url).await;
+    let _subscription = link.subscribe(["changes"]).await;
+    let accepted = accepting.await;
+    // Between 50 ms and a heartbeat: a busy machine makes fewer.
+    assert!((1..150).contains(&accepted), "{accepted} in three seconds");
+}
+
+#[tokio::test]
 async fn a_half_open_path_gives_unknown_then_down_and_heals_after_the_path() {
     let server = Server::start().await;
     let path = Path::to(server.address()).await;

@@ -61,7 +61,7 @@ impl Lease for RedisLease {
         match self.lock.release_raw(&key, token).await {
             Ok(_) => Ok(()),
             Err(error) => {
-                self.lock.release_later(&key, token, LATEST);
+                self.lock.release_later(&key, token, GIVEN_BACK);
                 Err(trouble(error))
             }
         }
@@ -74,3 +74,5 @@ fn trouble(error: LinkError) -> Trouble {
 
 /// An acquire executed later than this leaves no lease behind: its caller has gone on without.
 const LATEST: Duration = Duration::from_secs(2);
+/// A lease is given back for so long: longer than a link takes to find a connection half-open and to replace it.
+const GIVEN_BACK: Duration = Duration::from_secs(30);

@@ -54,6 +54,9 @@ enum Command {
         account: Account,
     },
     /// Refreshes an account's tokens now.
+    ///
+    /// One whose last answer was not understood (`solekey explain` says so) presents the same refresh token once more,
+    /// and the provider may end the grant for it: correct how its answers are read and restart first, or log in.
     Refresh {
         #[command(flatten)]
         account: Account,

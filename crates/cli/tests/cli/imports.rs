@@ -3,6 +3,7 @@
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::process::{Ended, Serving, World};
 
@@ -149,6 +150,27 @@ async fn of_a_file_with_accounts_of_several_providers_those_of_the_named_one_are
 }
 
 #[tokio::test]
+async fn a_document_for_which_the_disk_has_no_room_leaves_no_half_of_a_file() {
+    let world = World::new().await;
+    let serving = world.serve().await;
+    let pair = world.provider.grant("alice");
+    let file = world.write("pair.json", &crate::process::document(&pair));
+    let who = ["--provider", "acme", "--id", "alice"];
+    let imported = account(&world, &serving, &[&["import", &file], &who[..]].concat()).await;
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    let to = world.folder.path().join("exported.json");
+    // No file may grow: what a write to a full disk finds.
+    let full = "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\"";
+    let mut shell = tokio::process::Command::new("/bin/sh");
+    shell.args(["-c", full, env!("CARGO_BIN_EXE_solekey"), "account", "--url", &serving.url, "export"]);
+    shell.args(who).args(["--to", &to.display().to_string()]).env_clear();
+    let refused = shell.output().await.unwrap();
+    let err = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(1) && err.contains("exported.json"), "{refused:?}");
+    assert!(!to.exists());
+}
+
+#[tokio::test]
 async fn a_refresh_succeeds_where_requests_do_not_wait() {
     let world = World::new().await;
     world.write("solekey.toml", &format!("{}max_wait = \"0s\"\n", world.config()));
@@ -162,4 +184,32 @@ async fn a_refresh_succeeds_where_requests_do_not_wait() {
     assert_eq!(refreshed.code, Some(0), "{refreshed:?}");
     assert!(refreshed.out.starts_with("refreshed, generation "), "{refreshed:?}");
     assert_eq!(world.provider.rotations(), 1);
+}
+
+#[tokio::test]
+async fn what_answers_with_a_redirect_gets_no_document_twice() {
+    let world = World::new().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let answer = format!(
+        "HTTP/1.1 307 Elsewhere\r\nlocation: {url}/x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    );
+    let redirecting = tokio::spawn(async move {
+        let mut heads = Vec::new();
+        while let Ok(Ok((mut connection, _))) =
+            tokio::time::timeout(std::time::Duration::from_secs(5), listener.accept()).await
+        {
+            let mut head = vec![0; 8192];
+            let read = connection.read(&mut head).await.unwrap();
+            heads.push(String::from_utf8_lossy(&head[..read]).into_owned());
+            connection.write_all(answer.as_bytes()).await.unwrap();
+        }
+        heads
+    });
+    let file = world.write("pair.json", &crate::process::document(&world.provider.grant("alice")));
+    let import = ["account", "--url", &url, "import", &file, "--provider", "acme", "--id", "alice"];
+    let ended = world.run(&import, "").await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let heads = redirecting.await.unwrap();
+    assert!(heads.len() == 1 && !heads[0].contains(" /x "), "{heads:?}");
 }

@@ -152,6 +152,18 @@ async fn the_doctor_reports_on_a_set_up_in_lines_or_as_json() {
     let ill = world.run(&["doctor", "--config", "broken.toml"], "").await;
     assert_eq!(ill.code, Some(1), "{ill:?}");
     assert!(ill.out.contains("ERROR    redis.reachable"), "{ill:?}");
+    let refusing = world.config().replace(world.provider.token_url().as_str(), "http://127.0.0.1:1/token");
+    world.write("refusing.toml", &refusing);
+    let warned = world.run(&["doctor", "--config", "refusing.toml"], "").await;
+    assert_eq!(warned.code, Some(0), "{warned:?}");
+    assert!(warned.out.contains("warning  provider") && warned.out.contains("note     seal"), "{warned:?}");
+    let machine = world.run(&["doctor", "--config", "refusing.toml", "--json"], "").await;
+    let diagnosis: serde_json::Value = serde_json::from_str(&machine.out).unwrap();
+    let levels = |level: &str| {
+        let findings = diagnosis["findings"].as_array().unwrap();
+        findings.iter().filter(|finding| finding["level"] == level).count()
+    };
+    assert!(levels("warning") == 1 && levels("ok") > 1 && levels("note") > 0, "{diagnosis}");
     world.write("wrong.toml", "listen = 7\n");
     let refused = world.run(&["doctor", "--config", "wrong.toml"], "").await;
     assert!(refused.err.contains("listen: expected"), "{refused:?}");

@@ -33,6 +33,8 @@ struct State {
 struct Endpoint {
     provider: Box<str>,
     breaker: UnreadBreaker,
+    /// When it was last asked, or the fleet's for it.
+    asked: Moment,
 }
 
 /// The search for answers that were not understood before this process began.
@@ -93,16 +95,17 @@ impl UnreadBreakers {
         let strikes = u8::try_from(accounts.saturating_sub(1)).unwrap_or(UnreadBreaker::MAX_STRIKES);
         let then = Moment::from_micros(now.as_micros().saturating_sub(micros(age)));
         let mut state = self.lock();
-        let endpoint = state.at(provider.endpoint().client(), provider);
+        let endpoint = state.at(provider.endpoint().client(), provider, now);
         endpoint.breaker.perform(BreakerRequest::Close { strikes }, then);
     }
 
-    /// The end of the time in which nothing is presented by this provider, as far as is known here.
+    /// The end of the time in which nothing is presented by this provider, and its breaker is not asked again.
     pub(crate) fn hold(&self, provider: &Provider, now: Moment) -> Option<(Moment, Delay)> {
         let state = self.lock();
         let endpoint = state.endpoints.get(provider.endpoint().client())?;
         let until = endpoint.breaker.hold(now).filter(|_| endpoint.breaker.is_closed())?;
-        Some((until, Delay::Unread))
+        let until = until.min(endpoint.asked + ASKED_AGAIN);
+        (until > now).then_some((until, Delay::Unread))
     }
 
     /// The providers at which answers are not understood, as far as is known here.
@@ -110,7 +113,7 @@ impl UnreadBreakers {
         let state = self.lock();
         let closed = state.endpoints.values().filter(|endpoint| endpoint.breaker.is_closed());
         let mut closed: Vec<_> = closed
-            .map(|Endpoint { provider, breaker }| UnreadProvider {
+            .map(|Endpoint { provider, breaker, asked: _ }| UnreadProvider {
                 provider: provider.to_string(),
                 next_try_in: breaker.hold(now).map_or(0, |until| until.since(now).as_secs().max(1)),
             })
@@ -123,12 +126,13 @@ impl UnreadBreakers {
         let mut state = self.lock();
         let unknown = matches!(state.search, Search::UnderWay(until) if now < until);
         if let BreakerRequest::Close { .. } = request {
-            return state.at(client, provider).breaker.perform(request, now);
+            return state.at(client, provider, now).breaker.perform(request, now);
         }
         if unknown && !state.endpoints.contains_key(client) && state.endpoints.len() < MOST {
-            state.at(client, provider).breaker = UnreadBreaker::unknown(now);
+            state.at(client, provider, now).breaker = UnreadBreaker::unknown(now);
         }
         let Some(endpoint) = state.endpoints.get_mut(client) else { return OPEN };
+        endpoint.asked = now;
         let admission = endpoint.breaker.perform(request, now);
         if endpoint.breaker == UnreadBreaker::default() {
             state.endpoints.remove(client);
@@ -142,7 +146,7 @@ impl UnreadBreakers {
         if reply == OPEN {
             state.endpoints.remove(client);
         } else {
-            state.at(client, provider).breaker.learn(reply, now, ASKED_AGAIN);
+            state.at(client, provider, now).breaker.learn(reply, now);
         }
     }
 
@@ -152,16 +156,20 @@ impl UnreadBreakers {
 }
 
 impl State {
-    fn at(&mut self, client: &str, provider: &Provider) -> &mut Endpoint {
+    /// The endpoint's breaker, which is asked now.
+    fn at(&mut self, client: &str, provider: &Provider, now: Moment) -> &mut Endpoint {
         if self.endpoints.len() >= MOST && !self.endpoints.contains_key(client) {
             // What is forgotten is found out again, at the price of one account.
             let any = self.endpoints.keys().next().cloned();
             any.and_then(|any| self.endpoints.remove(&any));
         }
-        self.endpoints.entry(client.into()).or_insert_with(|| Endpoint {
+        let endpoint = self.endpoints.entry(client.into()).or_insert_with(|| Endpoint {
             provider: provider.name().into(),
             breaker: UnreadBreaker::default(),
-        })
+            asked: now,
+        });
+        endpoint.asked = now;
+        endpoint
     }
 }
 
@@ -280,7 +288,7 @@ fn micros(span: Duration) -> u64 {
 const OPEN: Admission = Admission::Admitted { strikes: 0 };
 /// Servers at which answers are not understood, at a time.
 const MOST: usize = 1024;
-/// The longest time for which the fleet's breaker is believed closed without asking it: a success elsewhere opens it.
+/// The longest time for which a breaker is believed closed without asking it: a success elsewhere opens it.
 const ASKED_AGAIN: Duration = Duration::from_secs(60);
 /// The longest time that one request may take: as long as a call to Redis.
 const PATIENCE: Duration = Duration::from_millis(500);

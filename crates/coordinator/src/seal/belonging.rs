@@ -54,3 +54,17 @@ fn a_token_opens_for_its_account_and_generation() {
     assert!(sealer.open_token(&alice, &credential, metadata(7)).is_err());
     assert!(sealer.open_credential(&alice, by, &sealed).is_err());
 }
+
+#[test]
+fn an_answer_that_was_not_understood_is_no_credential_and_a_credential_no_answer() {
+    let (sealer, alice) = (sealer(), Account::new("acme", "alice").unwrap());
+    let by = ClaimId::new(Uuid::from_u64_pair(0, 7));
+    let credential = credential();
+    let unread = sealer.seal_unread(&alice, by, &credential.to_bytes());
+    assert_eq!(sealer.open_unread(&alice, by, &unread).unwrap(), *credential.to_bytes());
+    assert!(sealer.open_credential(&alice, by, &unread).is_err());
+    assert!(sealer.open_unread(&alice, by, &sealer.seal_credential(&alice, by, &credential)).is_err());
+    let token = sealer.seal_token(&Sealer::token_of(&alice, &credential, metadata(7)).unwrap());
+    assert!(sealer.open_unread(&alice, by, &token).is_err());
+    assert!(sealer.open_token(&alice, &unread, metadata(7)).is_err());
+}

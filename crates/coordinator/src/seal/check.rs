@@ -13,6 +13,8 @@ use solekey_core::{
     ports::{Registration, StoreIdentity},
 };
 
+use uuid::Uuid;
+
 use super::{keys::SealKeys, sealer::Sealer};
 use crate::process::Process;
 
@@ -27,6 +29,8 @@ pub(crate) struct BackendCheck {
     last_try: Mutex<Option<Moment>>,
     /// The store's seal check, as last read.
     pinned: Mutex<String>,
+    /// It was reported that the store is another one.
+    replaced: AtomicBool,
 }
 
 /// Two things that do not belong together.
@@ -66,6 +70,7 @@ impl BackendCheck {
             fault: Mutex::default(),
             last_try: Mutex::default(),
             pinned: Mutex::default(),
+            replaced: AtomicBool::default(),
         }
     }
 
@@ -95,13 +100,25 @@ impl BackendCheck {
 
     /// Reads the store's id, unless it is known: fingerprints made before match nothing later. Returns whether it is known.
     pub(crate) async fn know_store(&self) -> bool {
-        if !self.sealer.has_store()
+        if self.sealer.store().is_none()
             && let Ok(Ok(identity)) =
                 tokio::time::timeout(IDENTITY_TIMEOUT, self.process.store().identity()).await
         {
             self.sealer.set_store(identity.id);
         }
-        self.sealer.has_store()
+        self.sealer.store().is_some()
+    }
+
+    /// Returns whether a store with this id is another one than this process began with: it may have lost what it held.
+    pub(crate) fn is_replaced(&self, id: Uuid) -> bool {
+        let is_replaced =
+            self.sealer.store().is_some_and(|known| known != id) && !mutant("lost_store_is_the_same");
+        if is_replaced && !self.replaced.swap(true, Relaxed) {
+            tracing::warn!(
+                "the store has another identity than at the start of this process: it has lost what it held, or is another one; this process goes on, and one that starts refreshes nothing until somebody decides which store's answers count"
+            );
+        }
+        is_replaced
     }
 
     /// Opens the check again: the location of answers may have lost its data, and is registered anew before the next

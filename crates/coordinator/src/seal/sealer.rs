@@ -22,7 +22,7 @@ use crate::token::TokenData;
 /// Opens and seals what the adapters carry, and computes the fingerprints of one store.
 pub(crate) struct Sealer {
     keys: Arc<SealKeys>,
-    fingerprints: OnceLock<Fingerprints>,
+    fingerprints: OnceLock<(Uuid, Fingerprints)>,
     /// Stands in until the store has returned its id: comparisons within this process still work.
     provisional: Fingerprints,
 }
@@ -56,17 +56,17 @@ impl Sealer {
     }
 
     pub(crate) fn fingerprints(&self) -> &Fingerprints {
-        self.fingerprints.get().unwrap_or(&self.provisional)
+        self.fingerprints.get().map_or(&self.provisional, |(_, fingerprints)| fingerprints)
     }
 
-    /// Returns whether the fingerprints are those of the store.
-    pub(crate) fn has_store(&self) -> bool {
-        self.fingerprints.get().is_some()
+    /// The id of the store whose fingerprints are computed.
+    pub(crate) fn store(&self) -> Option<Uuid> {
+        self.fingerprints.get().map(|(store, _)| *store)
     }
 
     /// Computes fingerprints for the store with this id from now on; the first id stays.
     pub(crate) fn set_store(&self, id: Uuid) {
-        self.fingerprints.get_or_init(|| Fingerprints::of_store(id));
+        self.fingerprints.get_or_init(|| (id, Fingerprints::of_store(id)));
     }
 
     pub(crate) fn seal_credential(&self, account: &Account, by: ClaimId, credential: &Credential) -> Sealed {

@@ -29,7 +29,14 @@ async fn an_explanation_presents_nothing_and_changes_nothing() {
         (Step::Serve, 1, false)
     );
     assert_eq!(served.here.serves, Some(served.state.generation));
-    assert!(served.next.due_in.is_some(), "the row has its due time");
+    let due_in = served.next.due_in.expect("the row has its due time");
+    assert!((60..=3600).contains(&due_in), "{due_in}");
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let later = replica.explain(&account).await.unwrap();
+    assert_eq!(
+        (later.next.due_in, later.history.made_ago),
+        (Some(due_in - 20), served.history.made_ago + 20)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -48,12 +55,14 @@ async fn a_doubt_is_explained_with_its_attempt_and_with_what_ends_it() {
     replica.refresh(&account, None).await.unwrap_err();
     let flying = replica.explain(&account).await.unwrap();
     let attempt = flying.attempt.expect("an open attempt");
-    assert!(attempt.in_flight_for.is_some() && !attempt.further, "{attempt:?}");
+    assert!((1..=3).contains(&attempt.in_flight_for.unwrap()) && !attempt.further, "{attempt:?}");
+    let claimed_ago = attempt.first_claimed_ago;
     assert_eq!(flying.next.step, Step::Wait);
     tokio::time::sleep(Duration::from_secs(4)).await;
     let doubtful = replica.explain(&account).await.unwrap();
     assert_eq!((doubtful.next.step, doubtful.here.watches), (Step::Wait, true));
-    assert_eq!(doubtful.attempt.expect("an open attempt").in_flight_for, None);
+    let doubt = doubtful.attempt.expect("an open attempt");
+    assert_eq!((doubt.in_flight_for, doubt.first_claimed_ago), (None, claimed_ago + 4));
     assert!(doubtful.story.iter().any(|sentence| sentence.contains("in doubt")), "{:?}", doubtful.story);
 }
 

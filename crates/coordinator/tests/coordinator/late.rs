@@ -11,12 +11,15 @@ use std::{
 
 use async_trait::async_trait;
 use solekey_core::{
-    Account, Generation, Sealed, StoreTime,
+    Account, Generation, PolicySettings, Sealed, StoreTime,
     ports::{Cache, CacheEntry, Clock as _, Listen, Publication, Trouble},
 };
 use solekey_testkit::memory::{MemoryCache, TestClock};
 
-use crate::fixture::{HOUR, World, account, policy, polled};
+use crate::{
+    fixture::{HOUR, World, account, policy, polled},
+    rejections::refused,
+};
 
 /// A shared cache behind a slow connection.
 struct Slow {
@@ -150,4 +153,23 @@ async fn what_an_exchange_takes_is_not_added_to_the_end_that_people_are_shown() 
     assert!(clock.wall() >= asked + Duration::from_millis(100), "the exchange takes a while");
     let end = token.expires_at().unwrap();
     assert!(end < asked + HOUR + Duration::from_millis(50), "{end:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_is_acted_upon_although_another_flight_outlasted_its_reporters_patience() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let token = world.replica().await.token(&account).await.unwrap();
+    let line = Slow::new(&world);
+    let impatient = PolicySettings { max_wait: Duration::ZERO, ..PolicySettings::default() }.build().unwrap();
+    let replica =
+        world.embedded(impatient).cache(line.clone()).lease(world.lease.clone()).build().await.unwrap();
+    // A flight that is about to serve the token, for a caller who does not wait for it.
+    *line.stop.lock().unwrap() = Duration::from_secs(20);
+    replica.token(&account).await.unwrap_err();
+    replica.token_after_rejection(&account, refused(&token)).await.unwrap_err();
+    assert_eq!(world.provider.presentations(), 0);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(world.provider.presentations(), 1);
+    assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
 }

@@ -73,3 +73,18 @@ async fn a_store_that_takes_probes_and_cannot_be_read_refreshes_nothing() {
     assert!(health.is_ready() && !health.is_whole(), "{health:?}");
     assert!(health.refresh.why.unwrap().contains("cannot be read"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_lost_everything_under_a_running_process_is_named() {
+    let world = World::new();
+    let account = world.log_in("a", HOUR).await;
+    let replica = world.replica().await;
+    replica.token(&account).await.unwrap();
+    assert!(!replica.health().await.store_replaced);
+    world.store.wipe();
+    for _ in 0..2 {
+        let health = replica.health().await;
+        assert!(health.store_replaced && health.is_whole(), "{health:?}");
+    }
+    replica.token(&account).await.unwrap();
+}

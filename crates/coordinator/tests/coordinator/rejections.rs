@@ -10,7 +10,7 @@ use solekey_testkit::memory::Fault;
 
 use crate::fixture::{HOUR, Script, World, account};
 
-fn refused(token: &AccessToken) -> Rejection {
+pub(crate) fn refused(token: &AccessToken) -> Rejection {
     let mut headers = HeaderMap::new();
     headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
     token.rejected_by(StatusCode::UNAUTHORIZED, &headers).unwrap()

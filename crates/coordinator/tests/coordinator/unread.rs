@@ -409,3 +409,51 @@ async fn an_answer_is_kept_as_it_came() {
         world.answers.all(&account).into_iter().find(|answer| !answer.note.content.is_usable()).unwrap();
     assert!(kept.payload.as_bytes().ends_with(body.as_bytes()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn once_answers_are_understood_again_a_presentation_asks_about_its_endpoint_once() {
+    let (world, account) = World::overdue().await;
+    world.provider.script([Script::Foreign]);
+    let limiter = world.rate_limiter.clone();
+    let replica = world.builder(policy()).rate_limiter(limiter).build().await.unwrap();
+    world.rate_limiter.faults().leave();
+    assert!(needs_login(&replica, &account).await);
+    let document = world.provider.grant("a", Duration::from_secs(1));
+    replica.login(&account, document.as_bytes(), false).await.unwrap();
+    let asked = async || {
+        let before = world.rate_limiter.faults().calls("breaker");
+        tokio::time::sleep(2 * HOUR).await;
+        replica.token(&account).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.rate_limiter.faults().calls("breaker") - before
+    };
+    assert_eq!(asked().await, 2, "the fleet learns that it was understood");
+    assert_eq!(asked().await, 1, "and known then");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_replica_says_when_the_next_account_is_tried_and_asks_for_it_every_minute() {
+    let (world, account) = World::overdue().await;
+    let other = world.log_in("b", Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.provider.script(vec![Script::Foreign; FOREVER]);
+    let replica =
+        async || world.builder(policy()).rate_limiter(world.rate_limiter.clone()).build().await.unwrap();
+    let (one, two) = (replica().await, replica().await);
+    assert!(needs_login(&one, &account).await);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(two.token(&other).await.is_err());
+    for (replica, name) in [(&one, "the one that closed it"), (&two, "one that asked")] {
+        let unread = replica.health().await.unread;
+        assert!((580..=590).contains(&unread[0].next_try_in), "{name}: {unread:?}");
+    }
+    let asked = || world.rate_limiter.faults().calls("breaker");
+    let before = asked();
+    let began = tokio::time::Instant::now();
+    while began.elapsed() < Duration::from_secs(9 * 60) {
+        assert!(two.token(&other).await.is_err());
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    assert!((5..=15).contains(&(asked() - before)), "{} in nine minutes", asked() - before);
+    assert_eq!(world.provider.presentations(), 1);
+}

@@ -162,3 +162,24 @@ pub(crate) fn is_of_record(name: &str) -> bool {
 pub(crate) fn is_moment(name: &str) -> bool {
     MOMENTS.contains(&name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_lists_the_names_that_are_read() {
+        let page = include_str!("../../../../docs/imports.md");
+        for (title, names) in [
+            ("Ends", ENDS),
+            ("Lifetimes", LASTS),
+            ("Moments at which the tokens came", MOMENTS),
+            ("Ends of refresh tokens", REFRESH_ENDS),
+            ("Lifetimes of refresh tokens", REFRESH_LASTS),
+        ] {
+            let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+            let row = format!("- {title}: {}.", quoted.join(", "));
+            assert!(page.lines().any(|line| line == row), "docs/imports.md should have\n{row}");
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use solekey_core::{Replay, Stale};
-use solekey_providers::{Preset, SecretPlace};
+use solekey_providers::{BodyFormat, EndpointSettings, Preset, SecretPlace};
 
 /// In the largest unit that divides it.
 fn span(span: Duration) -> String {
@@ -35,7 +35,11 @@ fn client(preset: &Preset) -> String {
     });
     let demanded = preset.needs_secret.then_some("demanded");
     let id = (!id.is_empty()).then(|| format!("`{id}`"));
-    let parts: Vec<_> = id.iter().map(String::as_str).chain(secret).chain(demanded).collect();
+    let json = (preset.endpoint.body == BodyFormat::Json).then_some("JSON");
+    let usual = EndpointSettings::default().client_id_name;
+    let name = (preset.endpoint.client_id_name != usual).then(|| code(&preset.endpoint.client_id_name));
+    let parts = id.iter().chain(&name).map(String::as_str).chain(secret).chain(demanded).chain(json);
+    let parts: Vec<_> = parts.collect();
     parts.join(", ")
 }
 

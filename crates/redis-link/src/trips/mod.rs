@@ -267,10 +267,10 @@ async fn travel(link: &RedisLink, calls: Vec<Call>) -> Result<Vec<Result<CallRep
 
 /// Refused before anything was run, and perhaps because of others: the server has lost its scripts, keeps these keys in
 /// different places, is moving some of them, or does not allow one of them.
-fn must_go_alone(error: &LinkError) -> bool {
+pub(crate) fn must_go_alone(error: &LinkError) -> bool {
     match error {
         LinkError::Refused { code, .. } => ["NOSCRIPT", "CROSSSLOT", "NOPERM"].contains(&code.as_str()),
-        LinkError::NotApplied { why } => why == "TRYAGAIN",
+        LinkError::NotApplied { why } => why.starts_with("TRYAGAIN"),
         _ => false,
     }
 }

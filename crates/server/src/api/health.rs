@@ -44,7 +44,9 @@ pub(super) async fn ready(State(api): Shared, uri: Uri) -> Result<(StatusCode, J
     };
     let code = if ready || serves && !strict { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let unread = health.iter().flat_map(|health| &health.unread).map(warning);
-    let warnings = [api.warnings.clone(), api.files.warnings(), unread.collect()].concat();
+    let replaced = health.iter().filter(|health| health.store_replaced).map(|_| REPLACED.to_owned());
+    let warnings =
+        [api.warnings.clone(), api.files.warnings(), replaced.collect(), unread.collect()].concat();
     Ok((code, Json(Readiness { ready, status, health, warnings })))
 }
 
@@ -54,6 +56,10 @@ fn warning(UnreadProvider { provider, .. }: &UnreadProvider) -> String {
          is tried, ever more rarely"
     )
 }
+
+const REPLACED: &str = "store.url: the store has another identity than when this process started: it has lost what it \
+     held, or is another one; accounts come back from their answers, and a process that starts refreshes nothing until \
+     somebody decides which store's answers count";
 
 /// Whoever probes waits a few seconds at most.
 const PATIENCE: Duration = Duration::from_secs(4);

@@ -110,3 +110,22 @@ fn wait(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
 }
 
 const WAIT: &str = "x-token-wait-ms";
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn the_header_of_the_time_to_wait_is_in_milliseconds() {
+        let read = |value: &'static str| {
+            let headers =
+                HeaderMap::from_iter([(HeaderName::from_static(WAIT), HeaderValue::from_static(value))]);
+            wait(&headers).ok().flatten()
+        };
+        assert_eq!(read("1500"), Some(Duration::from_millis(1500)));
+        assert_eq!([read("1.5"), read("-1"), read("")], [None; 3]);
+        assert_eq!(wait(&HeaderMap::new()).ok(), Some(None));
+    }
+}

@@ -153,7 +153,7 @@ pub(super) struct ProviderSettings {
     /// The time that an access token lasts whose provider does not specify it; `1s` to `1d`. Refreshing starts and it counts
     /// as stale by then; it is served for a day at most, unless its resource rejects it.
     pub(super) assumed_lifetime: Option<Span>,
-    /// The time that a refresh token lasts while it is not used, where answers do not specify it; `1h` to `3650d`. At half
+    /// The time that a refresh token lasts while it is not used, where answers do not specify it; `1h` to `400d`. At half
     /// of it the account is refreshed, even if its access token does not need it.
     #[schemars(extend("x-default" = "the preset's, else unknown"))]
     pub(super) refresh_life: Option<Span>,

@@ -88,6 +88,12 @@ mod tests {
     }
 
     #[test]
+    fn a_head_and_a_write_have_ten_seconds_and_a_quiet_connection_more_than_a_minute() {
+        let Limits { head, idle, write, .. } = Limits::of(1024);
+        assert_eq!([head, idle, write].map(|span| span.as_secs()), [10, 75, 10]);
+    }
+
+    #[test]
     fn the_soft_limit_is_raised_to_the_hard_one() {
         let raised = raised_descriptors();
         let limit = getrlimit(Resource::Nofile);

@@ -9,7 +9,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -30,21 +30,12 @@ pub(crate) async fn serve(listener: Listener, api: HttpApi, limits: Limits, clos
     // Dropping the set ends what is left in it.
     let mut connections = JoinSet::new();
     while let Some(accepted) = next(&listener, &mut connections, &closing).await {
-        match accepted {
-            Ok(accepted) => {
-                let Some(slot) = slot(&slots, &accepted, &mut connections, &closing).await else { break };
-                let answering = Answering { api: api.clone(), by: accepted.by, slot };
-                let closing = closing.clone();
-                match accepted.connection {
-                    Connection::Tcp(stream) => connections.spawn(answering.serve(stream, limits, closing)),
-                    Connection::Unix(stream) => connections.spawn(answering.serve(stream, limits, closing)),
-                }
-            }
-            Err(error) => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "a connection was not accepted");
-                // Out of descriptors, most likely: some will be free in a moment.
-                connections.spawn(tokio::time::sleep(ACCEPT_PAUSE))
-            }
+        let Some(slot) = slot(&slots, &accepted, &mut connections, &closing).await else { break };
+        let answering = Answering { api: api.clone(), by: accepted.by, slot };
+        let closing = closing.clone();
+        match accepted.connection {
+            Connection::Tcp(stream) => connections.spawn(answering.serve(stream, limits, closing)),
+            Connection::Unix(stream) => connections.spawn(answering.serve(stream, limits, closing)),
         };
     }
     drop(listener);
@@ -59,13 +50,27 @@ async fn next(
     listener: &Listener,
     connections: &mut JoinSet<()>,
     closing: &CancellationToken,
-) -> Option<io::Result<Accepted>> {
+) -> Option<Accepted> {
+    let mut accepting = pin!(accept(listener));
     loop {
         tokio::select! {
             biased;
             () = closing.cancelled() => return None,
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept() => return Some(accepted),
+            accepted = &mut accepting => return Some(accepted),
+        }
+    }
+}
+
+async fn accept(listener: &Listener) -> Accepted {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "a connection was not accepted");
+                // Out of descriptors, most likely: some will be free in a moment, and the listener is ready until then.
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
         }
     }
 }

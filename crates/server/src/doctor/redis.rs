@@ -98,11 +98,14 @@ fn unreachable(phase: LinkPhase, error: &LinkError) -> Finding {
 }
 
 async fn latency(link: &RedisLink) -> Option<Finding> {
-    let check = "redis.latency";
     let spans = Spans::of(PINGS, async || link.query::<String>(&cmd("PING")).await.ok().map(drop)).await?;
-    let observed = spans.to_string();
+    Some(assess_latency(spans.median(), spans.to_string()))
+}
+
+fn assess_latency(median: Duration, observed: String) -> Finding {
+    let check = "redis.latency";
     let slow = LinkOptions::default().slow;
-    Some(match spans.median() {
+    match median {
         median if median >= slow => {
             Finding::error(check, observed, "move it nearer: an answer this slow counts as an outage")
         }
@@ -110,7 +113,7 @@ async fn latency(link: &RedisLink) -> Option<Finding> {
             Finding::warning(check, observed, "move it nearer: it is on the way of every first request")
         }
         _ => Finding::ok(check, observed),
-    })
+    }
 }
 
 async fn clock(link: &RedisLink) -> Option<Finding> {
@@ -162,3 +165,23 @@ fn options() -> LinkOptions {
 const REACHABLE: &str = "redis.reachable";
 const PINGS: usize = 21;
 const PUSH: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Level;
+
+    #[test]
+    fn an_answer_in_a_quarter_of_a_second_is_an_outage_and_one_in_a_tenth_of_that_is_slow() {
+        let level = |millis| assess_latency(Duration::from_millis(millis), String::new()).level;
+        for (millis, expected) in [
+            (0, Level::Ok),
+            (24, Level::Ok),
+            (25, Level::Warning),
+            (249, Level::Warning),
+            (250, Level::Error),
+        ] {
+            assert_eq!(level(millis), expected, "{millis} ms");
+        }
+    }
+}

@@ -6,9 +6,12 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, histogram::Histogram},
     registry::{Registry, Unit},
 };
-use solekey::{RefreshResult, core::Delay};
+use solekey::RefreshResult;
 
-use super::labels::{ByOutcome, ByProvider, Name};
+use super::{
+    counters::DELAYS,
+    labels::{ByOutcome, ByProvider, Name},
+};
 
 /// Counts the events of the refresher.
 pub(super) struct Background {
@@ -51,7 +54,7 @@ impl Background {
     pub(super) fn begin_at_zero(&self, name: &Name) {
         let _ = self.taken.get_or_create(&provider(name));
         let _ = (self.waits.get_or_create(&provider(name)), self.lag.get_or_create(&provider(name)));
-        for end in ENDS {
+        for end in ENDS.into_iter().chain(DELAYS.map(RefreshResult::PutOff)) {
             let _ = self.refresh_result.get_or_create(&outcome(name, end));
         }
     }
@@ -77,16 +80,17 @@ fn outcome(name: &Name, end: RefreshResult) -> ByOutcome {
     ByOutcome { provider: Name::clone(name), outcome: end.name() }
 }
 
-/// The usual results, which exist from the start; others exist from their first occurrence.
-const ENDS: [RefreshResult; 8] = [
+/// The results besides a delay.
+const ENDS: [RefreshResult; 9] = [
     RefreshResult::Refreshed,
     RefreshResult::Fresh,
     RefreshResult::Recovered,
-    RefreshResult::PutOff(Delay::InFlight),
-    RefreshResult::PutOff(Delay::StoreDown),
     RefreshResult::LoginNeeded,
     RefreshResult::StartTimeout,
     RefreshResult::ProviderPaused,
+    RefreshResult::Gone,
+    RefreshResult::Misconfigured,
+    RefreshResult::Panicked,
 ];
 /// In seconds, up to the longest wait.
 const WAIT_BUCKETS: [f64; 9] = [0.01, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0];

@@ -300,7 +300,7 @@ const PRESENTATIONS: [(Outcome<()>, WirePhase); 9] = [
     (Outcome::Ambiguous, WirePhase::Answered),
     (Outcome::Ambiguous, WirePhase::Unanswered),
 ];
-const DELAYS: [Delay; 12] = [
+pub(super) const DELAYS: [Delay; 12] = [
     Delay::InFlight,
     Delay::InDoubt,
     Delay::RateLimited,

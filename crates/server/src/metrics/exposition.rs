@@ -40,6 +40,13 @@ fn played(event: &Event<'_>) -> Vec<String> {
     twice.sort();
     let name = |line: &String| line.rsplit_once(' ').unwrap().0.to_owned();
     assert_eq!(lines.iter().map(name).collect::<Vec<_>>(), twice.iter().map(name).collect::<Vec<_>>());
+    for series in lines.iter().map(name) {
+        let at_zero = [format!("solekey_{series} 0"), format!("solekey_{series} 0.0")];
+        assert!(
+            zero.lines().any(|line| at_zero.iter().any(|zero| zero == line)),
+            "{series} is not there as zero"
+        );
+    }
     for (once, twice) in lines.iter().zip(&twice) {
         let number = |line: &str| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap();
         assert!((number(twice) - 2.0 * number(once)).abs() < 1e-9, "{once}, then {twice}");
@@ -123,6 +130,7 @@ fn what_becomes_of_an_attempt_is_counted_by_provider_and_reason() {
         (Revocation::InDoubt, "in_doubt"),
         (Revocation::RotatedElsewhere, "rotated_elsewhere"),
         (Revocation::AnswerLost, "answer_lost"),
+        (Revocation::AnswerUnread, "answer_unread"),
     ] {
         let event = Event::LoginNeeded { account, generation, why };
         assert_changes(&event, &[&format!(r#"accounts_revoked_total{{provider="acme",why="{name}"}} 1"#)]);
@@ -175,6 +183,10 @@ fn background_work_is_counted_by_its_result_and_timed_where_it_refreshed() {
     assert_changes(&due, &[r#"accounts_due_total{provider="acme"} 3"#]);
     let (waited, late) = (Duration::from_millis(500), Duration::from_secs(20));
     let ended = |end| Event::RefreshResult { account, end, waited, late };
+    for why in DELAYS {
+        let line = format!(r#"refresh_jobs_total{{provider="acme",outcome="{}"}} 1"#, why.name());
+        assert_changes(&ended(RefreshResult::PutOff(why)), &[&line]);
+    }
     for (end, name) in [
         (RefreshResult::Fresh, "fresh"),
         (RefreshResult::Recovered, "recovered"),
@@ -281,7 +293,8 @@ fn each_series_is_of_the_provider_that_its_event_is_about() {
     );
 }
 
-const DELAYS: [Delay; 11] = [
+const DELAYS: [Delay; 12] = [
+    Delay::Unread,
     Delay::InFlight,
     Delay::InDoubt,
     Delay::RateLimited,

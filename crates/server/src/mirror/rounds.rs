@@ -127,7 +127,7 @@ impl Mirror {
         }
         if trouble != self.last_trouble {
             let file = shown(&self.place, &self.account);
-            self.troubles.report(self.account.provider(), &file, trouble.as_deref());
+            self.troubles.report(&self.account, &file, trouble.as_deref());
         }
         self.last_trouble = trouble;
     }

@@ -60,7 +60,15 @@ async fn one_host_without_redis_is_in_order() {
         diagnosis.healthy && diagnosis.findings.iter().all(|finding| finding.level < Level::Warning)
     };
     let diagnosis = examined_until(&world.config(), &[], in_order).await;
-    assert_eq!(level(&diagnosis, "provider"), Level::Ok);
+    for (check, expected) in [
+        ("provider", Level::Ok),
+        ("store", Level::Ok),
+        ("answers", Level::Ok),
+        ("state_dir", Level::Note),
+        ("seal", Level::Note),
+    ] {
+        assert_eq!(level(&diagnosis, check), expected, "{check}");
+    }
     assert_eq!(world.provider.presentations(), 0);
 }
 
@@ -69,14 +77,23 @@ async fn a_redis_that_keeps_everything_is_in_order_and_one_that_forgets_is_not()
     let world = World::new().await;
     let careful =
         RedisServer::builder().append_only().setting("appendfsync", "always").start().await.unwrap();
-    let checks =
-        ["redis.version", "redis.role", "redis.eviction", "redis.persistence", "redis.push", "store"];
+    let checks = [
+        "redis.version",
+        "redis.role",
+        "redis.eviction",
+        "redis.persistence",
+        "redis.push",
+        "redis.latency",
+        "redis.clock",
+        "store",
+    ];
     let diagnosis = examined_until(&redis_alone(&world, &careful.url()), &[], |diagnosis| {
         diagnosis.healthy && checks.iter().all(|check| found(diagnosis, check) == Some(Level::Ok))
     })
     .await;
     // Which is what a start warns about, too.
     assert_eq!(level(&diagnosis, "configuration"), Level::Warning);
+    assert_eq!(level(&diagnosis, "redis.memory"), Level::Ok);
 
     let careless = RedisServer::builder()
         .setting("maxmemory", "100mb")

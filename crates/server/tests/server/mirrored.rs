@@ -345,6 +345,41 @@ async fn what_a_dead_process_left_unfinished_goes_and_the_file_it_meant_is_whole
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lifetime_in_a_file_counts_from_the_time_of_the_file() {
+    let world = World::new();
+    let account = account("a");
+    let home = Home::new();
+    let path = home.path("auth.json");
+    fs::write(&path, world.provider.grant("a", HOUR)).unwrap();
+    assert!(fs::read_to_string(&path).unwrap().contains("expires_in"));
+    let yesterday = SystemTime::now() - 24 * HOUR;
+    File::options().write(true).open(&path).unwrap().set_modified(yesterday).unwrap();
+    let replica = mirroring(&world, &account, &path).await;
+    checks_pass().await;
+    assert_eq!(
+        replica.token(&account).await.unwrap().expose_secret(),
+        "access-a-2",
+        "the other one has ended"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pipe_at_the_place_of_a_file_holds_nobody_up() {
+    let world = World::new();
+    let account = world.log_in("a", Duration::from_secs(1)).await;
+    let home = Home::new();
+    let (pipe, file) = (home.path("pipe.json"), home.path("auth.json"));
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+        .unwrap();
+    fs::write(&file, codex("access-a-1", "refresh-a-1")).unwrap();
+    let paths = [&pipe, &file].map(|path| (&account, path));
+    let replica = Mirroring::of(world.builder(policy()), paths).await;
+    checks_pass().await;
+    assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
+    comes_to_hold(&file, "access-a-2").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_folder_that_cannot_be_written_or_a_link_costs_no_refresh() {
     let world = World::new();
     let account = world.log_in("a", Duration::from_secs(1)).await;

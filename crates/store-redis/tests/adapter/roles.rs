@@ -37,6 +37,10 @@ async fn nothing_is_absent_because_a_replica_does_not_have_it() {
     assert!(matches!(found, Err(Trouble::NotApplied(_))), "{found:?}");
     let found = answers.newest(&account("bob")).await;
     assert!(matches!(found, Err(Trouble::NotApplied(_))), "{found:?}");
+    for account in [&alice, &account("bob")] {
+        let found = store.load(account).await;
+        assert!(matches!(found, Err(StoreError::Unavailable(Trouble::NotApplied(_)))), "{found:?}");
+    }
     let claimed = store.claim(&alice, &request).await;
     assert!(matches!(claimed, Err(StoreError::Unavailable(Trouble::NotApplied(_)))), "{claimed:?}");
     let identity = store.identity().await;

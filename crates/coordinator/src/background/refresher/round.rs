@@ -129,6 +129,7 @@ impl Round {
     fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
         let key = self.accounts.remove(&id).map(|account| account.key());
+        debug_assert_eq!(self.accounts.len(), self.jobs.len(), "an account for each task and no other");
         let (Err(panic), Some(key)) = (ended, key) else { return };
         tracing::error!(
             provider = self.provider.name(),

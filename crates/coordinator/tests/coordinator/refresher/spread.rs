@@ -52,6 +52,44 @@ async fn replicas_that_start_together_do_not_take_together() {
     shut_down(fleet).await;
 }
 
+/// When a replica took what is due.
+#[derive(Default)]
+struct Times(Mutex<Vec<Instant>>);
+
+impl Observer for Times {
+    fn on(&self, event: &Event<'_>) {
+        if let Event::Due { .. } = event {
+            self.0.lock().unwrap().push(Instant::now());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn replicas_that_wait_for_the_end_of_one_pause_do_not_come_back_together() {
+    let world = World::new();
+    world.overdue_accounts(300).await;
+    world.provider.script([Script::Later(30)]);
+    let (mut fleet, mut taken) = (Vec::new(), Vec::new());
+    for _ in 0..12 {
+        let times = Arc::new(Times::default());
+        let observer = Arc::clone(&times) as Arc<dyn Observer>;
+        fleet
+            .push(world.with_refresher(policy(), limits(1_000, 2)).observer(observer).build().await.unwrap());
+        taken.push(times);
+    }
+    while world.provider.presentations() == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let end = Instant::now() + Duration::from_secs(29);
+    tokio::time::sleep(Duration::from_secs(35)).await;
+    let first = |times: &Arc<Times>| times.0.lock().unwrap().iter().find(|at| **at > end).copied();
+    let firsts: BTreeSet<_> = taken.iter().filter_map(first).collect();
+    assert!(firsts.len() >= 10, "{firsts:?}");
+    let (first, last) = (firsts.first().unwrap(), firsts.last().unwrap());
+    assert!(last.duration_since(*first) >= Duration::from_millis(300), "{firsts:?}");
+    shut_down(fleet).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn accounts_that_fail_together_do_not_come_back_together() {
     let world = World::new();

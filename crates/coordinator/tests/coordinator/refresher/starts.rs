@@ -1,12 +1,21 @@
 //! The rate at which background refreshes are started.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use solekey_core::Moment;
-use tokio::time::Instant;
+use async_trait::async_trait;
+use solekey_core::{
+    Admission, BreakerRequest, ClaimId, Limits, Moment,
+    ports::{RateLimiter, Start, StartReply, StartRequest, Trouble},
+};
+use solekey_testkit::memory::MemoryRateLimiter;
+use tokio::{sync::Notify, time::Instant};
+use uuid::Uuid;
 
 use super::{limits, once_each, secs, shut_down};
-use crate::fixture::{World, policy};
+use crate::{
+    fixture::{HOUR, World, policy},
+    rejections::refused,
+};
 
 fn are_apart(times: &[Moment], least: Duration) -> bool {
     times.windows(2).all(|pair| pair[1].since(pair[0]) >= least)
@@ -91,4 +100,76 @@ async fn without_what_is_shared_each_process_keeps_the_share_it_had() {
     assert!((20..=36).contains(&started), "{started} in eight seconds, four a second together");
     assert!(before > 10, "{before}");
     shut_down(fleet).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_was_not_needed_is_not_taken_for_that_of_the_next_request() {
+    let world = World::new();
+    let accounts = world.overdue_accounts(2).await;
+    let other = world.replica().await;
+    let (fleet, diary) = world.fleet(1, limits(1, 4)).await;
+    while diary.all() == 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // The other account waits for its start.
+    let presented = diary.presentations();
+    let late = accounts.iter().find(|account| !presented.contains_key(account.id())).unwrap();
+    other.token(late).await.unwrap();
+    secs(10).await;
+    assert_eq!((diary.all(), diary.ended("refreshed"), diary.ended("fresh")), (1, 1, 1));
+    let recorded = || world.rate_limiter.faults().calls("record");
+    let before = recorded();
+    let token = fleet[0].token(late).await.unwrap();
+    fleet[0].token_after_rejection(late, refused(&token)).await.unwrap();
+    secs(1).await;
+    assert_eq!((diary.all(), recorded() - before), (2, 1), "it goes ahead of those that are due");
+    shut_down(fleet).await;
+    other.shutdown(Duration::from_secs(1)).await;
+}
+
+/// Grants starts, and its replies never arrive.
+struct Mute {
+    limiter: Arc<MemoryRateLimiter>,
+    granted: Notify,
+}
+
+#[async_trait]
+impl RateLimiter for Mute {
+    async fn request(&self, provider: &str, request: &StartRequest) -> Result<StartReply, Trouble> {
+        self.limiter.request(provider, request).await?;
+        self.granted.notify_one();
+        std::future::pending().await
+    }
+
+    async fn release(&self, provider: &str, permit: ClaimId) -> Result<(), Trouble> {
+        self.limiter.release(provider, permit).await
+    }
+
+    async fn record(&self, provider: &str, starts: u32, limits: Limits) -> Result<(), Trouble> {
+        self.limiter.record(provider, starts, limits).await
+    }
+
+    async fn pause(&self, provider: &str, span: Duration) -> Result<(), Trouble> {
+        self.limiter.pause(provider, span).await
+    }
+
+    async fn breaker(&self, endpoint: &str, request: BreakerRequest) -> Result<Admission, Trouble> {
+        self.limiter.breaker(endpoint, request).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_whose_grant_was_not_waited_for_is_given_back() {
+    let world = World::new();
+    world.overdue_accounts(1).await;
+    let one = limits(1_000, 1);
+    let mute = Arc::new(Mute { limiter: world.rate_limiter.clone(), granted: Notify::new() });
+    let replica = world.with_refresher(policy(), one).rate_limiter(mute.clone()).build().await.unwrap();
+    mute.granted.notified().await;
+    shut_down(vec![replica]).await;
+    secs(1).await;
+    assert_eq!((world.provider.presentations(), world.rate_limiter.granted("acme").len()), (0, 1));
+    let (who, permit) = (Uuid::new_v4(), ClaimId::new(Uuid::new_v4()));
+    let next = StartRequest { who, permit, limits: one, ttl: HOUR };
+    assert_eq!(world.rate_limiter.request("acme", &next).await.unwrap().start, Start::Granted);
 }
