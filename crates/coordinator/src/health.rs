@@ -97,7 +97,10 @@ impl Solekey {
         };
         let read = tokio::time::timeout(PATIENCE, read);
         let ((), store, cache, trouble) = tokio::join!(settle, read, cached, process.trouble_of_writes());
-        let store_replaced = matches!(store, Ok(Ok(true)));
+        let store_replaced = match store {
+            Ok(Ok(is_replaced)) => is_replaced,
+            _ => check.was_replaced(),
+        };
         let unread = match store {
             Ok(Ok(_)) => None,
             Ok(Err(error)) => Some(format!("the store cannot be read: {}", words(&error))),

@@ -281,55 +281,60 @@ impl Solekey {
             return outcome;
         }
         let _waiting = process.count_waiting();
+        let mut report = Report { solekey: self, account, provider, need, before: None };
         for _ in 0..MAX_FLIGHTS_PER_CALL {
             let patience = until.since(process.now());
             let Some(handle) = engine.join(account, provider, need, patience) else {
                 let (span, why) = CROWDED;
                 return FlightOutcome::RetryAt { at: process.now() + span, why };
             };
+            report.before = (!handle.serves(need, Duration::ZERO)).then(|| handle.clone());
             let late = handle.has_delivered();
             let out_of_patience = self.out_of_patience(handle.clone(), wait);
             let outcome = tokio::select! {
                 biased;
                 outcome = handle.delivery() => outcome,
-                () = out_of_patience => {
-                    self.report_behind(account, provider, need, handle);
-                    break;
-                }
+                () = out_of_patience => break,
             };
             let current = self.is_alive(&outcome) && (!late || self.still_holds(account, &outcome));
             if current && (handle.serves(need, patience) || self.is_final(need, &outcome)) {
+                report.before = None;
                 return outcome;
             }
             // The flight was somebody else's, or is only busy writing down what has ended since: the next one is ours.
             tokio::select! {
                 biased;
                 () = handle.finished() => {}
-                () = process.sleep_until(until), if !mutant("callers_wait_for_the_end_of_a_flight") => {
-                    self.report_behind(account, provider, need, handle);
-                    break;
-                }
+                () = process.sleep_until(until), if !mutant("callers_wait_for_the_end_of_a_flight") => break,
             }
         }
         FlightOutcome::RetryAt { at: process.now() + RETRY_SOON, why: Delay::InFlight }
     }
 
-    /// A rejection outlives its reporter's patience: where another flight is in the way, which may put the token back into
-    /// memory, one of its own follows.
-    fn report_behind(&self, account: &Account, provider: &Arc<Provider>, need: Need, before: FlightHandle) {
+    /// Has a flight of its own follow the one that is in a rejection's way, and may put the token back into memory.
+    fn report_behind(
+        &self,
+        account: &Account,
+        provider: &Arc<Provider>,
+        need: Need,
+        mut before: FlightHandle,
+    ) {
         let (engine, process) = (&self.engine, &self.engine.process);
-        let Some((generation, _)) = need.rejection().filter(|_| !before.serves(need, Duration::ZERO)) else {
-            return;
-        };
+        let Some(rejection) = need.rejection() else { return };
         let memory = process.memories.of(account.key());
-        if process.tasks.is_draining() || !memory.lock().begin_report(generation) {
+        if process.tasks.is_draining() || !memory.lock().begin_report(rejection) {
             return;
         }
         let (engine, account, provider) = (Arc::clone(engine), account.clone(), Arc::clone(provider));
         process.tasks.tracker.spawn(async move {
-            before.finished().await;
+            for _ in 0..MAX_FLIGHTS_PER_CALL {
+                before.finished().await;
+                match engine.join(&account, &provider, need, Duration::ZERO) {
+                    Some(flight) if !flight.serves(need, Duration::ZERO) => before = flight,
+                    _ => break,
+                }
+            }
             memory.lock().end_report();
-            engine.join(&account, &provider, need, Duration::ZERO);
         });
     }
 
@@ -500,6 +505,24 @@ impl Solekey {
     #[doc(hidden)]
     pub fn knowledge(&self, account: &Account) -> Knowledge {
         self.engine.process.memories.of(account.key()).lock().knowledge.clone()
+    }
+}
+
+/// A rejection outlives its reporter, who may have no patience left, or not wait for its own flight to begin.
+struct Report<'a> {
+    solekey: &'a Solekey,
+    account: &'a Account,
+    provider: &'a Arc<Provider>,
+    need: Need,
+    /// The flight in its way.
+    before: Option<FlightHandle>,
+}
+
+impl Drop for Report<'_> {
+    fn drop(&mut self) {
+        if let Some(before) = self.before.take() {
+            self.solekey.report_behind(self.account, self.provider, self.need, before);
+        }
     }
 }
 

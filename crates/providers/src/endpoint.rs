@@ -343,3 +343,4 @@ const LOOKUP_SHARE: u32 = 4;
 /// A peer that acknowledges nothing for so long is gone: answers are read for longer than anybody waits for them, and a
 /// connection that is dead would be read to the end of that.
 const DEAD_AFTER: Duration = Duration::from_secs(60);
+const _: () = assert!(DEAD_AFTER.as_secs() >= 30, "a far peer may be slow to acknowledge");

@@ -127,9 +127,8 @@ async fn a_server_that_does_not_show_its_run_counts_as_another_one_with_every_co
     let mut restarts = link.watch_restarts();
     assert_eq!((ping(&link.settled()).await.unwrap().as_str(), *restarts.borrow()), ("PONG", 0));
     observer.query::<i64>(cmd("CLIENT").arg("KILL").arg("USER").arg("app")).await.unwrap();
-    within("it counts", restarts.wait_for(|restarts| *restarts == 1)).await.unwrap();
-    heals(&link).await;
-    assert_eq!(ping(&link.settled()).await, Err(LinkError::Unsettled));
+    within("it counts", restarts.wait_for(|restarts| *restarts >= 1)).await.unwrap();
+    until("claims are taken again", async || ping(&link.settled()).await.is_ok()).await;
 }
 
 #[tokio::test]

@@ -59,7 +59,8 @@ impl Listener {
         match &self.socket {
             Socket::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                stream.set_nodelay(true)?;
+                // Fails where it has ended already, which is found when it is read.
+                let _ = stream.set_nodelay(true);
                 let ip = address.ip().to_canonical();
                 let peer = if is_loopback(ip) { Peer::Local } else { Peer::Address(ip) };
                 Ok(Accepted { connection: Connection::Tcp(stream), peer, by: Admission::Loopback })

@@ -61,9 +61,13 @@ pub(crate) async fn take(
         let call = link.script(&TAKE).key(&index).key(names.due_clock(provider));
         let call = call.arg(micros(hold)).arg(wanted);
         let (pushed, mut accounts): (u64, Vec<String>) = call.run().await?;
-        accounts.retain(|account| seen.insert(account.clone()));
-        taken.extend(hide_rows(link, names, labels, hold, (&index, pushed), &accounts).await?);
-        if accounts.len() < wanted {
+        let asked = accounts.len();
+        accounts.retain(|account| !seen.contains(account));
+        let ours = hide_rows(link, names, labels, hold, (&index, pushed), &accounts).await?;
+        // One that was not due yet may be by now: its entry has been pushed again, and its row is to be held again.
+        seen.extend(ours.iter().map(|account| account.key().to_string()));
+        taken.extend(ours);
+        if asked < wanted {
             break;
         }
     }

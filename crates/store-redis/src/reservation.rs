@@ -203,3 +203,4 @@ const GOOD_FOR: Duration = Duration::from_secs(30);
 
 /// Entries of this age are nobody's work in progress: twice [`GOOD_FOR`], against steps of the server's clock.
 const ABANDONED: Duration = Duration::from_secs(60);
+const _: () = assert!(2 * GOOD_FOR.as_secs() <= ABANDONED.as_secs());

@@ -194,22 +194,26 @@ async fn what_answers_with_a_redirect_gets_no_document_twice() {
     let answer = format!(
         "HTTP/1.1 307 Elsewhere\r\nlocation: {url}/x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
     );
+    let (end, mut ended) = tokio::sync::oneshot::channel::<()>();
     let redirecting = tokio::spawn(async move {
         let mut heads = Vec::new();
-        while let Ok(Ok((mut connection, _))) =
-            tokio::time::timeout(std::time::Duration::from_secs(5), listener.accept()).await
-        {
-            let mut head = vec![0; 8192];
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                accepted = listener.accept() => accepted,
+                _ = &mut ended => return heads,
+            };
+            let (mut connection, mut head) = (accepted.unwrap().0, vec![0; 8192]);
             let read = connection.read(&mut head).await.unwrap();
             heads.push(String::from_utf8_lossy(&head[..read]).into_owned());
             connection.write_all(answer.as_bytes()).await.unwrap();
         }
-        heads
     });
     let file = world.write("pair.json", &crate::process::document(&world.provider.grant("alice")));
     let import = ["account", "--url", &url, "import", &file, "--provider", "acme", "--id", "alice"];
-    let ended = world.run(&import, "").await;
-    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let imported = world.run(&import, "").await;
+    assert_eq!(imported.code, Some(1), "{imported:?}");
+    end.send(()).unwrap();
     let heads = redirecting.await.unwrap();
     assert!(heads.len() == 1 && !heads[0].contains(" /x "), "{heads:?}");
 }

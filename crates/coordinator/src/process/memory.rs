@@ -9,7 +9,7 @@ use std::{
 };
 
 use quick_cache::sync::Cache;
-use solekey_core::{AccountKey, Delay, Generation, Moment, flight::Knowledge, mutant};
+use solekey_core::{AccountKey, Delay, Fingerprint, Generation, Moment, flight::Knowledge, mutant};
 
 /// Bounded memories; forgetting one costs time, never safety.
 #[derive(Debug)]
@@ -32,8 +32,8 @@ pub(crate) struct Remembered {
     /// The newest generation whose grant was found ended here, and no row says so.
     ended: Generation,
     delay: Option<RememberedDelay>,
-    /// The generation whose rejection is to be reported by the next flight.
-    reported: Option<Generation>,
+    /// The rejection that is to be reported by the next flight.
+    reported: Option<(Generation, Fingerprint)>,
     /// The last thing that the provider answered instead of tokens, and when; nothing after a success.
     pub(crate) answered: Option<(String, Moment)>,
 }
@@ -104,10 +104,10 @@ impl Remembered {
         is_new
     }
 
-    /// Notes that the next flight is to report the rejection of this generation; returns whether none was to already.
-    pub(crate) fn begin_report(&mut self, generation: Generation) -> bool {
-        let is_new = self.reported < Some(generation) && !mutant("report_ends_with_its_patience");
-        self.reported = self.reported.max(Some(generation));
+    /// Notes that the next flight is to report this rejection; returns whether it was not to already.
+    pub(crate) fn begin_report(&mut self, rejection: (Generation, Fingerprint)) -> bool {
+        let is_new = self.reported != Some(rejection) && !mutant("report_ends_with_its_patience");
+        self.reported = Some(rejection);
         is_new
     }
 

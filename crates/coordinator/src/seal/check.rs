@@ -121,6 +121,11 @@ impl BackendCheck {
         is_replaced
     }
 
+    /// Returns whether that was found before.
+    pub(crate) fn was_replaced(&self) -> bool {
+        self.replaced.load(Relaxed)
+    }
+
     /// Opens the check again: the location of answers may have lost its data, and is registered anew before the next
     /// flight.
     pub(crate) fn reopen(&self) {

@@ -333,3 +333,17 @@ async fn no_hook_runs_for_a_refresh_that_failed_and_a_pair_found_is_a_commit() {
     replica.refresh(&account, None).await.unwrap();
     hook.is_called(2).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_hook_found_and_no_store_takes_is_given_up_after_some_minutes() {
+    let (world, account) = World::overdue().await;
+    let hook = Lookup::that(Does::Find);
+    let replica = hooked(&world, &hook).await;
+    world.store.faults().fail_next_of("reseal", 100_000, solekey_testkit::memory::Fault::NotApplied);
+    replica.token(&account).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let tried = world.store.faults().calls("reseal");
+    assert!((60..=120).contains(&tried), "{tried}");
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(world.store.faults().calls("reseal"), tried);
+}

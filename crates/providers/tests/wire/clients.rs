@@ -59,3 +59,15 @@ async fn a_document_of_another_client_is_refused_or_presented_by_that_client() {
     let bare = credential(&serde_json::json!({"access_token": "at", "client_id": "own"}));
     ours.check(&bare).unwrap();
 }
+
+#[tokio::test]
+async fn a_document_brings_its_clients_secret_to_where_the_providers_own_is_sent() {
+    let stub = Stub::start(json("200 OK", r#"{"access_token":"at"}"#)).await;
+    let client_auth = ClientAuth::Basic(secret("s1"));
+    let theirs =
+        EndpointSettings { client_auth, client_of_account: true, ..settings(&stub) }.build().unwrap();
+    let own = serde_json::json!({"refresh_token": "rt", "client_id": "own", "client_secret": "s3"});
+    refresh(&theirs, &credential(&own)).await;
+    let request = stub.requests().pop().unwrap();
+    assert!(request.contains("authorization: Basic b3duOnMz\r\n") && !request.contains("s3"), "{request}");
+}

@@ -269,7 +269,9 @@ async fn travel(link: &RedisLink, calls: Vec<Call>) -> Result<Vec<Result<CallRep
 /// different places, is moving some of them, or does not allow one of them.
 pub(crate) fn must_go_alone(error: &LinkError) -> bool {
     match error {
-        LinkError::Refused { code, .. } => ["NOSCRIPT", "CROSSSLOT", "NOPERM"].contains(&code.as_str()),
+        LinkError::Refused { code, .. } => {
+            ["NOSCRIPT", "CROSSSLOT", "NOPERM"].contains(&code.as_str()) && error.is_not_applied()
+        }
         LinkError::NotApplied { why } => why.starts_with("TRYAGAIN"),
         _ => false,
     }

@@ -1,7 +1,7 @@
 //! What every answer has, and no error says, on every route and with every status.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use axum::body::{Body, Bytes, to_bytes};
 use http::{HeaderMap, Request};
@@ -214,4 +214,22 @@ async fn so_does_what_is_answered_where_no_route_was_reached() {
     let broken = ask("PUT /v1/accounts/acme/hush-away").body(Body::from_stream(broken)).request();
     let broken = memory.http.answer(broken, Admission::Loopback).await;
     assert_eq!(assert_sound("a body that breaks", broken, &mut seen).await, 422);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_document_that_never_comes_holds_no_other_login_up_and_ends_after_half_a_minute() {
+    let memory = InMemory::new().await;
+    let began = tokio::time::Instant::now();
+    let never = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+    let never = ask("PUT /v1/accounts/acme/never").body(never).request();
+    let api = memory.http.clone();
+    let never = tokio::spawn(async move { api.answer(never, Admission::Loopback).await });
+    tokio::task::yield_now().await;
+    let whole = Body::from(r#"{"access_token":"a","refresh_token":"r"}"#);
+    let whole = ask("PUT /v1/accounts/acme/whole").body(whole).request();
+    let whole = memory.http.answer(whole, Admission::Loopback).await;
+    assert_eq!(whole.status().as_u16(), 201);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(never.await.unwrap().status().as_u16(), 408);
+    assert_eq!(began.elapsed().as_secs(), 30);
 }

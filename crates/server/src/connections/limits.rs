@@ -17,6 +17,8 @@ pub(crate) struct Limits {
     pub(super) idle: Duration,
     /// The longest time in which the other side takes nothing of an answer.
     pub(super) write: Duration,
+    /// The time that answers under way have to be sent in the end.
+    pub(super) grace: Duration,
 }
 
 impl Limits {
@@ -28,7 +30,14 @@ impl Limits {
     fn of(descriptors: u64) -> Self {
         // The other half is left for Redis, SQLite, token endpoints and connections that are about to end.
         let most = usize::try_from(descriptors / 2).unwrap_or(MOST).min(MOST);
-        Self { most, reserve: (most / 8).clamp(1, RESERVE), head: HEAD, idle: IDLE, write: WRITE }
+        Self {
+            most,
+            reserve: (most / 8).clamp(1, RESERVE),
+            head: HEAD,
+            idle: IDLE,
+            write: WRITE,
+            grace: GRACE,
+        }
     }
 
     /// The number above which each new connection ends the one that has been idle longest.
@@ -62,13 +71,15 @@ const HEAD: Duration = Duration::from_secs(10);
 /// Longer than gateways usually keep theirs, so that they are the ones who close.
 const IDLE: Duration = Duration::from_secs(75);
 const WRITE: Duration = Duration::from_secs(10);
+/// The time that answers under way have to be sent, once nothing is refreshed any more.
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 impl Limits {
-    /// For tests: so many, whose deadlines never come.
+    /// For tests: so many, whose deadlines never come before the end.
     pub(super) fn for_tests(most: usize, reserve: usize) -> Self {
         let never = Duration::from_hours(1);
-        Self { most, reserve, head: never, idle: never, write: never }
+        Self { most, reserve, head: never, idle: never, write: never, grace: GRACE }
     }
 }
 
@@ -89,8 +100,8 @@ mod tests {
 
     #[test]
     fn a_head_and_a_write_have_ten_seconds_and_a_quiet_connection_more_than_a_minute() {
-        let Limits { head, idle, write, .. } = Limits::of(1024);
-        assert_eq!([head, idle, write].map(|span| span.as_secs()), [10, 75, 10]);
+        let Limits { head, idle, write, grace, .. } = Limits::of(1024);
+        assert_eq!([head, idle, write, grace].map(|span| span.as_millis()), [10_000, 75_000, 10_000, 2_000]);
     }
 
     #[test]

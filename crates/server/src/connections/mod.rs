@@ -9,7 +9,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{io::ErrorKind, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -21,10 +21,10 @@ use crate::{
 use connection::Answering;
 use slots::{Slot, Slots};
 
-pub(crate) use limits::Limits;
+pub(crate) use limits::{GRACE, Limits};
 pub(crate) use slots::Peer;
 
-/// Serves until `closing`; then nothing new is accepted, and what is under way has [`GRACE`] to end.
+/// Serves until `closing`; then nothing new is accepted, and what is under way has a moment to end.
 pub(crate) async fn serve(listener: Listener, api: HttpApi, limits: Limits, closing: CancellationToken) {
     let slots = Slots::new(limits);
     // Dropping the set ends what is left in it.
@@ -40,7 +40,7 @@ pub(crate) async fn serve(listener: Listener, api: HttpApi, limits: Limits, clos
     }
     drop(listener);
     let ended = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(GRACE, ended).await.is_err() {
+    if tokio::time::timeout(limits.grace, ended).await.is_err() {
         tracing::debug!(connections = connections.len(), "connections cut at the end");
     }
 }
@@ -66,6 +66,9 @@ async fn accept(listener: &Listener) -> Accepted {
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
+            // It had ended before.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "a connection was not accepted");
                 // Out of descriptors, most likely: some will be free in a moment, and the listener is ready until then.
@@ -96,7 +99,5 @@ async fn slot(
     }
 }
 
-/// The time that responses under way have to be sent, once nothing is refreshed any more.
-pub(crate) const GRACE: Duration = Duration::from_secs(2);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const SLOT_PAUSE: Duration = Duration::from_millis(25);

@@ -269,6 +269,47 @@ async fn a_request_on_its_way_when_the_process_ends_is_answered() {
     served.await.unwrap();
 }
 
+/// A client whose request is read, but for the end of its body.
+async fn unfinished(serving: &Serving) -> Client {
+    let mut client = serving.connect().await;
+    let request = b"PUT /v1/accounts/acme/a HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\
+                    expect: 100-continue\r\n\r\n";
+    client.0.write_all(request).await.unwrap();
+    let mut go_on = [0; 25];
+    within(client.0.read_exact(&mut go_on)).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    client
+}
+
+#[tokio::test]
+async fn a_server_that_ends_answers_what_it_has_read() {
+    let grace = Duration::from_hours(1);
+    let serving = Serving::tcp(Limits { grace, ..Limits::for_tests(8, 1) }).await;
+    let mut client = unfinished(&serving).await;
+    serving.closing.cancel();
+    let Listen::Tcp(address) = &serving.listen else { unreachable!() };
+    let refusing = async {
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    within(refusing).await;
+    client.0.write_all(b"{}").await.unwrap();
+    let mut answer = String::new();
+    within(client.0.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 422"), "{answer}");
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_does_not_keep_a_server_from_its_end() {
+    let grace = Duration::from_millis(100);
+    let serving = Serving::tcp(Limits { grace, ..Limits::for_tests(8, 1) }).await;
+    let mut client = unfinished(&serving).await;
+    serving.stop().await;
+    assert_eq!(within(client.0.read(&mut [0; 64])).await.unwrap_or(0), 0, "it is cut");
+}
+
 #[tokio::test]
 async fn whoever_is_done_with_sending_gets_the_answer() {
     let serving = Serving::tcp(Limits::for_tests(8, 1)).await;

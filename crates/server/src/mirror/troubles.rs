@@ -1,7 +1,7 @@
 //! The mirrored files that are not kept fresh, and why.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -46,7 +46,8 @@ impl Troubles {
     /// How many files of this provider.
     pub(crate) fn of(&self, provider: &str) -> usize {
         let troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        troubles.keys().filter(|mirrored| mirrored.provider == provider).count()
+        let files = troubles.keys().filter(|mirrored| mirrored.provider == provider);
+        files.map(|mirrored| &mirrored.file).collect::<BTreeSet<_>>().len()
     }
 }
 

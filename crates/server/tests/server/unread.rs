@@ -53,7 +53,7 @@ impl Odd {
         let file = folder.join("solekey.db");
         format!(
             "listen = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite://{}\"\n[[provider]]\nname = \"acme\"\ntoken_url = \"{}\"\n\
-             client_id = \"gateway\"\nexchange_timeout = \"30s\"\nmax_wait = \"60s\"\n{more}\n",
+             client_id = \"gateway\"\nexchange_timeout = \"30s\"\nmax_wait = \"60s\"\nrefresh_rate = 0\n{more}\n",
             file.display(),
             self.url
         )

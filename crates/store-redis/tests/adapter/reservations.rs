@@ -6,6 +6,7 @@ use solekey_core::{
     Account, AnswerNote, Archived, Commit, Content, NewFacts,
     ports::{Store, StoreError},
 };
+use solekey_redis_link::{Script, Value, cmd};
 
 use crate::{
     fixture::Fixture,
@@ -21,7 +22,7 @@ fn refused(answered: Result<(), StoreError>) {
 }
 
 /// Makes every entry of every token this many seconds older than it is.
-async fn age(fixture: &Fixture, secs: u32) {
+async fn age(fixture: &Fixture, secs: i32) {
     for key in fixture.keys(&format!("{}", token(1))).await {
         let key = key.strip_prefix(&format!("{}:", fixture.prefix)).unwrap().to_owned();
         let entries: Vec<(String, f64)> = fixture.ask("ZRANGE", &key, &["0", "-1", "WITHSCORES"]).await;
@@ -50,6 +51,41 @@ async fn a_reservation_without_a_row_stays_valid_while_its_login_may_be_under_wa
     age(&fixture, 50).await;
     log_in(&fixture, &bob, 1).await.unwrap();
     refused(log_in(&fixture, &alice, 1).await);
+}
+
+#[tokio::test]
+async fn a_reservation_that_a_step_back_of_the_clock_left_ahead_ages_from_then_on() {
+    let fixture = Fixture::new().await;
+    let (alice, bob) = (account("alice"), account("bob"));
+    log_in(&fixture, &alice, 1).await.unwrap();
+    lose_row(&fixture, &alice).await;
+    age(&fixture, -3600).await;
+    refused(log_in(&fixture, &bob, 1).await);
+    age(&fixture, 100).await;
+    log_in(&fixture, &bob, 1).await.unwrap();
+}
+
+/// What the adapter runs after the reservation.
+static LOGIN: Script = Script::new(concat!(
+    include_str!("../../lua/spent.lua"),
+    include_str!("../../lua/row.lua"),
+    include_str!("../../lua/login.lua")
+));
+
+#[tokio::test]
+async fn a_login_that_outlasted_its_reservation_is_late() {
+    let fixture = Fixture::new().await;
+    let keys = ["rec", "spent"]
+        .map(|kind| format!("{}:{}", fixture.prefix, crate::fixture::key_of(&account("alice"), kind)));
+    let time: (u64, u64) = fixture.link.query(&cmd("TIME")).await.unwrap();
+    for (not_after, expected) in [(time.0 - 1, "late"), (time.0 + 600, "done")] {
+        let [row, archive] = &keys;
+        let call = fixture.link.script(&LOGIN).key(row).key(archive).arg("acme alice").arg(id().to_string());
+        let call = call.arg(0).arg(0).arg(not_after * 1_000_000).arg("").arg(token(9).to_string());
+        let call = call.arg(token(1).to_string()).arg("").arg("").arg("sealed").arg("").arg(0).arg("");
+        let reply: Vec<Value> = call.run().await.unwrap();
+        assert_eq!(reply[0], Value::BulkString(expected.as_bytes().to_vec()), "{reply:?}");
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,6 @@ use super::{
     Db,
     listing::account,
     session::{Session, is_collision},
-    timeline::Timelines,
 };
 use crate::{
     change::{Change, Outcome, row},
@@ -58,7 +57,7 @@ impl Db {
     }
 
     pub(super) async fn load(&self, account: &Account) -> Result<Loaded, StoreError> {
-        let loaded = read(&mut self.session().await?, &self.timelines, account, None).await?.loaded;
+        let loaded = self.read(&mut self.session().await?, account, None).await?.loaded;
         let ahead = |record: &Record| record.row.clone().follow(loaded.now);
         if loaded.record.as_ref().is_some_and(ahead) {
             return self.change(&Change::follow(account)).await.map(row);
@@ -81,16 +80,24 @@ impl Db {
 
     /// Applies a change, and returns the row as it is afterwards.
     pub(super) async fn change<T, E>(&self, change: &Change<T, E>) -> Result<(E, Loaded), StoreError> {
-        let mut session = self.session().await?;
+        self.change_over(&mut self.session().await?, change).await
+    }
+
+    /// The same on this connection.
+    pub(super) async fn change_over<T, E>(
+        &self,
+        session: &mut Session,
+        change: &Change<T, E>,
+    ) -> Result<(E, Loaded), StoreError> {
         for _ in 0..TRIES {
             let Read { loaded, revision, elsewhere } =
-                read(&mut session, &self.timelines, &change.account, change.asks_about).await?;
+                self.read(session, &change.account, change.asks_about).await?;
             if change.waits_for_owners && !self.timelines.settle_in().is_zero() {
                 return Err(StoreError::Late);
             }
             let Outcome { effect, before, after } = change.decide(loaded, elsewhere)?;
             let Some(after) = after else { return Ok((effect, before)) };
-            match write(&mut session, change, revision, &before, &after).await {
+            match write(session, change, revision, &before, &after).await {
                 Ok(true) => return Ok((effect, Loaded { record: Some(after), now: before.now })),
                 Ok(false) => {}
                 Err(error) if is_collision(&error) => {}
@@ -107,31 +114,47 @@ async fn read_pin(session: &mut Session, name: &str) -> Result<Vec<u8>, StoreErr
     Ok(value.unwrap_or_default())
 }
 
-async fn read(
-    session: &mut Session,
-    timelines: &Timelines,
-    account: &Account,
-    asks_about: Option<Fingerprint>,
-) -> Result<Read, StoreError> {
-    let statement = if timelines.are_shown() { READ } else { READ_WITHOUT_TIMELINE };
-    let asked = sqlx::query(statement).bind(account.provider()).bind(account.id());
-    let asked = asked.bind(asks_about.map(|token| token.to_string()));
-    let archived = asks_about.filter(|_| !mutant("archive_is_not_asked"));
-    let found = session.fetch(asked.bind(archived.map(|token| short(token.short())))).await?;
-    let found = one(session, &found)?;
-    timelines.note(found.try_get("timeline").map_err(StoreError::not_applied)?);
-    let columns = || {
-        let Some(format) = found.try_get("format")? else { return Ok(None) };
-        let (due_at, row, payload) =
-            (found.try_get("due_at")?, found.try_get("row")?, found.try_get("payload")?);
-        Ok(Some(Columns { format, due_at, row, payload }))
-    };
-    let columns = columns().map_err(|error: sqlx::Error| StoreError::not_applied(error))?;
-    Ok(Read {
-        loaded: Loaded { record: columns.map(Columns::decode).transpose()?, now: now(found)? },
-        revision: found.try_get("revision").map_err(StoreError::not_applied)?,
-        elsewhere: found.try_get("elsewhere").map_err(StoreError::not_applied)?,
-    })
+impl Db {
+    async fn read(
+        &self,
+        session: &mut Session,
+        account: &Account,
+        asks_about: Option<Fingerprint>,
+    ) -> Result<Read, StoreError> {
+        match self.read_once(session, account, asks_about).await {
+            Err(error) if self.timelines.hide_after(&error) => {
+                self.read_once(session, account, asks_about).await
+            }
+            found => found,
+        }
+    }
+
+    async fn read_once(
+        &self,
+        session: &mut Session,
+        account: &Account,
+        asks_about: Option<Fingerprint>,
+    ) -> Result<Read, StoreError> {
+        let statement = if self.timelines.are_shown() { READ } else { READ_WITHOUT_TIMELINE };
+        let asked = sqlx::query(statement).bind(account.provider()).bind(account.id());
+        let asked = asked.bind(asks_about.map(|token| token.to_string()));
+        let archived = asks_about.filter(|_| !mutant("archive_is_not_asked"));
+        let found = session.fetch(asked.bind(archived.map(|token| short(token.short())))).await?;
+        let found = one(session, &found)?;
+        self.note_timeline(found.try_get("timeline").map_err(StoreError::not_applied)?);
+        let columns = || {
+            let Some(format) = found.try_get("format")? else { return Ok(None) };
+            let (due_at, row, payload) =
+                (found.try_get("due_at")?, found.try_get("row")?, found.try_get("payload")?);
+            Ok(Some(Columns { format, due_at, row, payload }))
+        };
+        let columns = columns().map_err(|error: sqlx::Error| StoreError::not_applied(error))?;
+        Ok(Read {
+            loaded: Loaded { record: columns.map(Columns::decode).transpose()?, now: now(found)? },
+            revision: found.try_get("revision").map_err(StoreError::not_applied)?,
+            elsewhere: found.try_get("elsewhere").map_err(StoreError::not_applied)?,
+        })
+    }
 }
 
 /// Writes, unless the row has moved since it was read or the change came too late; returns whether it did.

@@ -133,7 +133,12 @@ impl Store for PostgresStore {
     }
 
     async fn repeat_claim(&self, account: &Account, claim: &Claim) -> Result<Loaded, StoreError> {
-        self.change(Change::repeat_claim(account, claim)).await.map(row)
+        let change = Change::repeat_claim(account, claim);
+        let repeated = self.carry_out(|db| async move {
+            let mut session = db.separate_session().await?;
+            db.change_over(&mut session, &change).await
+        });
+        repeated.await.map(row)
     }
 
     fn restarts(&self) -> u64 {
@@ -141,13 +146,12 @@ impl Store for PostgresStore {
     }
 
     async fn restarted(&self, since: u64) {
-        if !self.db.timelines.are_shown() {
-            return std::future::pending().await;
-        }
-        while self.restarts() <= since {
-            let read = self.carry_out(|db| async move { db.read_timeline().await });
-            self.db.failed_over_or(since, async { drop(read.await) }).await;
-        }
+        let read = || async {
+            if self.db.timelines.are_shown() {
+                drop(self.carry_out(|db| async move { db.read_timeline().await }).await);
+            }
+        };
+        self.db.timelines.more_than(since, read).await;
     }
 
     fn claims_wait(&self) -> Duration {

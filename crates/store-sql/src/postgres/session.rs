@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use solekey_core::{mutant, ports::StoreError};
 use sqlx::{
-    Postgres,
+    Connection as _, PgConnection, Postgres,
     pool::PoolConnection,
     postgres::{PgArguments, PgDatabaseError, PgRow, PgSeverity},
     query::Query,
@@ -24,17 +24,39 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 /// A statement with its arguments.
 pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
-/// A connection of the pool, in use.
+/// A connection in use.
 pub(super) struct Session {
     /// `None` once it was given up.
-    connection: Option<PoolConnection<Postgres>>,
+    connection: Option<OpenConnection>,
+}
+
+enum OpenConnection {
+    Pooled(PoolConnection<Postgres>),
+    Separate(PgConnection),
+}
+
+impl OpenConnection {
+    fn connection(&mut self) -> &mut PgConnection {
+        match self {
+            Self::Pooled(connection) => connection,
+            Self::Separate(connection) => connection,
+        }
+    }
 }
 
 impl Db {
     pub(super) async fn session(&self) -> Result<Session, StoreError> {
         self.be_ready().await.map_err(StoreError::not_applied)?;
         let connection = self.pool.acquire().await.map_err(StoreError::not_applied)?;
-        Ok(Session { connection: Some(connection) })
+        Ok(Session { connection: Some(OpenConnection::Pooled(connection)) })
+    }
+
+    /// One with a connection of its own: connections of the pool may lead to a host that is gone.
+    pub(super) async fn separate_session(&self) -> Result<Session, StoreError> {
+        self.be_ready().await.map_err(StoreError::not_applied)?;
+        let connecting = timeout(PATIENCE, PgConnection::connect_with(&self.options)).await;
+        let connection = connecting.map_err(StoreError::not_applied)?.map_err(StoreError::not_applied)?;
+        Ok(Session { connection: Some(OpenConnection::Separate(connection)) })
     }
 }
 
@@ -57,12 +79,15 @@ impl Session {
     /// Closes the connection instead of handing it back: the server at its other end is the wrong one.
     pub(super) fn give_up(&mut self) {
         // Outside of the pool it is closed by being dropped: no farewell that a dead network could hold up.
-        drop(self.connection.take().map(PoolConnection::detach));
+        match self.connection.take() {
+            Some(OpenConnection::Pooled(connection)) => drop(connection.detach()),
+            Some(OpenConnection::Separate(_)) | None => {}
+        }
     }
 
     async fn run(&mut self, statement: Statement<'_>) -> Result<Vec<PgRow>, sqlx::Error> {
         let connection = self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)?;
-        let done = match timeout(LIMIT, statement.fetch_all(&mut **connection)).await {
+        let done = match timeout(LIMIT, statement.fetch_all(connection.connection())).await {
             Ok(done) => done,
             Err(late) => Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, late))),
         };
@@ -104,7 +129,7 @@ pub(super) fn is_collision(error: &StoreError) -> bool {
         .is_some_and(|code| [UNIQUE_VIOLATION, SERIALIZATION_FAILURE, DEADLOCK].contains(&code.as_str()))
 }
 
-fn code(error: &sqlx::Error) -> Option<String> {
+pub(super) fn code(error: &sqlx::Error) -> Option<String> {
     Some(error.as_database_error()?.code()?.into_owned())
 }
 

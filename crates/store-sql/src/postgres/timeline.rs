@@ -1,4 +1,5 @@
-//! The timeline of the server: another one is that of a standby that was promoted, or of a backup that was restored.
+//! The timeline of the server: another one is that of a standby that was promoted, or of a log that was replayed to a
+//! point in time.
 
 use std::{
     future::Future,
@@ -13,10 +14,10 @@ use solekey_core::{mutant, ports::StoreError};
 use sqlx::{PgConnection, Row as _};
 use tokio::{
     sync::{self, watch},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 
-use super::{Db, change::one};
+use super::{Db, change::one, session::code};
 
 /// What is known here of the server's timeline.
 ///
@@ -28,8 +29,8 @@ pub(super) struct Timelines {
     shown: AtomicBool,
     state: Mutex<State>,
     failovers: watch::Sender<u64>,
-    /// Whoever has it asks, for all who wait.
-    turn: sync::Mutex<()>,
+    /// Whoever has it asks, for all who wait; when it was last asked.
+    turn: sync::Mutex<Option<Instant>>,
 }
 
 #[derive(Default)]
@@ -40,17 +41,19 @@ struct State {
 }
 
 impl Timelines {
-    /// Asks once whether the server shows its timeline. Services that replace how PostgreSQL writes its log may not.
+    /// Reads it for the first time, and finds out whether the server shows it: services that replace how PostgreSQL
+    /// writes its log may not.
     pub(super) async fn probe(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let shown = match sqlx::query(TIMELINE).fetch_one(connection).await {
-            Ok(found) => found.try_get::<Option<&str>, _>("timeline")?.is_some(),
-            Err(error @ sqlx::Error::Database(_)) => {
+        let found = match sqlx::query(TIMELINE).fetch_one(connection).await {
+            Ok(found) => found.try_get::<Option<String>, _>("timeline")?,
+            Err(error) if is_hidden(&error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "PostgreSQL shows no timeline");
-                false
+                None
             }
             Err(error) => return Err(error),
         };
-        self.shown.store(shown, Relaxed);
+        self.shown.store(found.is_some(), Relaxed);
+        self.note(found.as_deref());
         Ok(())
     }
 
@@ -58,24 +61,35 @@ impl Timelines {
         self.shown.load(Relaxed)
     }
 
-    /// Notes the timeline that came with a reply.
-    pub(super) fn note(&self, found: Option<&str>) {
-        let Some(found) = found else { return };
+    /// Returns whether an error means that the role may not see the timeline any more.
+    pub(super) fn hide_after(&self, error: &StoreError) -> bool {
+        let StoreError::Unavailable(trouble) = error else { return false };
+        let source =
+            std::error::Error::source(trouble).and_then(|source| source.downcast_ref::<sqlx::Error>());
+        source.is_some_and(is_hidden) && self.shown.swap(false, Relaxed)
+    }
+
+    /// Notes the timeline that came with a reply; returns whether it is another one than before.
+    pub(super) fn note(&self, found: Option<&str>) -> bool {
+        let Some(found) = found else { return false };
         let mut state = self.lock();
         if state.last.as_deref() == Some(found) {
-            return;
+            return false;
         }
         let is_first = state.last.replace(found.into()).is_none();
         if is_first || mutant("failover_of_postgres_is_overlooked") {
-            return;
+            return false;
         }
-        state.replaced = Some(Instant::now());
+        let settled = state.replaced.replace(Instant::now()).is_none_or(|before| before.elapsed() > SETTLED);
         drop(state);
-        tracing::info!(
-            timeline = found,
-            "a standby was promoted, or a backup restored: claims wait for owners to repeat theirs"
-        );
+        if settled {
+            tracing::info!(
+                timeline = found,
+                "a standby of PostgreSQL was promoted: claims wait until owners have repeated theirs"
+            );
+        }
         self.failovers.send_modify(|failovers| *failovers += 1);
+        true
     }
 
     /// How many there were.
@@ -90,20 +104,19 @@ impl Timelines {
         if mutant("claims_do_not_wait_after_a_failover_of_postgres") { Duration::ZERO } else { waits }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Db {
-    /// Returns once there were more failovers than `since`, or the time has come to ask again. A process with a request
-    /// under way may have nothing else to ask the server.
-    pub(super) async fn failed_over_or(&self, since: u64, ask: impl Future<Output = ()>) {
-        let mut failovers = self.timelines.failovers.subscribe();
+    /// Returns once there were more than `since`. A process with a request under way may have nothing else to ask the server,
+    /// so `ask` is polled meanwhile: by one of those who wait, and not before each has waited for a while.
+    pub(super) async fn more_than<F: Future<Output = ()>>(&self, since: u64, ask: impl Fn() -> F) {
+        let mut failovers = self.failovers.subscribe();
+        let mut next = Instant::now() + ASKED;
         let asking = async {
-            let _turn = self.timelines.turn.lock().await;
-            sleep(ASKED).await;
-            ask.await;
+            loop {
+                let mut turn = self.turn.lock().await;
+                sleep_until(turn.map_or(next, |last| next.max(last + ASKED))).await;
+                ask().await;
+                next = Instant::now() + ASKED;
+                *turn = Some(Instant::now());
+            }
         };
         tokio::select! {
             _ = failovers.wait_for(|failovers| *failovers > since) => {}
@@ -111,19 +124,37 @@ impl Db {
         }
     }
 
-    /// Reads the timeline and notes it.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Db {
+    /// Reads the timeline on a connection of its own and notes it: those of the pool may lead to a host that is gone.
     pub(super) async fn read_timeline(&self) -> Result<(), StoreError> {
-        let late = |_| StoreError::not_applied("the server did not answer in time");
-        let mut session = timeout(ASKED, self.session()).await.map_err(late)??;
-        let Ok(found) = timeout(ASKED, session.fetch(sqlx::query(TIMELINE))).await else {
-            session.give_up();
-            return Ok(());
-        };
-        let found = found?;
+        let mut session =
+            timeout(ASKED, self.separate_session()).await.map_err(StoreError::not_applied)??;
+        let found =
+            timeout(ASKED, session.fetch(sqlx::query(TIMELINE))).await.map_err(StoreError::not_applied)??;
         let found = one(&mut session, &found)?;
-        self.timelines.note(found.try_get("timeline").map_err(StoreError::not_applied)?);
+        self.note_timeline(found.try_get("timeline").map_err(StoreError::not_applied)?);
         Ok(())
     }
+
+    /// Notes the timeline that came with a reply. After a failover, connections that are not in use are given up unasked:
+    /// whoever took one would first wait for a host that may be gone.
+    pub(super) fn note_timeline(&self, found: Option<&str>) {
+        if self.timelines.note(found) {
+            while let Some(idle) = self.pool.try_acquire() {
+                drop(idle.detach());
+            }
+        }
+    }
+}
+
+/// The role may not call the function, there is none, or it has no meaning here.
+fn is_hidden(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| ["42501", "42883", "0A000", "55000"].contains(&code.as_str()))
 }
 
 /// The time for which claims are refused after a failover: longer than owners take to see it and to repeat theirs.

@@ -59,6 +59,6 @@ impl KeptClaim {
     }
 }
 
-/// Together as long as others wait.
+/// Together at least as long as others wait.
 const TRIES: u32 = 30;
 const PAUSE: Duration = Duration::from_millis(100);
