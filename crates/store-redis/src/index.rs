@@ -62,7 +62,9 @@ pub(crate) async fn take(
         let call = call.arg(micros(hold)).arg(wanted);
         let (pushed, mut accounts): (u64, Vec<String>) = call.run().await?;
         let asked = accounts.len();
-        accounts.retain(|account| !seen.contains(account));
+        // After a step back an entry may come up both as due and as one to be read.
+        let mut here = HashSet::new();
+        accounts.retain(|account| !seen.contains(account) && here.insert(account.clone()));
         let ours = hide_rows(link, names, labels, hold, (&index, pushed), &accounts).await?;
         // One that was not due yet may be by now: its entry has been pushed again, and its row is to be held again.
         seen.extend(ours.iter().map(|account| account.key().to_string()));
