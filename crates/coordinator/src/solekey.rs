@@ -8,6 +8,8 @@ use solekey_core::{
     mutant,
 };
 
+use tokio::runtime::Handle;
+
 use crate::{
     background::{Background, Sealing},
     builder::Builder,
@@ -322,11 +324,13 @@ impl Solekey {
         let (engine, process) = (&self.engine, &self.engine.process);
         let Some(rejection) = need.rejection() else { return };
         let memory = process.memories.of(account.key());
+        // Whoever drops a future may do so where no runtime is.
+        let Ok(runtime) = Handle::try_current() else { return };
         if process.tasks.is_draining() || !memory.lock().begin_report(rejection) {
             return;
         }
         let (engine, account, provider) = (Arc::clone(engine), account.clone(), Arc::clone(provider));
-        process.tasks.tracker.spawn(async move {
+        let reporting = async move {
             for _ in 0..MAX_FLIGHTS_PER_CALL {
                 before.finished().await;
                 match engine.join(&account, &provider, need, Duration::ZERO) {
@@ -335,7 +339,8 @@ impl Solekey {
                 }
             }
             memory.lock().end_report();
-        });
+        };
+        process.tasks.tracker.spawn_on(reporting, &runtime);
     }
 
     /// Returns whether this answers a caller whose flight it was not.

@@ -173,3 +173,25 @@ async fn a_rejection_is_acted_upon_although_another_flight_outlasted_its_reporte
     assert_eq!(world.provider.presentations(), 1);
     assert_eq!(replica.token(&account).await.unwrap().expose_secret(), "access-a-2");
 }
+
+#[test]
+fn a_report_of_a_rejection_may_be_dropped_where_no_runtime_is() {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let report = runtime.block_on(async {
+        let world = World::new();
+        let account = world.log_in("a", HOUR).await;
+        let token = world.replica().await.token(&account).await.unwrap();
+        let line = Slow::new(&world);
+        let impatient =
+            PolicySettings { max_wait: Duration::ZERO, ..PolicySettings::default() }.build().unwrap();
+        let replica = world.embedded(impatient).cache(line.clone()).build().await.unwrap();
+        *line.stop.lock().unwrap() = Duration::from_secs(20);
+        replica.token(&account).await.unwrap_err();
+        let reporting = async move { replica.token_after_rejection(&account, refused(&token)).await };
+        let mut report = Box::pin(reporting);
+        assert!(!polled(3, report.as_mut()).await, "another flight is in its way");
+        report
+    });
+    drop(report);
+}
