@@ -7,7 +7,6 @@ use solekey_core::{
     Account, Delay, ExposeSecret as _, Fingerprint, Generation, Moment, Need, Secret, flight::Knowledge,
     mutant,
 };
-
 use tokio::runtime::Handle;
 
 use crate::{

@@ -191,7 +191,7 @@ fn a_report_of_a_rejection_may_be_dropped_where_no_runtime_is() {
         let reporting = async move { replica.token_after_rejection(&account, refused(&token)).await };
         let mut report = Box::pin(reporting);
         assert!(!polled(3, report.as_mut()).await, "another flight is in its way");
-        report
+        Some(report)
     });
     drop(report);
 }
